@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The doors between the files of KVM's generic core.
+ *
+ * What other parts of KVM call stands in <linux/kvm_host.h>; what is here
+ * stays inside virt/kvm/.  One section a file, in the order in which they
+ * build on each other; the contract of a function stands at its definition.
+ */
+#ifndef __KVM_CORE_H__
+#define __KVM_CORE_H__
+
+#include <linux/fs.h>
+#include <linux/kvm_host.h>
+
+#include "kvm_mm.h"
+
+/* An int in decimal with its sign and the terminating NUL, in bytes. */
+#define KVM_INT_STR_LEN	12
+
+/*
+ * kvm_main.c: module init and exit, /dev/kvm, uevents.
+ *
+ * Every file of KVM belongs to kvm.ko and, through its VM, pins the vendor
+ * module: a VM holds kvm_vendor_get() from creation to the end of its
+ * destruction, an open /dev/kvm until it is closed.
+ *
+ * Without KVM_COMPAT a KVM file refuses the ioctls of a 32-bit task that it was
+ * passed to: KVM_REFUSE_COMPAT in the file's operations.
+ */
+bool kvm_vendor_get(void);
+void kvm_vendor_put(void);
+
+#ifndef CONFIG_KVM_COMPAT
+long kvm_refuse_compat_ioctl(struct file *file, unsigned int ioctl,
+			     unsigned long arg);
+#define KVM_REFUSE_COMPAT	.compat_ioctl = kvm_refuse_compat_ioctl
+#endif
+
+enum kvm_vm_event {
+	KVM_VM_CREATED,
+	KVM_VM_DESTROYED,
+};
+
+void kvm_notify_vm_event(struct kvm *kvm, enum kvm_vm_event event);
+
+/* vm.c: a VM's lifetime and its references. */
+int kvm_create_vm_fd(unsigned long type);
+
+/* vm_ioctl.c: one call per ioctl of a VM's file. */
+long kvm_vm_ioctl(struct file *filp, unsigned int ioctl, unsigned long arg);
+#ifdef CONFIG_KVM_COMPAT
+long kvm_vm_compat_ioctl(struct file *filp, unsigned int ioctl,
+			 unsigned long arg);
+#endif
+int kvm_check_extension(struct kvm *kvm, long cap);
+
+/* vcpu.c: a vCPU's lifetime, its file and its preempt notifier. */
+int kvm_vcpu_module_init(unsigned int size, unsigned int align);
+void kvm_vcpu_module_exit(void);
+int kvm_create_vcpu_fd(struct kvm *kvm, unsigned long id);
+
+/* vcpu_ioctl.c: one call per ioctl of a vCPU's file. */
+long kvm_vcpu_ioctl(struct file *filp, unsigned int ioctl, unsigned long arg);
+#ifdef CONFIG_KVM_COMPAT
+long kvm_vcpu_compat_ioctl(struct file *filp, unsigned int ioctl,
+			   unsigned long arg);
+#endif
+
+/* request.c: requests to vCPUs and remote TLB flushes. */
+int kvm_request_module_init(void);
+void kvm_request_module_exit(void);
+
+/* memslot.c: validate, prepare, commit; the memslot generation. */
+void kvm_memslots_init(struct kvm *kvm);
+void kvm_memslots_destroy(struct kvm *kvm);
+int kvm_set_user_memory_region(struct kvm *kvm,
+			       const struct kvm_userspace_memory_region2 *mem);
+
+static inline bool kvm_memslot_is_readonly(const struct kvm_memory_slot *slot)
+{
+	return slot->flags & KVM_MEM_READONLY;
+}
+
+/*
+ * Slot ids of the user ABI: bits 0-15 are the id in its address space, bits
+ * 16-31 the address space (api.rst, KVM_SET_USER_MEMORY_REGION).
+ */
+static inline u16 kvm_user_slot_id(u32 slot)
+{
+	return slot;
+}
+
+static inline u16 kvm_user_slot_as_id(u32 slot)
+{
+	return slot >> 16;
+}
+
+/* mmu_notifier.c: hva-range walks, the invalidate sequence. */
+int kvm_mmu_notifier_init(struct kvm *kvm);
+void kvm_mmu_notifier_unwind(struct kvm *kvm);
+void kvm_mmu_notifier_destroy(struct kvm *kvm);
+void kvm_mn_lock_idle(struct kvm *kvm);
+void kvm_mn_unlock(struct kvm *kvm);
+
+/* guest_access.c: gfn to hva, reads, writes and their caches. */
+unsigned long kvm_slot_gfn_to_hva(const struct kvm_memory_slot *slot,
+				  gfn_t gfn, bool write);
+
+/* dirty_log.c: dirty bitmaps, the ioctls of bitmap and ring, marking. */
+int kvm_dirty_bitmap_alloc(struct kvm *kvm, struct kvm_memory_slot *slot);
+void kvm_dirty_bitmap_free(struct kvm_memory_slot *slot);
+#ifdef CONFIG_KVM_GENERIC_DIRTYLOG_READ_PROTECT
+int kvm_vm_get_dirty_log(struct kvm *kvm, struct kvm_dirty_log *log);
+int kvm_vm_clear_dirty_log(struct kvm *kvm,
+			   const struct kvm_clear_dirty_log *log);
+#else
+static inline int kvm_vm_get_dirty_log(struct kvm *kvm,
+				       struct kvm_dirty_log *log)
+{
+	return kvm_vm_ioctl_get_dirty_log(kvm, log);
+}
+#endif
+int kvm_enable_manual_dirty_log(struct kvm *kvm,
+				const struct kvm_enable_cap *cap);
+int kvm_enable_dirty_ring(struct kvm *kvm, u32 bytes);
+int kvm_enable_dirty_ring_bitmap(struct kvm *kvm,
+				 const struct kvm_enable_cap *cap);
+int kvm_reset_dirty_rings(struct kvm *kvm);
+
+/* mem_attributes.c: private and shared gfn ranges. */
+#ifdef CONFIG_KVM_GENERIC_MEMORY_ATTRIBUTES
+u64 kvm_supported_mem_attributes(struct kvm *kvm);
+int kvm_vm_set_mem_attributes(struct kvm *kvm,
+			      const struct kvm_memory_attributes *attrs);
+#endif
+
+/* io_bus.c: the buses that carry guest I/O to in-kernel devices. */
+int kvm_io_buses_init(struct kvm *kvm);
+void kvm_io_buses_destroy(struct kvm *kvm);
+
+/* device.c: files of in-kernel devices. */
+int kvm_create_device_fd(struct kvm *kvm, struct kvm_create_device *cd);
+void kvm_destroy_devices(struct kvm *kvm);
+
+/* stats.c: debugfs and binary statistics. */
+void kvm_stats_module_init(void);
+void kvm_stats_module_exit(void);
+int kvm_create_vm_debugfs(struct kvm *kvm, const char *fdname);
+void kvm_destroy_vm_debugfs(struct kvm *kvm);
+#ifdef __KVM_HAVE_ARCH_VCPU_DEBUGFS
+void kvm_create_vcpu_debugfs(struct kvm_vcpu *vcpu);
+#endif
+int kvm_vm_get_stats_fd(struct kvm *kvm);
+int kvm_vcpu_get_stats_fd(struct kvm_vcpu *vcpu);
+
+/* hw_enable.c: virtualization on and off, hotplug, suspend, reboot. */
+int kvm_virtualization_module_init(void);
+void kvm_virtualization_module_exit(void);
+
+#endif /* __KVM_CORE_H__ */
