@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0
+# The driver: gets the base kernel, lays our files on it, builds and tests.
+# It is not part of the overlay. "make" prints what there is.
+
+# Where a Linux 6.12 tree is; empty: Debian's source, fetched through apt
+KSRC ?=
+# Where everything that is not source goes
+O ?= $(CURDIR)/build
+JOBS ?= $(shell nproc)
+CONFIG ?= fast
+MODULES ?= ours
+TESTS ?=
+ACCEL ?=
+VM ?=
+override O := $(abspath $(O))
+export KSRC O JOBS CONFIG MODULES TESTS ACCEL VM
+
+B := tools/base
+
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help deps base tree kernel modules where clean distclean
+
+help: ## this text
+	@awk -f $(B)/help.awk $(MAKEFILE_LIST)
+
+deps: ## install what is missing through apt (or list it)
+	@$(B)/deps.sh base tree kernel vm kselftest series check
+
+base: ## fetch the pristine base kernel to $(O)/base
+	@$(B)/deps.sh base
+	@$(B)/base.sh
+
+tree: ## lay overlay and patches on a copy of the base, $(O)/tree
+	@$(B)/deps.sh base tree
+	@$(B)/tree.sh
+
+kernel: ## build kernel and modules (CONFIG=fast|debug)
+	@$(B)/deps.sh base tree kernel
+	@$(B)/kernel.sh
+
+modules: kernel ## build KVM alone again after an edit
+	@:
+
+where: ## print name=path lines for scripts (make -s where)
+	@$(B)/where.sh
+
+clean: ## remove what was built, keep the downloaded base
+	@$(B)/clean.sh
+
+distclean: ## remove $(O)
+	@$(B)/clean.sh all
+
+-include tools/vm/vm.mk tools/series/series.mk

@@ -1,0 +1,72 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# deps.sh GROUP...: installs through apt what the named groups need and the
+# machine lacks. Where it may not install, it lists the packages and fails.
+. "$(dirname "$0")/lib.sh"
+
+# group_packages GROUP
+group_packages()
+{
+	case $1 in
+	base) echo python3 xz-utils ;;
+	tree) echo python3 git ;;
+	kernel) echo gcc libc6-dev make flex bison bc libelf-dev libssl-dev perl xz-utils cpio kmod ;;
+	vm) echo qemu-system-x86 busybox-static cpio kmod python3 ;;
+	kselftest) echo gcc libc6-dev make rsync ;;
+	series) echo git perl python3 patch ;;
+	check) echo sparse perl python3 codespell ;;
+	cross) echo gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu ;;
+	*) die "deps.sh: no group named '$1'" ;;
+	esac
+}
+
+# Reads package names, prints those that are not installed.
+missing_packages()
+{
+	local -a wanted
+	local installed
+
+	mapfile -t wanted
+	installed=$(dpkg-query -W -f='${Status}\t${Package}\n' "${wanted[@]}" 2>/dev/null |
+		    sed -n 's/^install ok installed\t//p') || true
+	comm -23 <(printf '%s\n' "${wanted[@]}") <(sort -u <<<"$installed")
+}
+
+as_root=()
+may_install()
+{
+	[ "$(id -u)" = 0 ] && return
+	as_root=(sudo -n)
+	sudo -n true 2>/dev/null && return
+	as_root=(sudo)
+	[ -t 0 ] && command -v sudo >/dev/null
+}
+
+apt_install()
+{
+	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+		apt-get -o DPkg::Lock::Timeout=300 -y --no-install-recommends \
+		install "$@" </dev/null
+}
+
+for group in "$@"; do
+	group_packages "$group" >/dev/null
+done
+mapfile -t missing < <(for group in "$@"; do group_packages "$group"; done |
+		       tr ' ' '\n' | sort -u | missing_packages)
+[ "${#missing[@]}" -gt 0 ] || exit 0
+
+command -v apt-get >/dev/null ||
+	die "no apt here; install what provides these Debian packages: ${missing[*]}"
+may_install ||
+	die "missing packages, and no right to install them: apt-get install ${missing[*]}"
+make_o
+log=$LOGS/apt.log
+say "installing ${missing[*]}"
+if ! apt_install "${missing[@]}" >"$log" 2>&1; then
+	"${as_root[@]}" apt-get -o DPkg::Lock::Timeout=300 update >>"$log" 2>&1 || true
+	apt_install "${missing[@]}" >>"$log" 2>&1 || {
+		grep '^E:' "$log" | tail -n 3 >&2 || true
+		die "apt could not install ${missing[*]} (log: $log)"
+	}
+fi

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0
+# Prints "target  text" for each "target: ... ## text" of the makefiles read.
+BEGIN {
+	print "A new virt/kvm for Linux 6.12: make TARGET [VARIABLE=value ...]\n"
+	print "Start with \"make run\" or \"make test\"; each target does what it needs of the others.\n"
+	print "Targets:"
+}
+/^[a-z][a-z-]*:.*##/ {
+	text = $0
+	sub(/.*## */, "", text)
+	sub(/:.*/, "")
+	printf "  %-13s %s\n", $0, text
+}
+END {
+	print "\nVariables:"
+	print "  KSRC=PATH     your own Linux 6.12 tree (default: Debian's linux-source-6.12)"
+	print "  O=PATH        where everything built goes (default: build)"
+	print "  JOBS=N        parallel jobs (default: number of CPUs)"
+	print "  CONFIG=NAME   fast (default) or debug: KASAN, lockdep and more"
+	print "  MODULES=NAME  ours (default) or stock: whose KVM modules the VM loads"
+	print "  TESTS=\"A B\"   only these tests"
+	print "  ACCEL=NAME    tcg, kvm or empty (kvm where the host really has nested SVM or VMX)"
+	print "  VM=NAME       see README"
+}

@@ -1,0 +1,95 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Builds what is out of date of: stock's modules, our kernel, our modules.
+# On a cold build the whole kernel is built from the stock tree, stock's modules
+# are put aside, the overlay is laid, and only what it changes is built again.
+. "$(dirname "$0")/lib.sh"
+
+here=$REPO/tools/base
+stamp=$BUILD/.kvm-stamp
+
+sum() { sha256sum | cut -d' ' -f1; }
+
+# What everything built depends on: base, configuration, compiler.
+base_sum()
+{
+	{
+		cat "$O/base.id" "$REPO/configs/fast.config"
+		[ "$CONFIG" = fast ] || cat "$REPO/configs/$CONFIG.config"
+		gcc --version
+	} | sum
+}
+
+# laid_sum kernel|modules: what is laid that the kernel proper, or anything
+# that is built, depends on.
+laid_sum()
+{
+	local skip='^(Documentation|tools|MAINTAINERS)'
+
+	[ "$1" = modules ] || skip="$skip|^arch/x86/kvm/|^virt/kvm/"
+	{
+		base_sum
+		awk -v skip="$skip" '$2 !~ skip' "$O/tree.manifest"
+	} | sum
+}
+
+# built NAME SUM: is what NAME stands for built from the state SUM?
+built() { [ "$(cat "$stamp.$1" 2>/dev/null)" = "$2" ]; }
+
+# collect DIR: copies the modules of the build to DIR, whole or not at all.
+collect()
+{
+	local module
+
+	rm -rf "$1.new"
+	mkdir -p "$1.new"
+	while read -r module; do
+		cp -p "$BUILD/${module%.o}.ko" "$1.new/"
+	done <"$BUILD/modules.order"
+	rm -rf "$1"
+	mv "$1.new" "$1"
+}
+
+build_stock()
+{
+	say "$CONFIG kernel with stock KVM, for comparison"
+	"$here/tree.sh" --stock
+	rm -f "$stamp".*
+	"$here/configure.sh" --lenient
+	"$here/build.sh" "$CONFIG kernel" bzImage modules
+	collect "$STOCK_MODULES"
+	laid_sum kernel >"$stamp.kernel"
+	base_sum >"$stamp.stock"
+}
+
+build_ours()
+{
+	local targets=(modules)
+
+	built kernel "$(laid_sum kernel)" || targets=(bzImage modules)
+	rm -f "$stamp.kernel" "$stamp.modules"
+	"$here/configure.sh"
+	"$here/build.sh" "$CONFIG ${targets[*]}" "${targets[@]}"
+	collect "$OUR_MODULES"
+	laid_sum kernel >"$stamp.kernel"
+	laid_sum modules >"$stamp.modules"
+}
+
+check_config
+lock_o
+"$here/base.sh"
+mkdir -p "$BUILD"
+if [ "$CONFIG" = fast ] || [ "$MODULES" = stock ]; then
+	if ! built stock "$(base_sum)" || [ ! -d "$STOCK_MODULES" ]; then
+		need_disk 3000 "the $CONFIG kernel"
+		need_memory 1000 "the $CONFIG kernel"
+		build_stock
+	fi
+fi
+"$here/tree.sh"
+if ! built modules "$(laid_sum modules)" || [ ! -f "$BZIMAGE" ] || [ ! -d "$OUR_MODULES" ]; then
+	need_disk 3000 "the $CONFIG kernel"
+	need_memory 1000 "the $CONFIG kernel"
+	build_ours
+fi
+say "kernel: $BZIMAGE; modules: $OUR_MODULES"
