@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The ioctls of a vCPU's file.
+ *
+ * All but the architecture's asynchronous ones run under vcpu->mutex, which
+ * one KVM_RUN holds from beginning to end: whoever wants something of a running
+ * vCPU waits until it has left to userspace.
+ */
+#include <linux/compat.h>
+#include <linux/fs.h>
+#include <linux/kvm.h>
+#include <linux/kvm_host.h>
+#include <linux/lockdep.h>
+#include <linux/mutex.h>
+#include <linux/pid.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/signal.h>
+#include <linux/signal.h>
+#include <linux/slab.h>
+#include <linux/srcu.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include <trace/events/kvm.h>
+
+#include "kvm_core.h"
+
+/*
+ * Record which task runs the vCPU, for directed yield.  The old pid can still
+ * be in use by kvm_vcpu_yield_to(), thus the grace period; it happens once for
+ * each change of the thread.
+ */
+static int kvm_vcpu_follow_task(struct kvm_vcpu *vcpu)
+{
+	struct pid *last;
+	int r;
+
+	last = rcu_dereference_protected(vcpu->pid,
+					 lockdep_is_held(&vcpu->mutex));
+	if (likely(last == task_pid(current)))
+		return 0;
+
+	r = kvm_arch_vcpu_run_pid_change(vcpu);
+	if (r)
+		return r;
+
+	rcu_assign_pointer(vcpu->pid, get_task_pid(current, PIDTYPE_PID));
+	if (last)
+		synchronize_rcu();
+	put_pid(last);
+	return 0;
+}
+
+static int kvm_vcpu_ioctl_run(struct kvm_vcpu *vcpu, unsigned long arg)
+{
+	int r;
+
+	if (arg)
+		return -EINVAL;
+
+	r = kvm_vcpu_follow_task(vcpu);
+	if (r)
+		return r;
+
+	/* Userspace may write immediate_exit at any time: decide once. */
+	vcpu->wants_to_run = !READ_ONCE(vcpu->run->immediate_exit__unsafe);
+	r = kvm_arch_vcpu_ioctl_run(vcpu);
+	vcpu->wants_to_run = false;
+
+	trace_kvm_userspace_exit(vcpu->run->exit_reason, r);
+	return r;
+}
+
+/* The argument of an ioctl that reads or writes a part of the vCPU's state. */
+union kvm_vcpu_state_arg {
+	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+	struct kvm_fpu fpu;
+	struct kvm_mp_state mp_state;
+	struct kvm_translation translation;
+	struct kvm_guest_debug guest_debug;
+};
+
+static int kvm_vcpu_access_state(struct kvm_vcpu *vcpu, unsigned int ioctl,
+				 union kvm_vcpu_state_arg *arg)
+{
+	switch (ioctl) {
+	case KVM_GET_REGS:
+		return kvm_arch_vcpu_ioctl_get_regs(vcpu, &arg->regs);
+	case KVM_SET_REGS:
+		return kvm_arch_vcpu_ioctl_set_regs(vcpu, &arg->regs);
+	case KVM_GET_SREGS:
+		return kvm_arch_vcpu_ioctl_get_sregs(vcpu, &arg->sregs);
+	case KVM_SET_SREGS:
+		return kvm_arch_vcpu_ioctl_set_sregs(vcpu, &arg->sregs);
+	case KVM_GET_FPU:
+		return kvm_arch_vcpu_ioctl_get_fpu(vcpu, &arg->fpu);
+	case KVM_SET_FPU:
+		return kvm_arch_vcpu_ioctl_set_fpu(vcpu, &arg->fpu);
+	case KVM_GET_MP_STATE:
+		return kvm_arch_vcpu_ioctl_get_mpstate(vcpu, &arg->mp_state);
+	case KVM_SET_MP_STATE:
+		return kvm_arch_vcpu_ioctl_set_mpstate(vcpu, &arg->mp_state);
+	case KVM_TRANSLATE:
+		return kvm_arch_vcpu_ioctl_translate(vcpu, &arg->translation);
+	case KVM_SET_GUEST_DEBUG:
+		return kvm_arch_vcpu_ioctl_set_guest_debug(vcpu,
+							   &arg->guest_debug);
+	default:
+		return -EINVAL;
+	}
+}
+
+/*
+ * The ioctl's number says how large its structure is and which way it goes:
+ * _IOC_WRITE into the kernel before, _IOC_READ back after success.
+ */
+static int kvm_vcpu_ioctl_state(struct kvm_vcpu *vcpu, unsigned int ioctl,
+				void __user *argp)
+{
+	size_t size = _IOC_SIZE(ioctl);
+	union kvm_vcpu_state_arg *arg;
+	int r;
+
+	if (_IOC_DIR(ioctl) & _IOC_WRITE)
+		arg = memdup_user(argp, size);
+	else
+		arg = kzalloc(size, GFP_KERNEL) ?: ERR_PTR(-ENOMEM);
+	if (IS_ERR(arg))
+		return PTR_ERR(arg);
+
+	r = kvm_vcpu_access_state(vcpu, ioctl, arg);
+	if (!r && (_IOC_DIR(ioctl) & _IOC_READ) &&
+	    copy_to_user(argp, arg, size))
+		r = -EFAULT;
+
+	kfree(arg);
+	return r;
+}
+
+/* kvm_sigset_activate() installs @sigset around the vCPU's runs. */
+static void kvm_vcpu_set_sigset(struct kvm_vcpu *vcpu, sigset_t *sigset)
+{
+	lockdep_assert_held(&vcpu->mutex);
+
+	sigdelsetmask(sigset, sigmask(SIGKILL) | sigmask(SIGSTOP));
+	vcpu->sigset = *sigset;
+	vcpu->sigset_active = 1;
+}
+
+/* Return: 0 if @mask says that its set has @size bytes, or an error. */
+static int kvm_check_sigmask_len(struct kvm_signal_mask __user *mask,
+				 size_t size)
+{
+	u32 len;
+
+	if (get_user(len, &mask->len))
+		return -EFAULT;
+
+	return len == size ? 0 : -EINVAL;
+}
+
+/* Without @mask the vCPU runs with its task's own. */
+static int kvm_vcpu_ioctl_sigmask(struct kvm_vcpu *vcpu,
+				  struct kvm_signal_mask __user *mask)
+{
+	sigset_t sigset;
+	int r;
+
+	if (!mask) {
+		vcpu->sigset_active = 0;
+		return 0;
+	}
+
+	r = kvm_check_sigmask_len(mask, sizeof(sigset));
+	if (r)
+		return r;
+	if (copy_from_user(&sigset, mask->sigset, sizeof(sigset)))
+		return -EFAULT;
+
+	kvm_vcpu_set_sigset(vcpu, &sigset);
+	return 0;
+}
+
+#ifdef CONFIG_KVM_GENERIC_PRE_FAULT_MEMORY
+static bool kvm_pre_fault_is_valid(const struct kvm_pre_fault_memory *range)
+{
+	return !range->flags && PAGE_ALIGNED(range->gpa | range->size) &&
+	       range->gpa < range->gpa + range->size;
+}
+
+/*
+ * Map from the start of @range on and shrink it by what is done.
+ *
+ * Return: 0 once all is mapped, or what stopped it.
+ */
+static long kvm_vcpu_pre_fault(struct kvm_vcpu *vcpu,
+			       struct kvm_pre_fault_memory *range)
+{
+	long done;
+
+	while (range->size) {
+		if (signal_pending(current))
+			return -EINTR;
+
+		done = kvm_arch_vcpu_pre_fault_memory(vcpu, range);
+		if (WARN_ON_ONCE(!done || done == -EIO) || done < 0)
+			return done;
+
+		range->gpa += done;
+		range->size -= done;
+		cond_resched();
+	}
+
+	return 0;
+}
+
+/*
+ * Userspace learns from the range what is left.  An error only counts where
+ * nothing was mapped (api.rst, KVM_PRE_FAULT_MEMORY).
+ */
+static int kvm_vcpu_ioctl_pre_fault(struct kvm_vcpu *vcpu, void __user *argp)
+{
+	struct kvm_pre_fault_memory range;
+	u64 size;
+	int idx;
+	long r;
+
+	if (copy_from_user(&range, argp, sizeof(range)))
+		return -EFAULT;
+
+	size = range.size;
+	r = -EINVAL;
+	if (kvm_pre_fault_is_valid(&range)) {
+		vcpu_load(vcpu);
+		idx = srcu_read_lock(&vcpu->kvm->srcu);
+		r = kvm_vcpu_pre_fault(vcpu, &range);
+		srcu_read_unlock(&vcpu->kvm->srcu, idx);
+		vcpu_put(vcpu);
+	}
+
+	if (copy_to_user(argp, &range, sizeof(range)))
+		return -EFAULT;
+
+	return range.size < size ? 0 : r;
+}
+#endif
+
+static long kvm_vcpu_ioctl_locked(struct file *filp, unsigned int ioctl,
+				  unsigned long arg)
+{
+	struct kvm_vcpu *vcpu = filp->private_data;
+	void __user *argp = (void __user *)arg;
+
+	switch (ioctl) {
+	case KVM_RUN:
+		return kvm_vcpu_ioctl_run(vcpu, arg);
+	case KVM_GET_REGS:
+	case KVM_SET_REGS:
+	case KVM_GET_SREGS:
+	case KVM_SET_SREGS:
+	case KVM_GET_FPU:
+	case KVM_SET_FPU:
+	case KVM_GET_MP_STATE:
+	case KVM_SET_MP_STATE:
+	case KVM_TRANSLATE:
+	case KVM_SET_GUEST_DEBUG:
+		return kvm_vcpu_ioctl_state(vcpu, ioctl, argp);
+	case KVM_SET_SIGNAL_MASK:
+		return kvm_vcpu_ioctl_sigmask(vcpu, argp);
+	case KVM_GET_STATS_FD:
+		return kvm_vcpu_get_stats_fd(vcpu);
+#ifdef CONFIG_KVM_GENERIC_PRE_FAULT_MEMORY
+	case KVM_PRE_FAULT_MEMORY:
+		return kvm_vcpu_ioctl_pre_fault(vcpu, argp);
+#endif
+	default:
+		return kvm_arch_vcpu_ioctl(filp, ioctl, arg);
+	}
+}
+
+/* Only the process that created a VM may use it, and only while it lives. */
+static bool kvm_vcpu_is_usable(const struct kvm_vcpu *vcpu)
+{
+	return vcpu->kvm->mm == current->mm && !READ_ONCE(vcpu->kvm->vm_dead);
+}
+
+/**
+ * kvm_vcpu_ioctl() - ioctl() of a vCPU's file
+ * @filp: the file
+ * @ioctl: a vCPU ioctl of api.rst
+ * @arg: its argument
+ *
+ * Context: process context.  Takes vcpu->mutex, except for the architecture's
+ * asynchronous ioctls, which must work while the vCPU runs.
+ *
+ * Return: what api.rst says for the ioctl; -EIO in another process than the
+ * VM's and for a dead VM, -EINTR if a fatal signal ended the wait for the mutex.
+ */
+long kvm_vcpu_ioctl(struct file *filp, unsigned int ioctl, unsigned long arg)
+{
+	struct kvm_vcpu *vcpu = filp->private_data;
+	long r;
+
+	if (!kvm_vcpu_is_usable(vcpu))
+		return -EIO;
+
+	if (unlikely(_IOC_TYPE(ioctl) != KVMIO))
+		return -EINVAL;
+
+	r = kvm_arch_vcpu_async_ioctl(filp, ioctl, arg);
+	if (r != -ENOIOCTLCMD)
+		return r;
+
+	if (mutex_lock_killable(&vcpu->mutex))
+		return -EINTR;
+	r = kvm_vcpu_ioctl_locked(filp, ioctl, arg);
+	mutex_unlock(&vcpu->mutex);
+
+	return r;
+}
+
+#ifdef CONFIG_KVM_COMPAT
+/* As kvm_vcpu_ioctl_sigmask(), with the set of a 32-bit task. */
+static int kvm_vcpu_compat_sigmask(struct kvm_vcpu *vcpu,
+				   struct kvm_signal_mask __user *mask)
+{
+	compat_sigset_t __user *set;
+	sigset_t sigset;
+	int r;
+
+	if (!mask)
+		return kvm_vcpu_ioctl_sigmask(vcpu, NULL);
+
+	r = kvm_check_sigmask_len(mask, sizeof(*set));
+	if (r)
+		return r;
+
+	set = (compat_sigset_t __user *)mask->sigset;
+	if (get_compat_sigset(&sigset, set))
+		return -EFAULT;
+
+	kvm_vcpu_set_sigset(vcpu, &sigset);
+	return 0;
+}
+
+/**
+ * kvm_vcpu_compat_ioctl() - ioctl() of a vCPU's file by a 32-bit task
+ * @filp: the file
+ * @ioctl: a vCPU ioctl of api.rst
+ * @arg: its argument
+ *
+ * Only the signal set has another layout there.
+ *
+ * Context: as kvm_vcpu_ioctl().
+ *
+ * Return: as kvm_vcpu_ioctl().
+ */
+long kvm_vcpu_compat_ioctl(struct file *filp, unsigned int ioctl,
+			   unsigned long arg)
+{
+	struct kvm_vcpu *vcpu = filp->private_data;
+	int r;
+
+	if (ioctl != KVM_SET_SIGNAL_MASK)
+		return kvm_vcpu_ioctl(filp, ioctl, arg);
+
+	if (!kvm_vcpu_is_usable(vcpu))
+		return -EIO;
+
+	if (mutex_lock_killable(&vcpu->mutex))
+		return -EINTR;
+	r = kvm_vcpu_compat_sigmask(vcpu, compat_ptr(arg));
+	mutex_unlock(&vcpu->mutex);
+
+	return r;
+}
+#endif
