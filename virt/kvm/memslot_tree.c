@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The indexes of a memslot set.
+ *
+ * Nothing here locks or allocates: whoever changes a copy must be its only
+ * user, that is, hold kvm->slots_lock and pass the inactive copy.  Lookups are
+ * inlines of <linux/kvm_host.h>.
+ */
+#include <linux/kvm_host.h>
+
+#include "memslot_tree.h"
+
+/* Slots without a common gfn differ in base_gfn, which is the tree's key. */
+static void memslots_link_gfn(struct kvm_memslots *slots,
+			      struct kvm_memory_slot *slot)
+{
+	const int copy = slots->node_idx;
+	struct rb_node **link = &slots->gfn_tree.rb_node;
+	struct rb_node *above = NULL;
+
+	while (*link) {
+		const struct kvm_memory_slot *at;
+
+		above = *link;
+		at = rb_entry(above, struct kvm_memory_slot, gfn_node[copy]);
+		WARN_ON_ONCE(at->base_gfn == slot->base_gfn);
+		link = slot->base_gfn < at->base_gfn ? &above->rb_left :
+						       &above->rb_right;
+	}
+
+	rb_link_node(&slot->gfn_node[copy], above, link);
+	rb_insert_color(&slot->gfn_node[copy], &slots->gfn_tree);
+}
+
+/* One in the other's place is O(1) as long as the key stays. */
+static void memslots_replace_gfn(struct kvm_memslots *slots,
+				 struct kvm_memory_slot *old,
+				 struct kvm_memory_slot *new)
+{
+	const int copy = slots->node_idx;
+
+	if (old && new && old->base_gfn == new->base_gfn) {
+		rb_replace_node(&old->gfn_node[copy], &new->gfn_node[copy],
+				&slots->gfn_tree);
+		return;
+	}
+
+	if (old)
+		rb_erase(&old->gfn_node[copy], &slots->gfn_tree);
+	if (new)
+		memslots_link_gfn(slots, new);
+}
+
+static void memslots_unlink_id_hva(struct kvm_memslots *slots,
+				   struct kvm_memory_slot *slot)
+{
+	const int copy = slots->node_idx;
+
+	interval_tree_remove(&slot->hva_node[copy], &slots->hva_tree);
+	hash_del(&slot->id_node[copy]);
+}
+
+static void memslots_link_id_hva(struct kvm_memslots *slots,
+				 struct kvm_memory_slot *slot)
+{
+	const int copy = slots->node_idx;
+	struct interval_tree_node *hva = &slot->hva_node[copy];
+
+	hva->start = slot->userspace_addr;
+	hva->last = hva->start + (slot->npages << PAGE_SHIFT) - 1;
+	interval_tree_insert(hva, &slots->hva_tree);
+	hash_add(slots->id_hash, &slot->id_node[copy], slot->id);
+}
+
+/**
+ * kvm_memslots_init_copy() - Make one copy of an address space's set empty.
+ * @slots: the copy
+ * @copy: 0 or 1, which of the two it is
+ * @generation: its generation, see kvm_memslots_gen_first()
+ *
+ * Context: @slots has no other user.
+ */
+void kvm_memslots_init_copy(struct kvm_memslots *slots, int copy,
+			    u64 generation)
+{
+	slots->generation = generation;
+	slots->node_idx = copy;
+	slots->gfn_tree = RB_ROOT;
+	slots->hva_tree = RB_ROOT_CACHED;
+	hash_init(slots->id_hash);
+	atomic_long_set(&slots->last_used_slot, 0);
+}
+
+/**
+ * kvm_memslots_replace() - Take one slot out of a copy, put another in.
+ * @slots: the copy
+ * @old: the slot to remove; NULL to add only
+ * @new: the slot to add; NULL to remove only.  Its id, gfns and hva are set
+ *	 and, @old aside, no slot of @slots has its id or one of its gfns.
+ *
+ * The links of both slots into the other copy stay as they are.
+ *
+ * Context: @slots is the inactive copy; holds kvm->slots_lock.  Cannot fail.
+ */
+void kvm_memslots_replace(struct kvm_memslots *slots,
+			  struct kvm_memory_slot *old,
+			  struct kvm_memory_slot *new)
+{
+	if (old) {
+		memslots_unlink_id_hva(slots, old);
+		atomic_long_cmpxchg(&slots->last_used_slot, (long)old,
+				    (long)new);
+	}
+	if (new)
+		memslots_link_id_hva(slots, new);
+
+	memslots_replace_gfn(slots, old, new);
+}
+
+/**
+ * kvm_memslots_overlap() - Is a gfn of a range taken by another slot?
+ * @slots: the set to search
+ * @start: first gfn of the range
+ * @end: the gfn after its last
+ * @except_id: id of the slot that may have gfns in the range
+ *
+ * Context: holds kvm->slots_lock or is in an SRCU read section of kvm->srcu.
+ * Return: true if [@start, @end) meets a slot whose id is not @except_id.
+ */
+bool kvm_memslots_overlap(struct kvm_memslots *slots, gfn_t start, gfn_t end,
+			  int except_id)
+{
+	struct kvm_memslot_iter it;
+
+	kvm_for_each_memslot_in_gfn_range(&it, slots, start, end) {
+		if (it.slot->id != except_id)
+			return true;
+	}
+
+	return false;
+}
