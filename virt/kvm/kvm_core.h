@@ -70,9 +70,18 @@ long kvm_vcpu_compat_ioctl(struct file *filp, unsigned int ioctl,
 int kvm_request_module_init(void);
 void kvm_request_module_exit(void);
 
-/* memslot.c: validate, prepare, commit; the memslot generation. */
+/* memslot_set.c: a VM's sets, their generation, their lifetime, lookups. */
 void kvm_memslots_init(struct kvm *kvm);
 void kvm_memslots_destroy(struct kvm *kvm);
+struct kvm_memslots *kvm_inactive_memslots(struct kvm *kvm, u16 as_id);
+void kvm_memslots_install(struct kvm *kvm, u16 as_id);
+void kvm_memslot_free(struct kvm *kvm, struct kvm_memory_slot *slot);
+#if IS_ENABLED(CONFIG_KUNIT)
+void kvm_memslots_publish(struct kvm *kvm, u16 as_id);
+void kvm_memslots_settle(struct kvm *kvm, u16 as_id);
+#endif
+
+/* memslot.c: validate, prepare, commit. */
 int kvm_set_user_memory_region(struct kvm *kvm,
 			       const struct kvm_userspace_memory_region2 *mem);
 

@@ -1,0 +1,507 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Changes of a VM's memslots.
+ *
+ * A change is one struct kvm_memslot_change that goes through
+ *
+ *	validate	is the request sound, what does it amount to
+ *	prepare		everything that can fail; nobody sees any of it
+ *	commit		install the result; cannot fail
+ *
+ * with one exception, KVM_MR_MOVE, see kvm_memslot_execute().
+ *
+ * Locks, in the order in which they are taken:
+ *
+ *	kvm->slots_lock		  serializes changes and owns the inactive
+ *				  copies.
+ *	kvm->slots_arch_lock	  protects slot->arch.  Whoever changes it
+ *				  outside of slots_lock takes this lock before
+ *				  it reads kvm->memslots[].  A change holds it
+ *				  from where it reads the old slot's ->arch to
+ *				  the publication, so no such write is lost,
+ *				  and not while it waits for SRCU, because it
+ *				  may be taken in an SRCU read section.
+ *	kvm->mn_invalidate_lock	  protects the publication against MMU
+ *				  notifiers.
+ */
+#include <linux/kvm_host.h>
+#include <linux/limits.h>
+#include <linux/lockdep.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "kvm_core.h"
+#include "kvm_mm.h"
+#include "memslot_tree.h"
+
+/* Slot ids are kept in a short. */
+static_assert(KVM_MEM_SLOTS_NUM <= SHRT_MAX);
+
+/**
+ * struct kvm_memslot_change - one change of one slot
+ * @kvm: the VM
+ * @kind: what happens to the slot
+ * @as_id: its address space
+ * @old: the slot as it is; NULL for KVM_MR_CREATE
+ * @new: the slot as it will be; NULL for KVM_MR_DELETE
+ * @invalid: for KVM_MR_DELETE and KVM_MR_MOVE a copy of @old that is marked
+ *	     KVM_MEMSLOT_INVALID and stands in for it in the meantime
+ */
+struct kvm_memslot_change {
+	struct kvm *kvm;
+	enum kvm_mr_change kind;
+	u16 as_id;
+	struct kvm_memory_slot *old;
+	struct kvm_memory_slot *new;
+	struct kvm_memory_slot *invalid;
+};
+
+/* All flags that the VM allows a slot whose memory is of the kind asked for. */
+static u32 kvm_memslot_allowed_flags(struct kvm *kvm, u32 flags)
+{
+	/*
+	 * Writes to a read-only slot are emulated MMIO, which private memory
+	 * cannot have; nor can its writes be logged.
+	 */
+	if (flags & KVM_MEM_GUEST_MEMFD)
+		return kvm_arch_has_private_mem(kvm) ? KVM_MEM_GUEST_MEMFD : 0;
+
+	return KVM_MEM_LOG_DIRTY_PAGES |
+	       (kvm_arch_has_readonly_mem(kvm) ? KVM_MEM_READONLY : 0);
+}
+
+static bool kvm_region_size_ok(u64 size)
+{
+	return PAGE_ALIGNED(size) && size == (unsigned long)size &&
+	       size >> PAGE_SHIFT <= KVM_MEM_MAX_NR_PAGES;
+}
+
+/* Is [start, start + size) page aligned, and does it not wrap? */
+static bool kvm_region_range_ok(u64 start, u64 size)
+{
+	return PAGE_ALIGNED(start) && start + size >= start;
+}
+
+/* The guest's memory is read later on with __get_user() and the like. */
+static bool kvm_region_hva_ok(const struct kvm_userspace_memory_region2 *mem)
+{
+	return PAGE_ALIGNED(mem->userspace_addr) &&
+	       mem->userspace_addr == untagged_addr(mem->userspace_addr) &&
+	       access_ok((void __user *)(unsigned long)mem->userspace_addr,
+			 mem->memory_size);
+}
+
+/* What can be said without a look at the slots: any flaw is -EINVAL. */
+static bool kvm_region_ok(struct kvm *kvm,
+			  const struct kvm_userspace_memory_region2 *mem)
+{
+	const u64 size = mem->memory_size;
+
+	if (mem->flags & ~kvm_memslot_allowed_flags(kvm, mem->flags))
+		return false;
+	if (kvm_user_slot_id(mem->slot) >= KVM_MEM_SLOTS_NUM ||
+	    kvm_user_slot_as_id(mem->slot) >= kvm_arch_nr_memslot_as_ids(kvm))
+		return false;
+	if ((mem->flags & KVM_MEM_GUEST_MEMFD) &&
+	    !kvm_region_range_ok(mem->guest_memfd_offset, size))
+		return false;
+
+	return kvm_region_size_ok(size) &&
+	       kvm_region_range_ok(mem->guest_phys_addr, size) &&
+	       kvm_region_hva_ok(mem);
+}
+
+static int kvm_memslot_classify_delete(struct kvm_memslot_change *c)
+{
+	if (!c->old)
+		return -EINVAL;
+	if (WARN_ON_ONCE(c->old->npages > c->kvm->nr_memslot_pages))
+		return -EIO;
+
+	c->kind = KVM_MR_DELETE;
+	return 1;
+}
+
+/* The number of pages of all slots of a VM fits in an unsigned long. */
+static int kvm_memslot_classify_create(struct kvm_memslot_change *c,
+				       unsigned long npages)
+{
+	const unsigned long total = c->kvm->nr_memslot_pages;
+
+	if (total + npages < total)
+		return -EINVAL;
+
+	c->kind = KVM_MR_CREATE;
+	return 1;
+}
+
+/* A slot can move and toggle dirty logging; a private one can only go. */
+static int
+kvm_memslot_classify_update(struct kvm_memslot_change *c,
+			    const struct kvm_userspace_memory_region2 *mem)
+{
+	const struct kvm_memory_slot *old = c->old;
+	const u32 toggled = mem->flags ^ old->flags;
+
+	if ((mem->flags & KVM_MEM_GUEST_MEMFD) ||
+	    (toggled & (KVM_MEM_GUEST_MEMFD | KVM_MEM_READONLY)) ||
+	    old->npages != mem->memory_size >> PAGE_SHIFT ||
+	    old->userspace_addr != mem->userspace_addr)
+		return -EINVAL;
+
+	if (gpa_to_gfn(mem->guest_phys_addr) != old->base_gfn)
+		c->kind = KVM_MR_MOVE;
+	else if (toggled)
+		c->kind = KVM_MR_FLAGS_ONLY;
+	else
+		return 0;
+
+	return 1;
+}
+
+static int kvm_memslot_classify(struct kvm_memslot_change *c,
+				const struct kvm_userspace_memory_region2 *mem)
+{
+	if (!mem->memory_size)
+		return kvm_memslot_classify_delete(c);
+	if (!c->old)
+		return kvm_memslot_classify_create(c, mem->memory_size >>
+						      PAGE_SHIFT);
+
+	return kvm_memslot_classify_update(c, mem);
+}
+
+/*
+ * Fill in what @mem asks for in terms of the slots that exist.  Returns 1 with
+ * a change to make, 0 if everything is so already, or an errno.
+ */
+static int kvm_memslot_validate(struct kvm_memslot_change *c,
+				const struct kvm_userspace_memory_region2 *mem)
+{
+	const gfn_t base = gpa_to_gfn(mem->guest_phys_addr);
+	const int id = kvm_user_slot_id(mem->slot);
+	struct kvm_memslots *slots;
+	int r;
+
+	if (!kvm_region_ok(c->kvm, mem))
+		return -EINVAL;
+
+	c->as_id = kvm_user_slot_as_id(mem->slot);
+	slots = __kvm_memslots(c->kvm, c->as_id);
+	c->old = id_to_memslot(slots, id);
+
+	r = kvm_memslot_classify(c, mem);
+	if (r <= 0)
+		return r;
+
+	if ((c->kind == KVM_MR_CREATE || c->kind == KVM_MR_MOVE) &&
+	    kvm_memslots_overlap(slots, base,
+				 base + (mem->memory_size >> PAGE_SHIFT), id))
+		return -EEXIST;
+
+	return 1;
+}
+
+static struct kvm_memory_slot *
+kvm_memslot_alloc(const struct kvm_userspace_memory_region2 *mem)
+{
+	struct kvm_memory_slot *slot;
+
+	slot = kzalloc(sizeof(*slot), GFP_KERNEL_ACCOUNT);
+	if (!slot)
+		return NULL;
+
+	slot->id = kvm_user_slot_id(mem->slot);
+	slot->as_id = kvm_user_slot_as_id(mem->slot);
+	slot->flags = mem->flags;
+	slot->base_gfn = gpa_to_gfn(mem->guest_phys_addr);
+	slot->npages = mem->memory_size >> PAGE_SHIFT;
+	slot->userspace_addr = mem->userspace_addr;
+	return slot;
+}
+
+/* A slot that goes on being logged keeps its bitmap, and what it holds. */
+static int kvm_memslot_prepare_bitmap(struct kvm_memslot_change *c)
+{
+	if (!kvm_slot_dirty_track_enabled(c->new))
+		return 0;
+
+	if (c->old && c->old->dirty_bitmap) {
+		c->new->dirty_bitmap = c->old->dirty_bitmap;
+		return 0;
+	}
+	if (!kvm_use_dirty_bitmap(c->kvm))
+		return 0;
+
+	return kvm_dirty_bitmap_alloc(c->kvm, c->new);
+}
+
+/* Get all that the change needs; kvm_memslot_abort() gives it back. */
+static int kvm_memslot_prepare(struct kvm_memslot_change *c,
+			       const struct kvm_userspace_memory_region2 *mem)
+{
+	int r;
+
+	if (c->kind == KVM_MR_DELETE || c->kind == KVM_MR_MOVE) {
+		c->invalid = kzalloc(sizeof(*c->invalid), GFP_KERNEL_ACCOUNT);
+		if (!c->invalid)
+			return -ENOMEM;
+	}
+	if (c->kind == KVM_MR_DELETE)
+		return 0;
+
+	c->new = kvm_memslot_alloc(mem);
+	if (!c->new)
+		return -ENOMEM;
+
+	if (mem->flags & KVM_MEM_GUEST_MEMFD) {
+		r = kvm_gmem_bind(c->kvm, c->new, mem->guest_memfd,
+				  mem->guest_memfd_offset);
+		if (r)
+			return r;
+	}
+
+	return kvm_memslot_prepare_bitmap(c);
+}
+
+/* Undo kvm_memslot_prepare(), also where it stopped half-way. */
+static void kvm_memslot_abort(struct kvm_memslot_change *c)
+{
+	struct kvm_memory_slot *new = c->new;
+
+	kfree(c->invalid);
+	if (!new)
+		return;
+
+	if (!c->old || new->dirty_bitmap != c->old->dirty_bitmap)
+		kvm_dirty_bitmap_free(new);
+	if (new->flags & KVM_MEM_GUEST_MEMFD)
+		kvm_gmem_unbind(new);
+	kfree(new);
+}
+
+/* The links and the guest_memfd binding remain the original's. */
+static void kvm_memslot_make_invalid(struct kvm_memory_slot *invalid,
+				     const struct kvm_memory_slot *old)
+{
+	invalid->id = old->id;
+	invalid->as_id = old->as_id;
+	invalid->flags = old->flags | KVM_MEMSLOT_INVALID;
+	invalid->base_gfn = old->base_gfn;
+	invalid->npages = old->npages;
+	invalid->userspace_addr = old->userspace_addr;
+	invalid->dirty_bitmap = old->dirty_bitmap;
+	invalid->arch = old->arch;
+}
+
+/*
+ * Put the INVALID copy in the old slot's place and drop all that maps its gfns.
+ *
+ * vCPUs keep running.  Once none of them uses the valid slot, none can build a
+ * new mapping of its gfns (gfn_to_hva() and kvm_is_visible_gfn() refuse INVALID
+ * slots), so after the flush there is none left and the slot can go or move.
+ *
+ * Drops slots_arch_lock on the way.  It is held again on return, and the old
+ * slot, still linked in the inactive copy, has the ->arch that the lock's other
+ * users left in the INVALID one.
+ */
+static void kvm_memslot_invalidate(struct kvm_memslot_change *c)
+{
+	struct kvm *kvm = c->kvm;
+
+	lockdep_assert_held(&kvm->slots_arch_lock);
+
+	kvm_memslot_make_invalid(c->invalid, c->old);
+	kvm_memslots_replace(kvm_inactive_memslots(kvm, c->as_id), c->old,
+			     c->invalid);
+	kvm_memslots_install(kvm, c->as_id);
+
+	kvm_arch_flush_shadow_memslot(kvm, c->old);
+	kvm_arch_guest_memory_reclaimed(kvm);
+
+	mutex_lock(&kvm->slots_arch_lock);
+	c->old->arch = c->invalid->arch;
+}
+
+/*
+ * Install the inactive copy, which has @now, and repeat the change in the other
+ * one, which still has what stood there before.  Drops slots_arch_lock.
+ */
+static void kvm_memslot_switch(struct kvm_memslot_change *c,
+			       struct kvm_memory_slot *now)
+{
+	struct kvm *kvm = c->kvm;
+
+	kvm_memslots_install(kvm, c->as_id);
+	kvm_memslots_replace(kvm_inactive_memslots(kvm, c->as_id),
+			     c->invalid ?: c->old, now);
+}
+
+static int kvm_slot_is_logged(const struct kvm_memory_slot *slot)
+{
+	return slot && kvm_slot_dirty_track_enabled(slot);
+}
+
+/* Before the architecture's commit, which may read these counts. */
+static void kvm_memslot_account(const struct kvm_memslot_change *c)
+{
+	int logged = kvm_slot_is_logged(c->new) - kvm_slot_is_logged(c->old);
+
+	lockdep_assert_held(&c->kvm->slots_lock);
+
+	if (c->kind == KVM_MR_CREATE)
+		c->kvm->nr_memslot_pages += c->new->npages;
+	else if (c->kind == KVM_MR_DELETE)
+		c->kvm->nr_memslot_pages -= c->old->npages;
+
+	if (logged)
+		atomic_add(logged, &c->kvm->nr_memslots_dirty_logging);
+}
+
+/* What a replaced slot had and its successor shares lives on in that one. */
+static void kvm_memslot_retire(struct kvm_memslot_change *c)
+{
+	struct kvm_memory_slot *old = c->old;
+
+	if (!old)
+		return;
+
+	if (!c->new) {
+		kvm_memslot_free(c->kvm, old);
+		return;
+	}
+
+	if (!c->new->dirty_bitmap)
+		kvm_dirty_bitmap_free(old);
+	kfree(old);
+}
+
+/*
+ * Cannot fail.  Drops slots_arch_lock.  From then on the lock's other users
+ * find the new slot: the architecture's commit must expect that its ->arch has
+ * changed.
+ */
+static void kvm_memslot_commit(struct kvm_memslot_change *c)
+{
+	struct kvm *kvm = c->kvm;
+
+	kvm_memslots_replace(kvm_inactive_memslots(kvm, c->as_id), c->old,
+			     c->new);
+	kvm_memslot_switch(c, c->new);
+	kfree(c->invalid);
+
+	kvm_memslot_account(c);
+	kvm_arch_commit_memory_region(kvm, c->old, c->new, c->kind);
+	kvm_memslot_retire(c);
+}
+
+/*
+ * The architecture has the last word, and then the change happens.
+ *
+ * KVM_MR_DELETE: asked first.  s390 can refuse, and nothing has changed then;
+ * no architecture allocates or keeps anything that an SRCU wait could outdate.
+ *
+ * KVM_MR_MOVE: asked once the old range is INVALID and flushed.  x86 allocates
+ * what the shadow MMU needs at this moment, which must hold until publication,
+ * that is, under one hold of slots_arch_lock, and invalidation drops it.  riscv
+ * maps I/O memory at the new gfns, which may meet the old ones and would be
+ * flushed with them.  A refusal puts the old slot back; the guest sees no more
+ * than a flush.
+ */
+static int kvm_memslot_execute(struct kvm_memslot_change *c)
+{
+	struct kvm *kvm = c->kvm;
+	int r;
+
+	mutex_lock(&kvm->slots_arch_lock);
+	if (c->kind == KVM_MR_MOVE)
+		kvm_memslot_invalidate(c);
+
+	r = kvm_arch_prepare_memory_region(kvm, c->old, c->new, c->kind);
+	if (r) {
+		if (c->kind == KVM_MR_MOVE)
+			kvm_memslot_switch(c, c->old);
+		else
+			mutex_unlock(&kvm->slots_arch_lock);
+		return r;
+	}
+
+	if (c->kind == KVM_MR_DELETE)
+		kvm_memslot_invalidate(c);
+	kvm_memslot_commit(c);
+	return 0;
+}
+
+/**
+ * __kvm_set_memory_region() - Create, delete, move or change the flags of a
+ *			       slot, internal ones included.
+ * @kvm: the VM
+ * @mem: the request as in api.rst, KVM_SET_USER_MEMORY_REGION2; sizes and
+ *	 addresses in bytes.  A size of 0 deletes the slot.
+ *
+ * On return no vCPU uses the slot as it was.  On failure the slots are as
+ * before.
+ *
+ * Context: holds kvm->slots_lock, not kvm->srcu; sleeps.
+ * Return: 0, also if nothing had to change; -EINVAL for a request that is
+ * malformed or that the slot does not allow, -EEXIST if it would overlap
+ * another slot, -ENOMEM, or what kvm_gmem_bind() or
+ * kvm_arch_prepare_memory_region() returns.
+ */
+int __kvm_set_memory_region(struct kvm *kvm,
+			    const struct kvm_userspace_memory_region2 *mem)
+{
+	struct kvm_memslot_change change = { .kvm = kvm };
+	int r;
+
+	lockdep_assert_held(&kvm->slots_lock);
+
+	r = kvm_memslot_validate(&change, mem);
+	if (r <= 0)
+		return r;
+
+	r = kvm_memslot_prepare(&change, mem);
+	if (!r)
+		r = kvm_memslot_execute(&change);
+	if (r)
+		kvm_memslot_abort(&change);
+	return r;
+}
+EXPORT_SYMBOL_GPL(__kvm_set_memory_region);
+
+/**
+ * kvm_set_memory_region() - __kvm_set_memory_region() with the lock taken.
+ * @kvm: the VM
+ * @mem: the request
+ *
+ * Context: takes kvm->slots_lock; sleeps.
+ * Return: as __kvm_set_memory_region().
+ */
+int kvm_set_memory_region(struct kvm *kvm,
+			  const struct kvm_userspace_memory_region2 *mem)
+{
+	guard(mutex)(&kvm->slots_lock);
+
+	return __kvm_set_memory_region(kvm, mem);
+}
+EXPORT_SYMBOL_GPL(kvm_set_memory_region);
+
+/**
+ * kvm_set_user_memory_region() - Carry out a request of userspace.
+ * @kvm: the VM
+ * @mem: the request
+ *
+ * Context: takes kvm->slots_lock; sleeps.
+ * Return: -EINVAL for a slot that KVM keeps for itself, otherwise as
+ * __kvm_set_memory_region().
+ */
+int kvm_set_user_memory_region(struct kvm *kvm,
+			       const struct kvm_userspace_memory_region2 *mem)
+{
+	if (kvm_user_slot_id(mem->slot) >= KVM_USER_MEM_SLOTS)
+		return -EINVAL;
+
+	return kvm_set_memory_region(kvm, mem);
+}

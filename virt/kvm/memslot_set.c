@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The memslot sets of a VM: their installation and generation, their lifetime,
+ * and lookups by gfn.
+ *
+ * kvm->memslots[] points to the active copy of each address space's set.  The
+ * pointer changes in kvm_memslots_publish() only, under slots_lock,
+ * slots_arch_lock and mn_invalidate_lock, taken in this order; readers hold
+ * kvm->srcu for reading, or slots_lock.  The other copy belongs to the holder
+ * of slots_lock.
+ */
+#include <linux/kvm_host.h>
+#include <linux/lockdep.h>
+#include <linux/mutex.h>
+#include <linux/slab.h>
+#include <linux/srcu.h>
+#include <kunit/visibility.h>
+
+#include "kvm_core.h"
+#include "kvm_mm.h"
+#include "memslot_tree.h"
+
+/* Who stores a truncated generation drops this bit, and an update with it. */
+static_assert(BIT_ULL(0) == KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS);
+
+/**
+ * kvm_inactive_memslots() - The copy of a set that nobody reads.
+ * @kvm: the VM
+ * @as_id: the address space
+ *
+ * Context: holds kvm->slots_lock, which makes the caller the copy's only user.
+ * Return: the copy.
+ */
+struct kvm_memslots *kvm_inactive_memslots(struct kvm *kvm, u16 as_id)
+{
+	lockdep_assert_held(&kvm->slots_lock);
+
+	return &kvm->__memslots[as_id][!__kvm_memslots(kvm, as_id)->node_idx];
+}
+
+/**
+ * kvm_memslots_publish() - Make the inactive copy the active one.
+ * @kvm: the VM
+ * @as_id: the address space
+ *
+ * First half of an installation.  The copy's generation says that an update is
+ * in progress: there may still be readers of the other copy.
+ *
+ * An MMU notifier's start and its end must see the same slots, otherwise they
+ * do not pair, so no invalidation is in flight where the pointer changes.
+ *
+ * Context: holds slots_lock and slots_arch_lock; sleeps.
+ */
+VISIBLE_IF_KUNIT
+void kvm_memslots_publish(struct kvm *kvm, u16 as_id)
+{
+	struct kvm_memslots *next = kvm_inactive_memslots(kvm, as_id);
+	u64 gen = __kvm_memslots(kvm, as_id)->generation;
+
+	lockdep_assert_held(&kvm->slots_arch_lock);
+	WARN_ON_ONCE(gen & KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS);
+
+	/* Nobody can reach @next yet: rcu_assign_pointer() orders the store. */
+	next->generation = kvm_memslots_gen_begin(gen);
+
+	kvm_mn_lock_idle(kvm);
+	lockdep_assert_held(&kvm->mn_invalidate_lock);
+	rcu_assign_pointer(kvm->memslots[as_id], next);
+	kvm_mn_unlock(kvm);
+}
+
+/**
+ * kvm_memslots_settle() - End the update of the active copy.
+ * @kvm: the VM
+ * @as_id: the address space
+ *
+ * Second half of an installation, after a grace period of kvm->srcu: nobody
+ * uses the other copy any more, so what is tagged with the next generation is
+ * derived from this copy alone, and every tag made meanwhile is stale.
+ *
+ * The architecture learns a generation before anyone can see it.  x86 keeps
+ * only part of it in MMIO SPTEs and drops them all when that part wraps; an
+ * SPTE of the previous round must be gone before its tag is current again.
+ *
+ * Context: holds slots_lock; may sleep.
+ */
+VISIBLE_IF_KUNIT
+void kvm_memslots_settle(struct kvm *kvm, u16 as_id)
+{
+	struct kvm_memslots *slots = __kvm_memslots(kvm, as_id);
+	u64 gen = kvm_memslots_gen_end(slots->generation,
+				       kvm_arch_nr_memslot_as_ids(kvm));
+
+	lockdep_assert_held(&kvm->slots_lock);
+
+	kvm_arch_memslots_updated(kvm, gen);
+
+	/*
+	 * Read without a lock by all that caches a lookup: the vCPU's last used
+	 * slot below, gfn_to_hva_cache, gfn_to_pfn_cache, x86's MMIO caches.
+	 */
+	WRITE_ONCE(slots->generation, gen);
+}
+
+/**
+ * kvm_memslots_install() - Make the inactive copy the one that all readers use.
+ * @kvm: the VM
+ * @as_id: the address space
+ *
+ * slots_arch_lock is dropped once the copy is published: the wait for readers
+ * would never end if one of them waited for the lock.
+ *
+ * Context: holds kvm->slots_lock; releases kvm->slots_arch_lock; sleeps.
+ */
+void kvm_memslots_install(struct kvm *kvm, u16 as_id)
+{
+	kvm_memslots_publish(kvm, as_id);
+	mutex_unlock(&kvm->slots_arch_lock);
+
+	synchronize_srcu_expedited(&kvm->srcu);
+	kvm_memslots_settle(kvm, as_id);
+}
+
+/**
+ * kvm_memslot_free() - Free a slot with all that belongs to it.
+ * @kvm: the VM
+ * @slot: a slot that is in no set, or whose VM has no user left
+ *
+ * Context: holds kvm->slots_lock, or the last reference to the VM is gone.
+ */
+void kvm_memslot_free(struct kvm *kvm, struct kvm_memory_slot *slot)
+{
+	if (slot->flags & KVM_MEM_GUEST_MEMFD)
+		kvm_gmem_unbind(slot);
+	kvm_dirty_bitmap_free(slot);
+	kvm_arch_free_memslot(kvm, slot);
+	kfree(slot);
+}
+
+/**
+ * kvm_memslots_init() - Give a new VM its empty sets.
+ * @kvm: the VM, which nobody else knows yet
+ */
+void kvm_memslots_init(struct kvm *kvm)
+{
+	int as_id;
+
+	for (as_id = 0; as_id < kvm_arch_nr_memslot_as_ids(kvm); as_id++) {
+		struct kvm_memslots *copies = kvm->__memslots[as_id];
+		u64 gen = kvm_memslots_gen_first(as_id);
+
+		kvm_memslots_init_copy(&copies[0], 0, gen);
+		kvm_memslots_init_copy(&copies[1], 1, gen);
+		rcu_assign_pointer(kvm->memslots[as_id], &copies[0]);
+	}
+}
+
+/**
+ * kvm_memslots_destroy() - Free all slots of a VM.
+ * @kvm: the VM, whose last reference is gone
+ *
+ * Both copies hold the same slots, so it is enough to go through one.
+ */
+void kvm_memslots_destroy(struct kvm *kvm)
+{
+	struct kvm_memory_slot *slot;
+	struct hlist_node *next;
+	int as_id, bkt;
+
+	for (as_id = 0; as_id < kvm_arch_nr_memslot_as_ids(kvm); as_id++) {
+		struct kvm_memslots *slots = &kvm->__memslots[as_id][0];
+
+		hash_for_each_safe(slots->id_hash, bkt, next, slot, id_node[0])
+			kvm_memslot_free(kvm, slot);
+	}
+}
+
+/**
+ * kvm_are_all_memslots_empty() - Has the VM no slot at all?
+ * @kvm: the VM
+ *
+ * Context: holds kvm->slots_lock.
+ * Return: true if no address space has a slot, internal ones included.
+ */
+bool kvm_are_all_memslots_empty(struct kvm *kvm)
+{
+	int as_id = kvm_arch_nr_memslot_as_ids(kvm);
+
+	lockdep_assert_held(&kvm->slots_lock);
+
+	while (as_id--) {
+		if (!kvm_memslots_empty(__kvm_memslots(kvm, as_id)))
+			return false;
+	}
+
+	return true;
+}
+EXPORT_SYMBOL_GPL(kvm_are_all_memslots_empty);
+
+/**
+ * gfn_to_memslot() - Find the slot of a gfn in address space 0.
+ * @kvm: the VM
+ * @gfn: the guest frame number
+ *
+ * Context: in an SRCU read section of kvm->srcu, or holds kvm->slots_lock; the
+ * slot is valid as long.
+ * Return: the slot, which may be internal or INVALID; NULL if there is none.
+ */
+struct kvm_memory_slot *gfn_to_memslot(struct kvm *kvm, gfn_t gfn)
+{
+	return __gfn_to_memslot(kvm_memslots(kvm), gfn);
+}
+EXPORT_SYMBOL_GPL(gfn_to_memslot);
+
+/**
+ * kvm_vcpu_gfn_to_memslot() - Find the slot of a gfn as a vCPU sees it.
+ * @vcpu: the vCPU
+ * @gfn: the guest frame number in the vCPU's current address space
+ *
+ * The vCPU's last slot answers most lookups.  It counts only under the
+ * generation under which it was found, which also is of one address space only.
+ * Other lookups do not touch the set's own last slot, which all vCPUs would
+ * fight for.
+ *
+ * Context: runs on behalf of @vcpu (its mutex or its creation), otherwise as
+ * gfn_to_memslot().
+ * Return: as gfn_to_memslot().
+ */
+struct kvm_memory_slot *kvm_vcpu_gfn_to_memslot(struct kvm_vcpu *vcpu,
+						gfn_t gfn)
+{
+	struct kvm_memslots *slots = kvm_vcpu_memslots(vcpu);
+	/* Pairs with the WRITE_ONCE() of kvm_memslots_settle(). */
+	const u64 gen = READ_ONCE(slots->generation);
+	struct kvm_memory_slot *slot;
+
+	if (likely(gen == vcpu->last_used_slot_gen)) {
+		slot = try_get_memslot(vcpu->last_used_slot, gfn);
+		if (slot)
+			return slot;
+	} else {
+		vcpu->last_used_slot_gen = gen;
+		vcpu->last_used_slot = NULL;
+	}
+
+	slot = search_memslots(slots, gfn, false);
+	if (slot)
+		vcpu->last_used_slot = slot;
+
+	return slot;
+}
+
+/**
+ * kvm_is_visible_gfn() - Does userspace back a gfn of address space 0?
+ * @kvm: the VM
+ * @gfn: the guest frame number
+ *
+ * Context: as gfn_to_memslot().
+ * Return: true if @gfn is in a slot of userspace that is not INVALID.
+ */
+bool kvm_is_visible_gfn(struct kvm *kvm, gfn_t gfn)
+{
+	return kvm_is_visible_memslot(gfn_to_memslot(kvm, gfn));
+}
+EXPORT_SYMBOL_GPL(kvm_is_visible_gfn);
+
+/**
+ * kvm_vcpu_is_visible_gfn() - Does userspace back a gfn of a vCPU?
+ * @vcpu: the vCPU
+ * @gfn: the guest frame number in the vCPU's current address space
+ *
+ * Context: as kvm_vcpu_gfn_to_memslot().
+ * Return: true if @gfn is in a slot of userspace that is not INVALID.
+ */
+bool kvm_vcpu_is_visible_gfn(struct kvm_vcpu *vcpu, gfn_t gfn)
+{
+	return kvm_is_visible_memslot(kvm_vcpu_gfn_to_memslot(vcpu, gfn));
+}
+EXPORT_SYMBOL_GPL(kvm_vcpu_is_visible_gfn);
