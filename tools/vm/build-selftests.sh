@@ -1,0 +1,24 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Builds the tree's KVM selftests, static, into $(O)/kselftest.
+. "$(dirname "$0")/../base/lib.sh"
+
+OUT=$O/kselftest
+LOG=$LOGS/kselftest-build.log
+DIR=tools/testing/selftests/kvm
+
+lock_o
+mkdir -p "$OUT" "$LOGS"
+say "building the KVM selftests (log: $LOG)"
+export LDFLAGS=-static
+if ! { kbuild O="$BUILD" headers &&
+       kbuild -C "$DIR" -j"$JOBS" OUTPUT="$OUT" \
+		KHDR_INCLUDES="-isystem $BUILD/usr/include"; } >"$LOG" 2>&1; then
+	grep -m 5 -E 'error|\*\*\*' "$LOG" >&2 || tail -n 5 "$LOG" >&2
+	die "the selftests do not build: $LOG"
+fi
+
+# The script expects the program that it starts beside itself.
+for script in "$TREE/$DIR"/x86_64/*.sh; do
+	install -m 755 "$script" "$OUT/x86_64/"
+done

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a VM consists of, and where the driver put it."""
+import dataclasses
+import os
+import shutil
+import subprocess
+
+from .errors import Fatal
+
+REPO = os.path.realpath(os.path.join(os.path.dirname(__file__), "../../.."))
+# Nothing but these comes from outside; a debug kernel takes this much longer.
+SLOWNESS = {"fast": 1, "debug": 6}
+MEMORY = 2048
+HOST_SPARE = 512
+
+
+def where(config):
+    """The driver's paths (`make -s where`) as a dictionary."""
+    command = ["make", "-s", "--no-print-directory", "-C", REPO, "where",
+               f"CONFIG={config}"]
+    result = subprocess.run(command, text=True, check=False,
+                            stdout=subprocess.PIPE)
+    if result.returncode:
+        raise Fatal("make where failed")
+    return dict(line.split("=", 1) for line in result.stdout.splitlines()
+                if "=" in line)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One kind of VM: kernel, modules, paging mode, size."""
+
+    kernel_config: str
+    kernel: str
+    kconfig: str
+    modules: str
+    stock_modules: str
+    variant: str
+    npt: int
+    accel: str
+    memory: int = MEMORY
+    cpus: int = 2
+    qemu: str = "qemu-system-x86_64"
+
+    @property
+    def name(self):
+        return f"{self.variant} {self.kernel_config} npt={self.npt}"
+
+    @property
+    def slug(self):
+        return self.name.replace(" ", "-").replace("=", "")
+
+    @property
+    def slowness(self):
+        return SLOWNESS[self.kernel_config]
+
+    def module_folders(self):
+        """Folders in the guest, and the host's folders that fill them."""
+        folders = {"modules": self.modules}
+        if os.path.exists(os.path.join(self.stock_modules, "kvm.ko")):
+            folders["stock_modules"] = self.stock_modules
+        return folders
+
+    def command_line(self, loglevel=7):
+        return (f"loglevel={loglevel} console=ttyS0 oops=panic panic=-1 nokaslr mitigations=off "
+                "hung_task_panic=0 " + os.environ.get("APPEND", "")).strip()
+
+    def guest_settings(self, mode):
+        """vm.conf, which the guest's init reads as shell."""
+        return f"MODE={mode}\nNPT={self.npt}\nREPO={REPO}\n"
+
+
+def make_config(paths, kernel_config, variant, npt):
+    """A Config from the driver's paths and the user's variables."""
+    folder = "modules" if variant == "ours" else "stock_modules"
+    return Config(kernel_config, paths["bzImage"],
+                  os.path.join(paths["build"], ".config"), paths[folder],
+                  paths["stock_modules"], variant, npt,
+                  os.environ.get("ACCEL") or "auto")
+
+
+def check_host(vms=1):
+    """Fails early, in one line, when no VM can start here."""
+    if not shutil.which("qemu-system-x86_64"):
+        raise Fatal("no qemu-system-x86_64: run make deps")
+    free = available_memory()
+    if free < MEMORY + HOST_SPARE:
+        raise Fatal(f"a VM needs {MEMORY + HOST_SPARE} MiB of memory, "
+                    f"{free} MiB are available")
+    fitting = (free - HOST_SPARE) // MEMORY
+    return min(vms, fitting, os.cpu_count() or 1)
+
+
+def available_memory():
+    with open("/proc/meminfo", encoding="ascii") as file:
+        fields = dict(line.split(":", 1) for line in file)
+    return int(fields["MemAvailable"].split()[0]) // 1024

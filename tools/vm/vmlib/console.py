@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Finds the kernel's own reports of trouble in the log of a serial console."""
+import re
+
+# What the kernel prints when something is wrong. Each pattern is looked for
+# behind a printk time stamp, so that the output of a test cannot match.
+TROUBLE = re.compile("|".join((
+    r"\bBUG\b", r"\bWARNING: ", r"\bOops\b", r"\bINFO: ",
+    r"(?<!traps: )\bgeneral protection fault\b", r"Kernel panic",
+    r"\bKASAN: ", r"\bKCSAN: ", r"\bUBSAN: ", r"\bKFENCE: ",
+    r"possible circular locking", r"suspicious RCU usage",
+    r"inconsistent lock state", r"sleeping function called",
+    r"rcu.* (self-)?detected stalls?", r"blocked for more than",
+    r"soft lockup", r"hard LOCKUP", r"double fault", r"unable to handle",
+    r"unchecked MSR access error", r"kernel tried to execute",
+    r"stack guard page was hit", r"refcount_t: ",
+)))
+USER_FAULT = re.compile(r"traps: \S+\[\d+\]")
+STAMP = re.compile(r"\[ *\d+\.\d{6}\](\[ *[TC]\d+\])? ")
+EXCERPT = 24
+
+
+class Report:
+    """One report of the kernel: its first line, and some that follow."""
+
+    def __init__(self, line):
+        self.title = line
+        self.lines = [line]
+
+    def add(self, line):
+        if len(self.lines) < EXCERPT:
+            self.lines.append(line)
+
+
+class Scanner:
+    """Is fed what the console prints; keeps the reports in it."""
+
+    def __init__(self):
+        self.reports = []
+        self.partial = ""
+
+    def feed(self, text):
+        lines = (self.partial + text).split("\n")
+        self.partial = lines.pop()
+        for line in lines:
+            self._line(line.rstrip("\r"))
+
+    def flush(self):
+        self.feed("\n")
+
+    def take(self):
+        """The reports since the last call."""
+        reports, self.reports = self.reports, []
+        return reports
+
+    def _line(self, line):
+        stamp = STAMP.search(line)
+        if not stamp:
+            return
+        message = line[stamp.end():]
+        if self.reports and not self._starts_report(message):
+            self.reports[-1].add(message)
+        elif TROUBLE.search(message) and not USER_FAULT.search(message):
+            self.reports.append(Report(message))
+
+    def _starts_report(self, message):
+        """Lines of one splat often match twice: they stay one report."""
+        return (len(self.reports[-1].lines) >= EXCERPT and
+                TROUBLE.search(message) and not USER_FAULT.search(message))
+
+
+def scan_file(path):
+    """The reports in a console log that is complete."""
+    scanner = Scanner()
+    with open(path, encoding="utf-8", errors="replace") as file:
+        scanner.feed(file.read())
+    scanner.flush()
+    return scanner.take()

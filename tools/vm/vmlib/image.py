@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The initramfs of a VM: busybox, the guest's scripts, the modules."""
+import glob
+import os
+
+from .errors import Fatal
+from .initramfs import Initramfs, find_busybox
+
+GUEST = os.path.join(os.path.dirname(__file__), "..", "guest")
+MODULES = ("irqbypass.ko", "kvm.ko", "kvm-amd.ko", "kvm-intel.ko")
+
+
+def build_image(config, mode, path, commands=""):
+    """Writes the image; mode is what init does: "agent" or "shell"."""
+    image = Initramfs()
+    image.add_file("bin/busybox", find_busybox(), 0o755)
+    for script in sorted(glob.glob(os.path.join(GUEST, "*"))):
+        name = os.path.basename(script)
+        place = "init" if name == "init" else "bin/" + name
+        image.add_file(place, script, 0o755)
+    for folder, source in config.module_folders().items():
+        add_modules(image, folder, source)
+    image.add_bytes("vm.conf", config.guest_settings(mode).encode())
+    if commands:
+        image.add_bytes("commands", commands.encode())
+    image.save(path)
+
+
+def add_modules(image, folder, source):
+    for name in MODULES:
+        path = os.path.join(source, name)
+        if not os.path.exists(path):
+            raise Fatal(f"no {name} in {source}: run make modules")
+        image.add_file(f"{folder}/{name}", path)
+
+
+def build_nested_image(path):
+    """The Linux guest inside the VM: busybox and one script."""
+    image = Initramfs()
+    image.add_file("bin/busybox", find_busybox(), 0o755)
+    image.add_file("init", os.path.join(GUEST, "..", "nested-init"), 0o755)
+    image.save(path)

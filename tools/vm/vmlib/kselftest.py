@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-2.0
+"""make kselftest: the tree's KVM selftests, and the table of their results."""
+import os
+
+from .cache import Cache
+from .config import check_host, make_config, where
+from .errors import Fatal
+from .pool import Pool, Task, print_failures
+from .results import FAIL, PASS, SKIP, Result, counts, summary, write_ktap
+from .selftests import Selftests
+
+NPT = {"both": (1, 0), "1": (1,), "0": (0,)}
+
+
+class Runner:
+    """Selftests on one kernel configuration, with a cache of results."""
+
+    def __init__(self, kernel_config, out):
+        self.paths = where(kernel_config)
+        self.kernel_config = kernel_config
+        self.out = out
+        self.tests = Selftests(self.paths["tree"],
+                               os.path.join(out, "kselftest"))
+        self.cache = Cache(os.path.join(out, "kselftest", "results.json"))
+
+    def configs(self, variant, npt=(1, 0)):
+        return [make_config(self.paths, self.kernel_config, variant, mode)
+                for mode in npt]
+
+    def tasks(self, tests, configs):
+        return [Task(config, test) for config in configs for test in tests]
+
+    def cached(self, task):
+        return self.cache.get(self._key(task))
+
+    def remember(self, task, result):
+        if task:
+            self.cache.put(self._key(task), result)
+
+    def run(self, tasks, fresh):
+        """Results of the tasks; unless fresh, known ones are not repeated."""
+        known = [] if fresh else [r for t in tasks if (r := self.cached(t))]
+        left = [t for t in tasks if fresh or not self.cached(t)]
+        if known:
+            print(f"{len(known)} results are known from earlier runs of the "
+                  "same modules (FORCE=1 repeats them)")
+        if not left:
+            return known
+        logs = os.path.join(self.paths["logs"], "kselftest")
+        pool = Pool(left, logs, check_host(2), self.remember)
+        return known + pool.run()
+
+    def _key(self, task):
+        return Cache.key(task, self.tests.paths[task.test.name])
+
+
+def forgive_stock_failures(runner, results, variant, tasks):
+    """A test that fails on stock's modules too says nothing about ours."""
+    if variant == "stock":
+        return
+    by_name = {result.name: result for result in results}
+    for task in tasks:
+        result = by_name.get(task.name)
+        stock = runner.configs("stock", (task.config.npt,))[0]
+        if result and result.status == FAIL and stock_fails(runner, task, stock):
+            result.status = SKIP
+            result.detail = f"fails on stock's modules too: {result.detail}"
+
+
+def stock_fails(runner, task, stock):
+    if not os.path.exists(os.path.join(stock.modules, "kvm.ko")):
+        return False
+    known = runner.cached(Task(stock, task.test))
+    return known is not None and known.status == FAIL
+
+
+def run_kselftest(out, kernel_config, variant):
+    """The whole target; the exit status."""
+    npt = os.environ.get("NPT") or "both"
+    if npt not in NPT:
+        raise Fatal(f"NPT={npt}: must be 1, 0 or both")
+    wanted = os.environ.get("TESTS", "").split()
+    runner = Runner(kernel_config, out)
+    tests = runner.tests.choose(wanted)
+    tasks = runner.tasks(tests, runner.configs(variant, NPT[npt]))
+    print(f"{len(tests)} selftests, {variant} modules, NPT={npt}: "
+          f"{len(tasks)} runs", flush=True)
+    results = runner.run(tasks, bool(wanted) or bool(os.environ.get("FORCE")))
+    forgive_stock_failures(runner, results, variant, tasks)
+    print_failures(results)
+    write_ktap(os.path.join(out, "results", f"kselftest-{variant}.ktap"),
+               results)
+    passed, failed, skipped = counts(results)
+    print(summary(passed, failed, skipped))
+    return 1 if failed else 0
+
+
+def write_table(out, kernel_config):
+    """Both modules side by side; the exit status is 1 if a test is lost."""
+    runner = Runner(kernel_config, out)
+    columns = [c for v in ("stock", "ours") for c in runner.configs(v)]
+    rows, lost, missing = [], [], 0
+    for test in runner.tests.choose([]):
+        cells = [runner.cached(Task(config, test)) for config in columns]
+        missing += cells.count(None)
+        marks = [is_lost(*pair) for pair in zip(cells[:2], cells[2:])]
+        if any(marks):
+            lost.append(test.name)
+        rows.append((test.name, cells, any(marks)))
+    path = os.path.join(out, "kselftest-table.txt")
+    with open(path, "w", encoding="utf-8") as file:
+        print_table(file, columns, rows)
+        print(f"\n{len(lost)} tests lost{':' if lost else ''}", *lost,
+              file=file)
+    print(f"{path}: {len(lost)} tests lost, {missing} results missing")
+    return 1 if lost or missing else 0
+
+
+def is_lost(stock, ours):
+    """Passed on stock's modules, but not on ours."""
+    return bool(stock and ours and stock.status == PASS and
+                ours.status != PASS)
+
+
+def print_table(file, columns, rows):
+    heads = [f"{c.variant} npt={c.npt}" for c in columns]
+    print(f"{'test':42}", *(f"{head:14}" for head in heads), file=file)
+    for name, cells, lost in rows:
+        texts = [cell_text(cell) for cell in cells]
+        mark = "LOST" if lost else ""
+        line = f"{name:42} " + " ".join(f"{t:14}" for t in texts) + " " + mark
+        print(line.rstrip(), file=file)
+
+
+def cell_text(result: Result):
+    return f"{result.status} {result.seconds:.0f} s" if result else "-"

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Runs tests in several VMs at once, and survives what tests do to a VM."""
+import dataclasses
+import os
+import shutil
+import threading
+import time
+
+from .errors import Died
+from .guest import Guest
+from .results import FAIL, PASS, SKIP, Result
+
+KSFT_SKIP = 4
+KILLED = 137
+MARKS = {PASS: "ok", FAIL: "FAIL", SKIP: "skip"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Test:
+    """A shell command for the guest; exit status 0 passes, 4 skips."""
+
+    name: str
+    command: str
+    limit: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One test in one kind of VM."""
+
+    config: object
+    test: Test
+
+    @property
+    def name(self):
+        return f"{self.test.name} ({self.config.name})"
+
+
+class Pool:
+    """Workers, each with a VM, that share a list of tasks.
+
+    on_result is called once for each task, under the pool's lock.
+    """
+
+    def __init__(self, tasks, logs, vms, on_result=None):
+        self.tasks = sorted(tasks, key=lambda task: -task.test.limit)
+        self.total = len(tasks)
+        self.logs = logs
+        self.vms = max(1, min(vms, self.total))
+        self.on_result = on_result or (lambda task, result: None)
+        self.results = []
+        self.lock = threading.Lock()
+        self.boots = 0
+        self.stopping = False
+        shutil.rmtree(logs, ignore_errors=True)
+        os.makedirs(logs)
+
+    def run(self):
+        """All results; Ctrl-C ends the VMs and is passed on."""
+        workers = [Worker(self) for _ in range(self.vms)]
+        for worker in workers:
+            worker.start()
+        try:
+            for worker in workers:
+                while worker.is_alive():
+                    worker.join(0.5)
+        except KeyboardInterrupt:
+            self.stopping = True
+            for worker in workers:
+                worker.abandon()
+            raise
+        for worker in workers:
+            if worker.error:
+                raise worker.error
+        return self.results
+
+    def next_task(self, config):
+        """A task, for the VM that the worker has if there is any."""
+        with self.lock:
+            if self.stopping or not self.tasks:
+                return None
+            same = [t for t in self.tasks if t.config == config]
+            task = (same or [self._fullest()])[0]
+            self.tasks.remove(task)
+            return task
+
+    def _fullest(self):
+        """The first task of the configuration that has the most left."""
+        left = [task.config for task in self.tasks]
+        config = max(left, key=left.count)
+        return next(t for t in self.tasks if t.config == config)
+
+    def next_log(self, config):
+        with self.lock:
+            self.boots += 1
+            return os.path.join(self.logs, f"{self.boots}-{config.slug}.log")
+
+    def finish(self, task, result):
+        with self.lock:
+            if self.stopping:
+                return
+            self.results.append(result)
+            width = len(str(self.total))
+            print(f"[{len(self.results):{width}}/{self.total}] "
+                  f"{MARKS[result.status]:4} {result.name} "
+                  f"{result.seconds:.0f} s  {result.detail}".rstrip(),
+                  flush=True)
+            self.on_result(task, result)
+
+    def add_failure(self, name, report, log):
+        """A kernel report that belongs to no test."""
+        with self.lock:
+            self.total += 1
+        self.finish(None, Result(name, FAIL, 0, report.title, log))
+
+
+class Worker(threading.Thread):
+    """Takes tasks until there are none; keeps its VM while it is healthy."""
+
+    def __init__(self, pool):
+        super().__init__(daemon=True)
+        self.pool = pool
+        self.guest = None
+        self.error = None
+
+    def run(self):
+        try:
+            while task := self.pool.next_task(self.guest and
+                                              self.guest.config):
+                self.pool.finish(task, self._attempt(task))
+            self._retire()
+        except Exception as error:  # handed to the main thread
+            self.error = error
+            self.pool.stopping = True
+            self.abandon()
+
+    def abandon(self):
+        guest, self.guest = self.guest, None
+        if guest and guest.process:
+            guest.process.kill()
+
+    def _attempt(self, task):
+        started = time.monotonic()
+        status, detail = self._run_test(task)
+        log = self.guest.log
+        reports = self.guest.reports()
+        if reports:
+            status, detail = FAIL, f"kernel: {reports[0].title}"
+            save_excerpt(log, task.name, reports)
+        healthy = status in (PASS, SKIP) or detail.startswith("exit")
+        if reports or not healthy:
+            self._drop()
+        return Result(task.name, status, time.monotonic() - started, detail,
+                      log)
+
+    def _run_test(self, task):
+        limit = task.test.limit * task.config.slowness
+        try:
+            self._provide(task.config)
+            started = time.monotonic()
+            status = self.guest.run(task.test.command, limit)
+        except Died as error:
+            self.guest.kill()
+            return FAIL, str(error)
+        if status == KILLED and time.monotonic() - started >= limit - 1:
+            return FAIL, f"did not end within {limit} s"
+        if status == KSFT_SKIP:
+            return SKIP, ""
+        return (FAIL, f"exit status {status}") if status else (PASS, "")
+
+    def _provide(self, config):
+        if self.guest and self.guest.config == config:
+            return
+        self._retire()
+        self.guest = Guest(config, self.pool.next_log(config))
+        self.guest.boot()
+
+    def _retire(self):
+        """Powers the VM off; what it reports then is a failure of its own."""
+        guest = self.guest
+        self._drop()
+        if guest:
+            for report in guest.reports():
+                name = f"power-off ({guest.config.name})"
+                save_excerpt(guest.log, name, [report])
+                self.pool.add_failure(name, report, guest.log)
+
+    def _drop(self):
+        guest, self.guest = self.guest, None
+        if guest:
+            guest.stop()
+
+
+def save_excerpt(log, name, reports):
+    """Keeps the reports beside the log, for the end of the run."""
+    with open(log + ".reports", "a", encoding="utf-8") as file:
+        for report in reports:
+            print(f"--- {name}", *report.lines, sep="\n    ", file=file)
+
+
+def print_failures(results):
+    """Says for each failed test where to look, and shows kernel reports."""
+    shown = set()
+    for result in results:
+        if result.status != FAIL:
+            continue
+        print(f"FAIL {result.name}: {result.detail}")
+        print(f"     log: {result.log}")
+        excerpt = result.log + ".reports"
+        if excerpt not in shown and os.path.exists(excerpt):
+            shown.add(excerpt)
+            with open(excerpt, encoding="utf-8") as file:
+                print(file.read().rstrip())

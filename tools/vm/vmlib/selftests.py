@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The KVM selftests of the tree: which there are, and how each is run."""
+import difflib
+import os
+import shlex
+import subprocess
+
+from .errors import Fatal
+from .pool import Test
+
+CONF = os.path.join(os.path.dirname(__file__), "..", "selftests.conf")
+DEFAULT_LIMIT = 120
+
+
+class Settings:
+    """selftests.conf"""
+
+    def __init__(self, path=CONF):
+        self.rows = {}
+        with open(path, encoding="ascii") as file:
+            for line in file:
+                fields = line.split("#")[0].split(None, 3)
+                if fields:
+                    name, limit, groups, *arguments = fields
+                    self.rows[name] = (limit, groups.split(","),
+                                       "".join(arguments).strip())
+
+    def limit(self, name):
+        limit = self.rows.get(name, ("-",))[0]
+        return DEFAULT_LIMIT if limit == "-" else int(limit)
+
+    def arguments(self, name):
+        return self.rows.get(name, ("", "", ""))[2]
+
+    def group(self, group):
+        return [name for name, row in self.rows.items() if group in row[1]]
+
+
+class Selftests:
+    """The built tests, by their plain names."""
+
+    def __init__(self, tree, output):
+        self.settings = Settings()
+        self.paths = {os.path.basename(path): path
+                      for path in list_tests(tree, output)}
+
+    def choose(self, wanted):
+        """The Tests for TESTS="a b", or all; an unknown name is fatal."""
+        names = [os.path.basename(name) for name in wanted]
+        for name in names:
+            if name not in self.paths:
+                raise Fatal(self._unknown(name))
+        return [self.test(name) for name in names or sorted(self.paths)]
+
+    def group(self, group):
+        return self.choose(self.settings.group(group))
+
+    def test(self, name):
+        path = self.paths[name]
+        command = shlex.quote("/host" + path)
+        arguments = self.settings.arguments(name)
+        if path.endswith(".sh"):
+            command = "inhost " + command
+        return Test(name, f"{command} {arguments}".strip(),
+                    self.settings.limit(name))
+
+    def _unknown(self, name):
+        near = [n for n in sorted(self.paths) if name in n]
+        near += difflib.get_close_matches(name, self.paths, 5, 0.5)
+        near = list(dict.fromkeys(near))[:5]
+        hint = f"; near: {' '.join(near)}" if near else ""
+        return f"TESTS: there is no selftest '{name}'{hint}"
+
+
+def list_tests(tree, output):
+    """Asks the selftests' Makefile; absolute paths of what it would run."""
+    recipe = 'vm-list:;@printf "%s\\n" $(TEST_GEN_PROGS) $(TEST_PROGS)'
+    command = ["make", "-s", "--no-print-directory", "-C",
+               os.path.join(tree, "tools/testing/selftests/kvm"),
+               f"OUTPUT={output}", f"--eval={recipe}", "vm-list"]
+    result = subprocess.run(command, text=True, check=False,
+                            stdout=subprocess.PIPE)
+    if result.returncode:
+        raise Fatal("the selftests' Makefile does not list its tests")
+    return [os.path.join(output, line) for line in result.stdout.split()]
