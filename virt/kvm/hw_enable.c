@@ -12,6 +12,7 @@
  * of a shutdown.
  */
 #include <linux/cleanup.h>
+#include <linux/cpu.h>
 #include <linux/cpuhotplug.h>
 #include <linux/kvm_host.h>
 #include <linux/lockdep.h>
@@ -227,6 +228,20 @@ void kvm_disable_virtualization(void)
 }
 EXPORT_SYMBOL_GPL(kvm_disable_virtualization);
 
+/* Shows lockdep the order before any path takes two of the locks. */
+static void kvm_teach_virt_lock_order(void)
+{
+	if (!IS_ENABLED(CONFIG_PROVE_LOCKING))
+		return;
+
+	mutex_lock(&kvm_usage_lock);
+	cpus_read_lock();
+	mutex_lock(&kvm_lock);
+	mutex_unlock(&kvm_lock);
+	cpus_read_unlock();
+	mutex_unlock(&kvm_usage_lock);
+}
+
 /**
  * kvm_virtualization_module_init() - enable virtualization for the module
  *
@@ -237,6 +252,8 @@ EXPORT_SYMBOL_GPL(kvm_disable_virtualization);
  */
 int kvm_virtualization_module_init(void)
 {
+	kvm_teach_virt_lock_order();
+
 	return enable_virt_at_load ? kvm_enable_virtualization() : 0;
 }
 
