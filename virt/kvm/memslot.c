@@ -113,64 +113,18 @@ static bool kvm_region_ok(struct kvm *kvm,
 	       kvm_region_hva_ok(mem);
 }
 
-static int kvm_memslot_classify_delete(struct kvm_memslot_change *c)
-{
-	if (!c->old)
-		return -EINVAL;
-	if (WARN_ON_ONCE(c->old->npages > c->kvm->nr_memslot_pages))
-		return -EIO;
-
-	c->kind = KVM_MR_DELETE;
-	return 1;
-}
-
 /* The number of pages of all slots of a VM fits in an unsigned long. */
-static int kvm_memslot_classify_create(struct kvm_memslot_change *c,
-				       unsigned long npages)
+static int kvm_memslot_check_count(const struct kvm_memslot_change *c,
+				   unsigned long npages)
 {
 	const unsigned long total = c->kvm->nr_memslot_pages;
 
-	if (total + npages < total)
+	if (c->kind == KVM_MR_CREATE && total + npages < total)
 		return -EINVAL;
+	if (c->kind == KVM_MR_DELETE && WARN_ON_ONCE(total < c->old->npages))
+		return -EIO;
 
-	c->kind = KVM_MR_CREATE;
-	return 1;
-}
-
-/* A slot can move and toggle dirty logging; a private one can only go. */
-static int
-kvm_memslot_classify_update(struct kvm_memslot_change *c,
-			    const struct kvm_userspace_memory_region2 *mem)
-{
-	const struct kvm_memory_slot *old = c->old;
-	const u32 toggled = mem->flags ^ old->flags;
-
-	if ((mem->flags & KVM_MEM_GUEST_MEMFD) ||
-	    (toggled & (KVM_MEM_GUEST_MEMFD | KVM_MEM_READONLY)) ||
-	    old->npages != mem->memory_size >> PAGE_SHIFT ||
-	    old->userspace_addr != mem->userspace_addr)
-		return -EINVAL;
-
-	if (gpa_to_gfn(mem->guest_phys_addr) != old->base_gfn)
-		c->kind = KVM_MR_MOVE;
-	else if (toggled)
-		c->kind = KVM_MR_FLAGS_ONLY;
-	else
-		return 0;
-
-	return 1;
-}
-
-static int kvm_memslot_classify(struct kvm_memslot_change *c,
-				const struct kvm_userspace_memory_region2 *mem)
-{
-	if (!mem->memory_size)
-		return kvm_memslot_classify_delete(c);
-	if (!c->old)
-		return kvm_memslot_classify_create(c, mem->memory_size >>
-						      PAGE_SHIFT);
-
-	return kvm_memslot_classify_update(c, mem);
+	return 0;
 }
 
 /*
@@ -181,6 +135,7 @@ static int kvm_memslot_validate(struct kvm_memslot_change *c,
 				const struct kvm_userspace_memory_region2 *mem)
 {
 	const gfn_t base = gpa_to_gfn(mem->guest_phys_addr);
+	const unsigned long npages = mem->memory_size >> PAGE_SHIFT;
 	const int id = kvm_user_slot_id(mem->slot);
 	struct kvm_memslots *slots;
 	int r;
@@ -192,13 +147,16 @@ static int kvm_memslot_validate(struct kvm_memslot_change *c,
 	slots = __kvm_memslots(c->kvm, c->as_id);
 	c->old = id_to_memslot(slots, id);
 
-	r = kvm_memslot_classify(c, mem);
+	r = kvm_memslot_classify(c->old, mem, &c->kind);
 	if (r <= 0)
 		return r;
 
+	r = kvm_memslot_check_count(c, npages);
+	if (r)
+		return r;
+
 	if ((c->kind == KVM_MR_CREATE || c->kind == KVM_MR_MOVE) &&
-	    kvm_memslots_overlap(slots, base,
-				 base + (mem->memory_size >> PAGE_SHIFT), id))
+	    kvm_memslots_overlap(slots, base, base + npages, id))
 		return -EEXIST;
 
 	return 1;

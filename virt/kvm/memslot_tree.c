@@ -139,3 +139,49 @@ bool kvm_memslots_overlap(struct kvm_memslots *slots, gfn_t start, gfn_t end,
 
 	return false;
 }
+
+/**
+ * kvm_memslot_classify() - What does a request do to a slot?
+ * @old: the slot that has the id of the request; NULL if there is none
+ * @mem: the request, with valid flags and sizes and addresses in whole pages
+ * @kind: set to the change to make if there is one
+ *
+ * A slot keeps its size, its hva and whether it is read-only for life.  It can
+ * move and toggle dirty logging; one with private memory can only go.  See
+ * api.rst, KVM_SET_USER_MEMORY_REGION.
+ *
+ * Context: @old stays, see kvm_memslots_overlap().
+ * Return: 1 with @kind set; 0 if the slot is as requested already; -EINVAL if
+ * it cannot become that.
+ */
+int kvm_memslot_classify(const struct kvm_memory_slot *old,
+			 const struct kvm_userspace_memory_region2 *mem,
+			 enum kvm_mr_change *kind)
+{
+	u32 toggled;
+
+	if (!mem->memory_size) {
+		*kind = KVM_MR_DELETE;
+		return old ? 1 : -EINVAL;
+	}
+	if (!old) {
+		*kind = KVM_MR_CREATE;
+		return 1;
+	}
+
+	toggled = mem->flags ^ old->flags;
+	if ((mem->flags & KVM_MEM_GUEST_MEMFD) ||
+	    (toggled & (KVM_MEM_GUEST_MEMFD | KVM_MEM_READONLY)) ||
+	    old->npages != mem->memory_size >> PAGE_SHIFT ||
+	    old->userspace_addr != mem->userspace_addr)
+		return -EINVAL;
+
+	if (old->base_gfn != mem->guest_phys_addr >> PAGE_SHIFT)
+		*kind = KVM_MR_MOVE;
+	else if (toggled)
+		*kind = KVM_MR_FLAGS_ONLY;
+	else
+		return 0;
+
+	return 1;
+}

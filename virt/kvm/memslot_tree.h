@@ -72,5 +72,8 @@ void kvm_memslots_replace(struct kvm_memslots *slots,
 			  struct kvm_memory_slot *new);
 bool kvm_memslots_overlap(struct kvm_memslots *slots, gfn_t start, gfn_t end,
 			  int except_id);
+int kvm_memslot_classify(const struct kvm_memory_slot *old,
+			 const struct kvm_userspace_memory_region2 *mem,
+			 enum kvm_mr_change *kind);
 
 #endif /* __KVM_MEMSLOT_TREE_H__ */
