@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory attributes: which guest frames are private and which are shared.
+ *
+ * kvm->mem_attr_array maps a gfn to its attributes; no entry means none.  It is
+ * written under slots_lock and read under RCU.  A change is an invalidation
+ * like any other: faults in the range retry from before the first entry changes
+ * until after the last one has.
+ */
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/xarray.h>
+
+#include "kvm_core.h"
+
+#ifdef CONFIG_KVM_GENERIC_MEMORY_ATTRIBUTES
+
+/**
+ * struct attr_change - new attributes for a range of guest frames
+ * @start: first gfn
+ * @end: the gfn after the last one
+ * @attrs: KVM_MEMORY_ATTRIBUTE_* bits that all of them get
+ */
+struct attr_change {
+	gfn_t start;
+	gfn_t end;
+	unsigned long attrs;
+};
+
+/**
+ * kvm_supported_mem_attributes() - attributes that userspace may set
+ * @kvm: the VM, or NULL to ask what any VM may support
+ *
+ * Return: KVM_MEMORY_ATTRIBUTE_* bits.
+ */
+u64 kvm_supported_mem_attributes(struct kvm *kvm)
+{
+	bool private = !kvm || kvm_arch_has_private_mem(kvm);
+
+	return private ? KVM_MEMORY_ATTRIBUTE_PRIVATE : 0;
+}
+
+/*
+ * Step @xas through a range that ends at @last: to the next entry there is with
+ * @skip_gaps, else to the next index, be there an entry or not.  NULL stands
+ * for the end, or for a gap.
+ */
+static void *next_attr_entry(struct xa_state *xas, unsigned long last,
+			     bool skip_gaps)
+{
+	void *entry;
+
+	/* A reserved entry is none, and one that moved is looked up again. */
+	do {
+		entry = skip_gaps ? xas_next_entry(xas, last) : xas_next(xas);
+	} while (xas_retry(xas, entry));
+
+	return entry;
+}
+
+/**
+ * kvm_range_has_memory_attributes() - whether all gfns of a range agree
+ * @kvm: the VM
+ * @start: first gfn
+ * @end: the gfn after the last one
+ * @mask: the attributes to look at; ones that @kvm does not support are clear
+ * @attrs: the value that they must have
+ *
+ * Context: Any.  Without slots_lock the answer may be stale.
+ * Return: true if every gfn's attributes in @mask equal @attrs.
+ */
+bool kvm_range_has_memory_attributes(struct kvm *kvm, gfn_t start, gfn_t end,
+				     unsigned long mask, unsigned long attrs)
+{
+	XA_STATE(xas, &kvm->mem_attr_array, start);
+	unsigned long gfn;
+	void *entry;
+
+	mask &= kvm_supported_mem_attributes(kvm);
+	if (attrs & ~mask)
+		return false;
+
+	if (end - start == 1)
+		return (kvm_get_memory_attributes(kvm, start) & mask) == attrs;
+
+	guard(rcu)();
+
+	for (gfn = start; gfn < end; gfn++) {
+		entry = next_attr_entry(&xas, end - 1, !attrs);
+		if (!entry)
+			return !attrs;
+
+		WARN_ON_ONCE(!xa_to_value(entry));
+		if (xas.xa_index != gfn || (xa_to_value(entry) & mask) != attrs)
+			return false;
+	}
+	return true;
+}
+
+typedef bool (*attr_handler)(struct kvm *kvm, struct kvm_gfn_range *range);
+
+/*
+ * Call @handler for every slot in the range, with the gfns that it has there.
+ * Returns true if a handler did.
+ */
+static __always_inline bool walk_attr_slots(struct kvm *kvm,
+					    const struct attr_change *change,
+					    attr_handler handler)
+{
+	struct kvm_memslot_iter iter;
+	struct kvm_gfn_range range;
+	bool any = false;
+	int i;
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+
+	for (i = 0; i < kvm_arch_nr_memslot_as_ids(kvm); i++) {
+		kvm_for_each_memslot_in_gfn_range(&iter, __kvm_memslots(kvm, i),
+						  change->start, change->end) {
+			range = (struct kvm_gfn_range) {
+				.slot = iter.slot,
+				.start = max(change->start, iter.slot->base_gfn),
+				.end = min(change->end, iter.slot->base_gfn +
+							iter.slot->npages),
+				.arg.attributes = change->attrs,
+				.may_block = true,
+			};
+			any |= handler(kvm, &range);
+		}
+	}
+	return any;
+}
+
+/* slots_lock keeps the answer the same for both ends of a change. */
+static bool attr_change_has_slot(struct kvm *kvm,
+				 const struct attr_change *change)
+{
+	struct kvm_memslot_iter iter;
+	int i;
+
+	lockdep_assert_held(&kvm->slots_lock);
+
+	for (i = 0; i < kvm_arch_nr_memslot_as_ids(kvm); i++) {
+		kvm_memslot_iter_start(&iter, __kvm_memslots(kvm, i),
+				       change->start);
+		if (kvm_memslot_iter_is_valid(&iter, change->end))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Nothing in the range may be mapped while its attributes are in flux, so it is
+ * named here whether or not the architecture has something to unmap.
+ */
+static bool pre_set_attrs(struct kvm *kvm, struct kvm_gfn_range *range)
+{
+	kvm_mmu_invalidate_range_add(kvm, range->start, range->end);
+	return kvm_arch_pre_set_memory_attributes(kvm, range);
+}
+
+static void begin_attr_change(struct kvm *kvm, const struct attr_change *change)
+{
+	KVM_MMU_LOCK(kvm);
+	kvm_mmu_invalidate_begin(kvm);
+	if (walk_attr_slots(kvm, change, pre_set_attrs))
+		kvm_flush_remote_tlbs(kvm);
+	KVM_MMU_UNLOCK(kvm);
+}
+
+static void end_attr_change(struct kvm *kvm, const struct attr_change *change)
+{
+	KVM_MMU_LOCK(kvm);
+	kvm_mmu_invalidate_end(kvm);
+	walk_attr_slots(kvm, change, kvm_arch_post_set_memory_attributes);
+	KVM_MMU_UNLOCK(kvm);
+}
+
+/* With an entry reserved for each gfn, storing attributes cannot fail. */
+static int reserve_attrs(struct kvm *kvm, const struct attr_change *change)
+{
+	gfn_t gfn;
+	int r;
+
+	for (gfn = change->start; gfn < change->end; gfn++) {
+		r = xa_reserve(&kvm->mem_attr_array, gfn, GFP_KERNEL_ACCOUNT);
+		if (r)
+			return r;
+
+		cond_resched();
+	}
+	return 0;
+}
+
+static int store_attrs(struct kvm *kvm, const struct attr_change *change)
+{
+	void *entry = change->attrs ? xa_mk_value(change->attrs) : NULL;
+	gfn_t gfn;
+	int r = 0;
+
+	for (gfn = change->start; gfn < change->end; gfn++) {
+		r = xa_err(xa_store(&kvm->mem_attr_array, gfn, entry,
+				    GFP_KERNEL_ACCOUNT));
+		KVM_BUG_ON(r, kvm);
+		cond_resched();
+	}
+	return r;
+}
+
+static int change_attrs(struct kvm *kvm, const struct attr_change *change)
+{
+	bool mapped;
+	int r;
+
+	lockdep_assert_held(&kvm->slots_lock);
+
+	if (kvm_range_has_memory_attributes(kvm, change->start, change->end, ~0,
+					    change->attrs))
+		return 0;
+
+	r = reserve_attrs(kvm, change);
+	if (r)
+		return r;
+
+	mapped = attr_change_has_slot(kvm, change);
+	if (mapped)
+		begin_attr_change(kvm, change);
+
+	r = store_attrs(kvm, change);
+
+	if (mapped)
+		end_attr_change(kvm, change);
+	return r;
+}
+
+/**
+ * kvm_vm_set_mem_attributes() - KVM_SET_MEMORY_ATTRIBUTES
+ * @kvm: the VM
+ * @attrs: range in bytes, page-aligned and not empty; the attributes of all of
+ *	it, in slots or not; no flags
+ *
+ * Context: Sleeps, takes slots_lock.
+ * Return: 0, -EINVAL, or -ENOMEM with nothing changed.
+ */
+int kvm_vm_set_mem_attributes(struct kvm *kvm,
+			      const struct kvm_memory_attributes *attrs)
+{
+	const struct attr_change change = {
+		.start = gpa_to_gfn(attrs->address),
+		.end = gpa_to_gfn(attrs->address + attrs->size),
+		.attrs = attrs->attributes,
+	};
+	int r;
+
+	/* The array holds unsigned longs: attributes are for 64-bit hosts. */
+	BUILD_BUG_ON(sizeof(attrs->attributes) != sizeof(change.attrs));
+
+	if (attrs->flags ||
+	    attrs->attributes & ~kvm_supported_mem_attributes(kvm))
+		return -EINVAL;
+	if (!attrs->size || attrs->address + attrs->size < attrs->address)
+		return -EINVAL;
+	if (!PAGE_ALIGNED(attrs->address) || !PAGE_ALIGNED(attrs->size))
+		return -EINVAL;
+
+	mutex_lock(&kvm->slots_lock);
+	r = change_attrs(kvm, &change);
+	mutex_unlock(&kvm->slots_lock);
+	return r;
+}
+
+#endif /* CONFIG_KVM_GENERIC_MEMORY_ATTRIBUTES */
