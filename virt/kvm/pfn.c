@@ -8,12 +8,9 @@
  * from being unmapped: whoever installs the pfn in a guest page table follows
  * the sequence that kvm_mmu_invalidate_end() documents.
  */
-#include <linux/highmem.h>
-#include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/swap.h>
-#include <linux/vmalloc.h>
 
 #include "kvm_core.h"
 
@@ -560,103 +557,3 @@ void kvm_set_pfn_accessed(kvm_pfn_t pfn)
 		set_page_accessed_unless_reserved(pfn_to_page(pfn));
 }
 EXPORT_SYMBOL_GPL(kvm_set_pfn_accessed);
-
-/* The mapping may live long and move to another CPU: no kmap_local_page(). */
-static void *map_page(struct page *page)
-{
-	if (!PageHighMem(page))
-		return page_address(page);
-
-	return vmap(&page, 1, VM_MAP, PAGE_KERNEL);
-}
-
-static void unmap_page(struct page *page, void *hva)
-{
-	if (PageHighMem(page))
-		vunmap(hva);
-}
-
-/* Memory that the host kernel does not manage (mem=) has no struct page. */
-static void *map_unmanaged_pfn(kvm_pfn_t pfn)
-{
-#ifdef CONFIG_HAS_IOMEM
-	return memremap(pfn_to_hpa(pfn), PAGE_SIZE, MEMREMAP_WB);
-#else
-	return NULL;
-#endif
-}
-
-static void unmap_unmanaged_pfn(void *hva)
-{
-#ifdef CONFIG_HAS_IOMEM
-	memunmap(hva);
-#endif
-}
-
-/**
- * kvm_vcpu_map() - map a guest frame into the kernel's address space
- * @vcpu: a vCPU of the VM
- * @gfn: guest frame number, looked up in the VM's first address space
- * @map: filled on success; kvm_vcpu_unmap() undoes it
- *
- * Context: Sleeps; kvm->srcu held.
- * Return: 0, -EINVAL without @map or for a frame that is not backed by
- * writable memory, -EFAULT if it cannot be mapped.
- */
-int kvm_vcpu_map(struct kvm_vcpu *vcpu, gfn_t gfn, struct kvm_host_map *map)
-{
-	struct kvm_host_map new = {
-		.gfn = gfn,
-	};
-
-	if (!map)
-		return -EINVAL;
-
-	new.pfn = gfn_to_pfn(vcpu->kvm, gfn);
-	if (is_error_noslot_pfn(new.pfn))
-		return -EINVAL;
-
-	if (pfn_valid(new.pfn)) {
-		new.page = pfn_to_page(new.pfn);
-		new.hva = map_page(new.page);
-	} else {
-		new.page = KVM_UNMAPPED_PAGE;
-		new.hva = map_unmanaged_pfn(new.pfn);
-	}
-
-	if (!new.hva) {
-		kvm_release_pfn_clean(new.pfn);
-		return -EFAULT;
-	}
-	*map = new;
-	return 0;
-}
-EXPORT_SYMBOL_GPL(kvm_vcpu_map);
-
-/**
- * kvm_vcpu_unmap() - undo kvm_vcpu_map()
- * @vcpu: the vCPU, whose view of memory tells the slot of a dirty frame
- * @map: a mapping, one that was undone already, or NULL
- * @dirty: the frame was written through the mapping
- *
- * Context: kvm->srcu held.
- */
-void kvm_vcpu_unmap(struct kvm_vcpu *vcpu, struct kvm_host_map *map, bool dirty)
-{
-	if (!map || !map->hva)
-		return;
-
-	if (map->page == KVM_UNMAPPED_PAGE)
-		unmap_unmanaged_pfn(map->hva);
-	else
-		unmap_page(map->page, map->hva);
-
-	if (dirty)
-		kvm_vcpu_mark_page_dirty(vcpu, map->gfn);
-
-	kvm_release_pfn(map->pfn, dirty);
-
-	map->page = NULL;
-	map->hva = NULL;
-}
-EXPORT_SYMBOL_GPL(kvm_vcpu_unmap);
