@@ -26,9 +26,9 @@
 #include "kvm_core.h"
 
 /*
- * Record which task runs the vCPU, for directed yield.  The old pid can still
- * be in use by kvm_vcpu_yield_to(), thus the grace period; it happens once for
- * each change of the thread.
+ * Record which task runs the vCPU, for directed yield.  kvm_vcpu_yield_to() and
+ * debugfs can still use the old pid under RCU, thus the grace period; threads
+ * rarely change.
  */
 static int kvm_vcpu_follow_task(struct kvm_vcpu *vcpu)
 {
