@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# build.sh LABEL TARGET...: runs kbuild in $(O)/$(CONFIG), shows progress and
-# keeps the log. A dry run tells how many objects there are to build.
+# build.sh LABEL TARGET...: runs kbuild in the build folder, shows progress
+# and keeps the log. A dry run tells how many objects there are to build.
 . "$(dirname "$0")/lib.sh"
 
 label=$1
 shift
-log=$LOGS/build-$CONFIG.log
+log=$LOGS/build-$(basename "$BUILD").log
 
 # Fails with what the log says went wrong.
 explain()

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # configure.sh [--lenient]: tinyconfig plus the fragments of configs/ becomes
-# $(O)/$(CONFIG)/.config, whose timestamp moves only if it changed. Every
+# the build folder's .config, whose timestamp moves only if it changed. Every
 # option that a fragment asks for must have made it (--lenient: need not, for
 # the stock tree, which lacks the options that ours adds); a fragment names the
 # ones that may be absent in "# optional: NAME..." lines.
@@ -9,7 +9,8 @@
 
 fragments=("$REPO/configs/fast.config")
 [ "$CONFIG" = fast ] || fragments+=("$REPO/configs/$CONFIG.config")
-log=$LOGS/configure-$CONFIG.log
+[ -z "$KVM_FRAGMENTS" ] || read -ra fragments <<<"$KVM_FRAGMENTS"
+log=$LOGS/configure-$(basename "$BUILD").log
 new=$BUILD/.config.new
 
 # Prints the wanted options that the new configuration lacks.

@@ -9,7 +9,7 @@ BEGIN {
 	text = $0
 	sub(/.*## */, "", text)
 	sub(/:.*/, "")
-	printf "  %-13s %s\n", $0, text
+	printf "  %-15s %s\n", $0, text
 }
 END {
 	print "\nVariables:"

@@ -87,6 +87,7 @@ if [ "$CONFIG" = fast ] || [ "$MODULES" = stock ]; then
 	fi
 fi
 "$here/tree.sh"
+[ "$MODULES" = ours ] || exit 0
 if ! built modules "$(laid_sum modules)" || [ ! -f "$BZIMAGE" ] || [ ! -d "$OUR_MODULES" ]; then
 	need_disk 3000 "the $CONFIG kernel"
 	need_memory 1000 "the $CONFIG kernel"

@@ -13,8 +13,11 @@ KSRC=${KSRC:-}
 export O CONFIG MODULES JOBS KSRC
 
 BASE=$O/base
-TREE=$O/tree
-BUILD=$O/$CONFIG
+# The checks build other trees in other folders, with other make arguments.
+TREE=${KVM_TREE:-$O/tree}
+BUILD=${KVM_BUILD:-$O/$CONFIG}
+KVM_FRAGMENTS=${KVM_FRAGMENTS:-}
+KVM_MAKE=${KVM_MAKE:-}
 BZIMAGE=$BUILD/arch/x86/boot/bzImage
 OUR_MODULES=$O/modules/$CONFIG
 STOCK_MODULES=$O/stock_modules/$CONFIG
@@ -90,8 +93,11 @@ check_config()
 # kbuild ARGS: the tree's own make, deaf to the variables that ours was given.
 kbuild()
 {
+	local arguments
+
+	read -ra arguments <<<"$KVM_MAKE"
 	env -u MAKEFLAGS -u MFLAGS -u MAKEOVERRIDES -u MAKELEVEL -u O -u CONFIG \
 	    -u MODULES -u TESTS -u VM -u KBUILD_OUTPUT -u KCONFIG_CONFIG \
 	    -u ARCH -u CROSS_COMPILE \
-	    make -C "$TREE" "$@" 9>&-
+	    make -C "$TREE" "${arguments[@]}" "$@" 9>&-
 }
