@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The steps of the series: patches/NNNN-slug.patch, in order of their names.
+
+A step's file looks like a mail: a "Subject:" line, an empty one, the commit
+message, which may end in "Overlay: GLOB" lines, then "---" and a diff of stock
+files (or none).  The step applies the diff and adds the overlay files that its
+globs name; "*" does not match "/", "**" does.  Each overlay file belongs to
+exactly one step.
+"""
+import glob
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                os.pardir, "base"))
+import lay  # noqa: E402
+
+
+class StepError(Exception):
+    """What is wrong with the steps, in one line."""
+
+
+class Step:
+    """One patch of the series."""
+
+    def __init__(self, path):
+        self.name = os.path.basename(path)
+        with open(path, encoding="utf-8") as file:
+            self.text = file.read()
+        head, separator, diff = self.text.partition("\n---\n")
+        match = re.match(r"Subject: (\S[^\n]*)\n\n(.+)", head, re.S)
+        if not match or not separator:
+            raise StepError(f"patches/{self.name}: not 'Subject: ...', "
+                            "message, '---', diff")
+        self.path, self.subject = path, match[1]
+        self.globs = re.findall(r"^Overlay: (\S+)$", match[2], re.M)
+        self.body = re.sub(r"^Overlay: .*\n?", "", match[2], flags=re.M).strip()
+        self.has_diff = lay.has_diff(diff)
+        self.overlay = []
+
+    def touched(self):
+        """The stock files in the step's diff."""
+        return set(lay.TOUCHED.findall(self.text)) if self.has_diff else set()
+
+
+def pattern(text):
+    """Compiles one Overlay: glob."""
+    parts = re.split(r"(\*\*|\*)", text)
+    return re.compile("".join({"**": ".*", "*": "[^/]*"}.get(part, re.escape(part))
+                              for part in parts) + "$")
+
+
+def give_overlay(steps, paths):
+    """Hands every overlay file to the one step that names it."""
+    owner = {}
+    for step in steps:
+        for text in step.globs:
+            found = [path for path in paths if pattern(text).match(path)]
+            if not found:
+                raise StepError(f"patches/{step.name}: no overlay file is "
+                                f"'{text}'")
+            for path in found:
+                if owner.setdefault(path, step) is not step:
+                    raise StepError(f"overlay file {path} is in two steps: patches/"
+                                    f"{owner[path].name} and patches/{step.name}")
+    for path in paths:
+        if path not in owner:
+            raise StepError(f"overlay file {path} is in no step: add 'Overlay: "
+                            f"{path}' to one of patches/*.patch")
+        owner[path].overlay.append(path)
+
+
+def load(repo):
+    """Returns the steps of a repository."""
+    steps = [Step(path) for path
+             in sorted(glob.glob(os.path.join(repo, "patches", "*.patch")))]
+    if not steps:
+        raise StepError("there are no patches/*.patch")
+    give_overlay(steps, lay.overlay_paths(repo))
+    return steps
