@@ -11,7 +11,7 @@
  *                                it is not 0 no set of memslots is swapped, so
  *                                start and end see the same slots.
  *   mmu_invalidate_in_progress   those that hit guest memory; under mmu_lock.
- *                                Faults look at it, see kvm_mmu_invalidate_end().
+ *                                For faults, see kvm_mmu_invalidate_end().
  *
  * Locks nest as kvm->srcu (read), then mmu_lock.  mn_invalidate_lock is a leaf:
  * neither slots_lock nor mmu_lock is ever taken under it.
@@ -198,8 +198,8 @@ static __always_inline bool walk_locked(struct kvm *kvm,
 }
 
 /*
- * mmu_lock is taken only for guest memory, and then once for all slots.  Inlined
- * with a constant @walk->handler, which makes it a direct call.
+ * mmu_lock is taken only for guest memory, and then once for all slots.
+ * Inlined with a constant walk->handler, which makes it a direct call.
  */
 static __always_inline enum hva_walk_result
 walk_hva_range(struct kvm *kvm, const struct hva_walk *walk)

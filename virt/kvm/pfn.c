@@ -146,7 +146,8 @@ static bool vma_permits(const struct vm_area_struct *vma,
 
 /*
  * Find the PTE of a VM_IO or VM_PFNMAP mapping, which get_user_pages() never
- * faults in.  -EAGAIN: the mmap lock was dropped meanwhile, @args->vma is stale.
+ * faults in.  -EAGAIN: the mmap lock was dropped meanwhile, args->vma may be
+ * gone.
  */
 static int follow_pfnmap_or_fault(struct follow_pfnmap_args *args,
 				  const struct pin_request *req)
