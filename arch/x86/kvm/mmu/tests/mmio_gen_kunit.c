@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The memslot generation in MMIO SPTEs: what is stored, what is read back, what
+ * matches, and when the stored bits start over.
+ *
+ * These are pure functions of spte.h, which the MMU calls too.  The sweeps go
+ * over all 2^20 generations that an SPTE tells apart; they count failures and
+ * check the count, because an expectation each would take minutes.
+ */
+#include <kunit/test.h>
+#include <linux/bits.h>
+#include <linux/kvm_host.h>
+
+#include "mmu.h"
+#include "mmu/mmu_internal.h"
+#include "mmu/spte.h"
+#include "memslot_tree.h"
+
+#define NR_GENS		BIT_ULL(20)
+
+/* In numbers, not in terms of spte.h: 19 bits, 3-10 and 52-62. */
+#define STORED_BITS	(GENMASK_ULL(62, 52) | GENMASK_ULL(10, 3))
+
+/* Where bit @bit of a generation stands in an SPTE. */
+static unsigned int spte_bit_of(unsigned int bit)
+{
+	return bit <= 8 ? bit + 2 : bit + 43;
+}
+
+/* Each of the bits 1-19 alone sets the one SPTE bit that is its own. */
+static void mmio_gen_bit_positions(struct kunit *test)
+{
+	unsigned int bit;
+
+	for (bit = 1; bit < 20; bit++)
+		KUNIT_EXPECT_EQ(test, generation_mmio_spte_mask(BIT_ULL(bit)),
+				BIT_ULL(spte_bit_of(bit)));
+
+	KUNIT_EXPECT_EQ(test, generation_mmio_spte_mask(1), 0);
+	KUNIT_EXPECT_EQ(test, generation_mmio_spte_mask(NR_GENS - 1),
+			STORED_BITS);
+	KUNIT_EXPECT_EQ(test, get_mmio_spte_generation(~STORED_BITS), 0);
+}
+
+static void mmio_gen_round_trip(struct kunit *test)
+{
+	unsigned long bad_bits = 0, bad_value = 0;
+	u64 gen, spte;
+
+	for (gen = 0; gen < NR_GENS; gen++) {
+		spte = generation_mmio_spte_mask(gen);
+		bad_bits += !!(spte & ~STORED_BITS);
+		bad_value += get_mmio_spte_generation(spte) != (gen & ~1ULL);
+	}
+
+	KUNIT_EXPECT_EQ(test, bad_bits, 0);
+	KUNIT_EXPECT_EQ(test, bad_value, 0);
+}
+
+/* The bits of an SPTE that are not the generation's do not matter. */
+static void mmio_gen_ignores_other_bits(struct kunit *test)
+{
+	unsigned long bad = 0;
+	u64 gen, spte;
+
+	for (gen = 0; gen < NR_GENS; gen++) {
+		spte = generation_mmio_spte_mask(gen) | ~STORED_BITS;
+		bad += get_mmio_spte_generation(spte) != (gen & ~1ULL);
+	}
+
+	KUNIT_EXPECT_EQ(test, bad, 0);
+}
+
+/* Nor do the bits of the 64-bit generation above the 20 low ones. */
+static void mmio_gen_ignores_high_bits(struct kunit *test)
+{
+	u64 gen = 0x2468c;
+	unsigned int bit;
+
+	for (bit = 20; bit < 64; bit++) {
+		u64 high = gen | BIT_ULL(bit);
+		u64 spte = generation_mmio_spte_mask(high);
+
+		KUNIT_EXPECT_EQ(test, spte, generation_mmio_spte_mask(gen));
+		KUNIT_EXPECT_TRUE(test, mmio_spte_gen_matches(spte, high));
+	}
+}
+
+/*
+ * One update after the other, in one address space of one: an SPTE of the
+ * generation at rest hits until the update begins, an SPTE made in flux never.
+ */
+static void mmio_gen_matches_at_rest_only(struct kunit *test)
+{
+	unsigned long missed = 0, stale = 0;
+	u64 rest, flux, next, made_at_rest, made_in_flux;
+
+	for (rest = 0; rest < NR_GENS; rest = next) {
+		flux = kvm_memslots_gen_begin(rest);
+		next = kvm_memslots_gen_end(flux, 1);
+		made_at_rest = generation_mmio_spte_mask(rest);
+		made_in_flux = generation_mmio_spte_mask(flux);
+
+		missed += !mmio_spte_gen_matches(made_at_rest, rest);
+		stale += mmio_spte_gen_matches(made_at_rest, flux);
+		stale += mmio_spte_gen_matches(made_at_rest, next);
+		stale += mmio_spte_gen_matches(made_in_flux, flux);
+		stale += mmio_spte_gen_matches(made_in_flux, next);
+	}
+
+	KUNIT_EXPECT_EQ(test, missed, 0);
+	KUNIT_EXPECT_EQ(test, stale, 0);
+}
+
+/* Whatever an SPTE stores, an odd current generation is not it. */
+static void mmio_gen_odd_never_matches(struct kunit *test)
+{
+	unsigned long hits = 0;
+	unsigned int bit;
+	u64 gen, spte;
+
+	for (gen = 1; gen < NR_GENS; gen += 2) {
+		spte = generation_mmio_spte_mask(gen);
+		hits += mmio_spte_gen_matches(spte, gen);
+		hits += mmio_spte_gen_matches(0, gen);
+		hits += mmio_spte_gen_matches(~0ULL, gen);
+		for (bit = 0; bit < 20; bit++)
+			hits += mmio_spte_gen_matches(spte ^
+						      BIT_ULL(spte_bit_of(bit)),
+						      gen);
+	}
+
+	KUNIT_EXPECT_EQ(test, hits, 0);
+}
+
+/* The generation shares no bit with anything else that a SPTE can mean. */
+static void mmio_gen_overlaps_nothing(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, hweight64(STORED_BITS), 19);
+	KUNIT_EXPECT_EQ(test, MMIO_SPTE_GEN_LOW_MASK | MMIO_SPTE_GEN_HIGH_MASK,
+			STORED_BITS);
+	KUNIT_EXPECT_EQ(test, STORED_BITS & SPTE_MMU_PRESENT_MASK, 0);
+	KUNIT_EXPECT_EQ(test, STORED_BITS & SPTE_MMIO_ALLOWED_MASK, 0);
+	KUNIT_EXPECT_EQ(test, STORED_BITS & SHADOW_NONPRESENT_VALUE, 0);
+	KUNIT_EXPECT_EQ(test, STORED_BITS & SPTE_BASE_ADDR_MASK, 0);
+
+	/* As the vendor module, if there is one, set them up. */
+	KUNIT_EXPECT_EQ(test, STORED_BITS & shadow_mmio_value, 0);
+	KUNIT_EXPECT_EQ(test, STORED_BITS & shadow_mmio_mask, 0);
+	KUNIT_EXPECT_EQ(test, STORED_BITS & shadow_mmio_access_mask, 0);
+	KUNIT_EXPECT_EQ(test, STORED_BITS & shadow_nonpresent_or_rsvd_mask, 0);
+	KUNIT_EXPECT_EQ(test, STORED_BITS &
+			      shadow_nonpresent_or_rsvd_lower_gfn_mask, 0);
+}
+
+/* A vCPU of a VM of which make_mmio_spte() sees the first set of slots. */
+static struct kvm_vcpu *mmio_gen_vcpu(struct kunit *test)
+{
+	struct kvm_vcpu *vcpu = kunit_kzalloc(test, sizeof(*vcpu), GFP_KERNEL);
+	struct kvm *kvm = kunit_kzalloc(test, sizeof(*kvm), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, vcpu);
+	KUNIT_ASSERT_NOT_NULL(test, kvm);
+
+	vcpu->kvm = kvm;
+	kvm->arch.shadow_mmio_value = shadow_mmio_value ?: BIT_ULL(51);
+	RCU_INIT_POINTER(kvm->memslots[0], &kvm->__memslots[0][0]);
+	return vcpu;
+}
+
+/* The MMU's constructor stores the generation and spoils nothing by it. */
+static void mmio_gen_make_spte(struct kunit *test)
+{
+	struct kvm_vcpu *vcpu = mmio_gen_vcpu(test);
+	struct kvm_memslots *slots = &vcpu->kvm->__memslots[0][0];
+	const gfn_t gfn = 0xfee00;
+	unsigned long bad_gen = 0, bad_rest = 0, confused = 0;
+	u64 plain, spte, gen;
+
+	plain = make_mmio_spte(vcpu, gfn, ACC_ALL);
+	for (gen = 0; gen < NR_GENS; gen++) {
+		slots->generation = gen;
+		spte = make_mmio_spte(vcpu, gfn, ACC_ALL);
+		bad_gen += get_mmio_spte_generation(spte) != (gen & ~1ULL);
+		bad_rest += (spte & ~STORED_BITS) != (plain & ~STORED_BITS);
+		confused += is_shadow_present_pte(spte) || is_frozen_spte(spte);
+	}
+
+	KUNIT_EXPECT_EQ(test, bad_gen, 0);
+	KUNIT_EXPECT_EQ(test, bad_rest, 0);
+	KUNIT_EXPECT_EQ(test, confused, 0);
+}
+
+struct wrap_case {
+	const char *name;
+	unsigned int nr_as;
+	unsigned int as_id;
+};
+
+static const struct wrap_case wrap_cases[] = {
+	{ "one address space",		1, 0 },
+	{ "address space 0 of two",	2, 0 },
+	{ "address space 1 of two",	2, 1 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(wrap_cases, wrap_cases, name);
+
+/*
+ * Update for three periods and a bit.  A wrap is where the value that an SPTE
+ * would store is not higher than the one before; all of these are detected and
+ * nothing else is.
+ */
+static void mmio_gen_wrap(struct kunit *test)
+{
+	const struct wrap_case *c = test->param_value;
+	const unsigned long period = NR_GENS / (2 * c->nr_as);
+	unsigned long missed = 0, spurious = 0, wraps = 0, i;
+	u64 gen = kvm_memslots_gen_first(c->as_id);
+	u64 stored = generation_mmio_spte_mask(gen), next_stored;
+
+	for (i = 1; i <= 3 * period + 7; i++) {
+		gen = kvm_memslots_gen_end(kvm_memslots_gen_begin(gen),
+					   c->nr_as);
+		next_stored = generation_mmio_spte_mask(gen);
+		if (mmio_spte_gen_wrapped(gen, c->nr_as)) {
+			wraps++;
+			spurious += next_stored > stored || i % period;
+		} else {
+			missed += next_stored <= stored;
+		}
+		stored = next_stored;
+	}
+
+	KUNIT_EXPECT_EQ(test, wraps, 3);
+	KUNIT_EXPECT_EQ(test, spurious, 0);
+	KUNIT_EXPECT_EQ(test, missed, 0);
+}
+
+static struct kunit_case mmio_gen_cases[] = {
+	KUNIT_CASE(mmio_gen_bit_positions),
+	KUNIT_CASE(mmio_gen_round_trip),
+	KUNIT_CASE(mmio_gen_ignores_other_bits),
+	KUNIT_CASE(mmio_gen_ignores_high_bits),
+	KUNIT_CASE(mmio_gen_matches_at_rest_only),
+	KUNIT_CASE(mmio_gen_odd_never_matches),
+	KUNIT_CASE(mmio_gen_overlaps_nothing),
+	KUNIT_CASE(mmio_gen_make_spte),
+	KUNIT_CASE_PARAM(mmio_gen_wrap, wrap_cases_gen_params),
+	{}
+};
+
+static struct kunit_suite mmio_gen_suite = {
+	.name = "kvm_mmio_gen",
+	.test_cases = mmio_gen_cases,
+};
+
+kunit_test_suite(mmio_gen_suite);
