@@ -271,10 +271,11 @@ void kvm_mmu_invalidate_range_add(struct kvm *kvm, gfn_t start, gfn_t end)
  * kvm_mmu_invalidate_end() - let page faults map the gfns again
  * @kvm: the VM
  *
- * A fault reads mmu_invalidate_seq, looks up the slot, pins the pfn, takes
- * mmu_lock, and installs the pfn only if neither an invalidation is in progress
- * for its gfn nor the sequence has moved on.  Either tells it that the pfn may
- * be stale.
+ * A fault reads mmu_invalidate_seq, pins the pfn, takes mmu_lock, and installs
+ * the pfn only if neither an invalidation is in progress for its gfn nor the
+ * sequence has moved on.  Either tells it that the pfn may be stale.  The slot
+ * that it went by is another matter: kvm->srcu keeps it until the fault is
+ * done, and whoever takes it away flushes after the grace period.
  *
  * Context: mmu_lock held for writing.
  */
@@ -290,8 +291,7 @@ void kvm_mmu_invalidate_end(struct kvm *kvm)
 	 * the smp_rmb() in mmu_invalidate_retry(), for callers that do not hold
 	 * mmu_lock; with the one in mmu_notifier_retry_cache(), because
 	 * mn_active_invalidate_count drops later still; and with the one that
-	 * follows a fault's first read of the sequence, before it looks up
-	 * anything.
+	 * follows a fault's first read of the sequence, before it pins the pfn.
 	 */
 	smp_wmb();
 	WRITE_ONCE(kvm->mmu_invalidate_in_progress, in_progress);
