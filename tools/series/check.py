@@ -17,15 +17,15 @@ CHECKED = (".c", ".h", ".S", ".rst", ".txt", "Makefile", "Kconfig")
 WARNING = re.compile(r"^(/?[\w./+-]+):\d+(?::\d+)?: ((?:warning|error): .*)")
 
 
-def checkpatch(repo, base):
-    """Returns checkpatch's complaints about the overlay's files."""
+def checkpatch(repo, tree):
+    """Returns checkpatch's complaints about the overlay's files, as laid."""
     paths = [path for path in lay.overlay_paths(repo) if path.endswith(CHECKED)]
     if not paths:
         return []
     done = subprocess.run(
-        ["perl", os.path.join(base, "scripts/checkpatch.pl"), "--strict", "--terse",
-         "--no-summary", "--color=never", f"--root={base}", "-f", *paths],
-        cwd=repo, capture_output=True, text=True, check=False)
+        ["perl", "scripts/checkpatch.pl", "--strict", "--terse", "--no-summary",
+         "--color=never", "-f", *paths],
+        cwd=tree, capture_output=True, text=True, check=False)
     print(f"== checkpatch: {len(paths)} files", flush=True)
     return done.stdout.splitlines()
 
@@ -57,7 +57,7 @@ def new_warnings(repo, out, stock_log, our_log):
 
 def main():
     action, repo, out, *logs = sys.argv[1:]
-    found = (checkpatch(repo, os.path.join(out, "base")) if action == "files"
+    found = (checkpatch(repo, os.path.join(out, "tree")) if action == "files"
              else new_warnings(repo, out, *logs))
     for line in found:
         print(line)

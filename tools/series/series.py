@@ -153,7 +153,7 @@ class Series:
         done = subprocess.run(
             ["perl", os.path.join(self.base, "scripts/checkpatch.pl"), "--strict",
              "--color=never", f"--root={self.base}", path],
-            capture_output=True, text=True, check=False)
+            cwd=self.out, capture_output=True, text=True, check=False)
         match = CLEAN.search(done.stdout)
         if not match:
             raise SeriesError(f"checkpatch.pl says nothing of {path}: {done.stderr}")
