@@ -30,9 +30,9 @@ static struct target {
 	uint64_t phase_nr;	/* of the phase that the change under way leads to */
 	uint64_t incarnation;	/* chooses one of two slot ids and backings */
 } targets[NR_TARGETS] = {
-	{ .name = "alone",	.gpa = 0xc0103000ull,	.size = 0x8000 },
-	{ .name = "neighbours",	.gpa = 0xc0400000ull,	.size = 0x8000 },
-	{ .name = "above 4G",	.gpa = 0x140000000ull,	.size = 0x8000 },
+	{ .name = "alone",	.gpa = 0xc0103000ull,	.size = 0x20000 },
+	{ .name = "neighbours",	.gpa = 0xc0400000ull,	.size = 0x20000 },
+	{ .name = "above 4G",	.gpa = 0x140000000ull,	.size = 0x20000 },
 	{ .name = "huge page",	.gpa = 0xc8000000ull,	.size = 0x200000 },
 };
 

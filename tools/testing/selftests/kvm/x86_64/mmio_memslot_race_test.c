@@ -13,7 +13,7 @@
  * the start of the next, so its value is certain: memory holds the number of
  * the phase, and an MMIO exit is answered with a value that no memory holds.
  * Any other value is a stale access.  A change is complete when every vCPU
- * has judged all probes of the target in the phase that follows it.
+ * has judged, in the phase that follows, the probes that it read last.
  *
  * Changes of other slots leave the phase stable, so there the accesses made
  * during the ioctl are judged too.
