@@ -8,6 +8,7 @@ LOG=$LOGS/kselftest-build.log
 DIR=tools/testing/selftests/kvm
 
 lock_o
+"$REPO/tools/base/tree.sh"
 mkdir -p "$OUT" "$LOGS"
 say "building the KVM selftests (log: $LOG)"
 export LDFLAGS=-static

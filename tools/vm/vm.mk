@@ -8,7 +8,16 @@ NPT ?=
 FORCE ?=
 export NPT FORCE
 
-.PHONY: boot kselftest kselftest-table
+.PHONY: boot run test kselftest kselftest-table kunit vmtest
+
+run: ## boot a Linux guest on our KVM in a VM, then race MMIO against memslots
+	@$(B)/deps.sh base tree kernel vm kselftest
+	@$(B)/kernel.sh
+	@$(V)/build-selftests.sh
+	@$(V)/vm run
+
+test: ## everything: userland, series, KUnit, the VM with both kernels
+	@$(V)/test.sh
 
 boot: ## a shell in the VM, the host's files at /host (CONFIG, MODULES, NPT)
 	@$(B)/deps.sh base tree kernel vm
@@ -21,7 +30,18 @@ kselftest: ## the base's KVM selftests in the VM (TESTS, MODULES, NPT, FORCE)
 	@$(V)/build-selftests.sh
 	@$(V)/vm kselftest
 
-kselftest-table: ## stock's modules against ours, every selftest, npt=1 and npt=0
+kselftest-table: ## every selftest, stock's modules against ours, both NPT
 	@$(MAKE) --no-print-directory kselftest MODULES=stock TESTS= NPT=both || :
 	@$(MAKE) --no-print-directory kselftest MODULES=ours TESTS= NPT=both || :
 	@$(V)/vm table
+
+vmtest: ## our own scripts in the VM: suspend, CPU hotplug, ... (TESTS)
+	@$(B)/deps.sh base tree kernel vm kselftest
+	@$(B)/kernel.sh
+	@$(V)/build-selftests.sh
+	@$(V)/vm vmtest
+
+kunit: ## the KUnit tests of KVM, with the tree's kunit.py
+	@$(B)/deps.sh base tree kernel vm
+	@$(B)/tree.sh
+	@$(V)/kunit.sh

@@ -38,6 +38,7 @@ class Config:
     variant: str
     npt: int
     accel: str
+    nested: str
     memory: int = MEMORY
     cpus: int = 2
     qemu: str = "qemu-system-x86_64"
@@ -62,12 +63,15 @@ class Config:
         return folders
 
     def command_line(self, loglevel=7):
-        return (f"loglevel={loglevel} console=ttyS0 oops=panic panic=-1 nokaslr mitigations=off "
-                "hung_task_panic=0 " + os.environ.get("APPEND", "")).strip()
+        """A busy host can make timer checks fail: they are left out."""
+        return (f"console=ttyS0 loglevel={loglevel} oops=panic panic=-1 "
+                "nokaslr mitigations=off no_timer_check tsc=reliable "
+                + os.environ.get("APPEND", "")).strip()
 
     def guest_settings(self, mode):
         """vm.conf, which the guest's init reads as shell."""
-        return f"MODE={mode}\nNPT={self.npt}\nREPO={REPO}\n"
+        return (f"MODE={mode}\nNPT={self.npt}\n"
+                f"KERNEL=/host{self.kernel}\nNESTED=/host{self.nested}\n")
 
 
 def make_config(paths, kernel_config, variant, npt):
@@ -76,7 +80,8 @@ def make_config(paths, kernel_config, variant, npt):
     return Config(kernel_config, paths["bzImage"],
                   os.path.join(paths["build"], ".config"), paths[folder],
                   paths["stock_modules"], variant, npt,
-                  os.environ.get("ACCEL") or "auto")
+                  os.environ.get("ACCEL") or "auto",
+                  os.path.join(paths["build"], "nested.cpio"))
 
 
 def check_host(vms=1):

@@ -18,6 +18,8 @@ TROUBLE = re.compile("|".join((
 USER_FAULT = re.compile(r"traps: \S+\[\d+\]")
 STAMP = re.compile(r"\[ *\d+\.\d{6}\](\[ *[TC]\d+\])? ")
 EXCERPT = 24
+# Marks what tests print of the console of a guest inside the VM.
+NESTED = "guest| "
 
 
 class Report:
@@ -55,7 +57,7 @@ class Scanner:
 
     def _line(self, line):
         stamp = STAMP.search(line)
-        if not stamp:
+        if not stamp or line.startswith(NESTED):
             return
         message = line[stamp.end():]
         if self.reports and not self._starts_report(message):

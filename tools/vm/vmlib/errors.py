@@ -8,3 +8,7 @@ class Fatal(Exception):
 
 class Died(Exception):
     """The VM ended or stopped to answer; the text says how."""
+
+
+class Ended(Died):
+    """The VM powered off or rebooted by itself."""

@@ -13,19 +13,22 @@ import time
 
 from . import accel
 from .console import Scanner
-from .errors import Died, Fatal
+from .errors import Died, Ended, Fatal
 from .image import build_image
 
 POLL = 0.5
-BOOT_LIMIT = 120
+BOOT_LIMIT = 240
 QUIET = 5
 
 
 def qemu_command(config, image, extra, loglevel=7):
-    """The arguments that every VM has in common."""
+    """The arguments that every VM has in common.
+
+    setpriv ends QEMU with us, even when we are killed.
+    """
     accel_args, _ = accel.choose(config.accel)
     return [
-        config.qemu, *accel_args, "-nodefaults", "-no-user-config",
+        "setpriv", "--pdeathsig", "KILL", config.qemu, *accel_args, "-nodefaults", "-no-user-config",
         "-display", "none", "-no-reboot",
         "-m", str(config.memory), "-smp", str(config.cpus),
         "-kernel", config.kernel, "-initrd", image,
@@ -84,6 +87,10 @@ class Guest:
         self._read_console()
         return self.scanner.take()
 
+    def console_size(self):
+        """Where in the log the next output goes."""
+        return os.path.getsize(self.log)
+
     def stop(self):
         """Powers the VM off, or ends QEMU when the guest does not."""
         if self.process is None:
@@ -113,7 +120,7 @@ class Guest:
             self.process.stdin.write(line.encode() + b"\n")
             self.process.stdin.flush()
         except OSError:
-            raise Died(self._how_it_ended()) from None
+            raise self._how_it_ended() from None
 
     def _answer(self, limit, what):
         """The next line from the guest; keeps an eye on the console."""
@@ -124,7 +131,7 @@ class Guest:
             if select.select([self.process.stdout], [], [], POLL)[0]:
                 data = os.read(self.process.stdout.fileno(), 4096)
                 if not data:
-                    raise Died(self._how_it_ended())
+                    raise self._how_it_ended()
                 self.answers += data
             self._read_console()
         line, self.answers = self.answers.split(b"\n", 1)
@@ -136,9 +143,16 @@ class Guest:
         errors = self.log + ".qemu"
         with open(errors, encoding="utf-8", errors="replace") as file:
             said = [line.strip() for line in file if line.strip()]
-        if status and said:
-            return f"QEMU ended with status {status}: {said[-1]}"
-        return "the VM died"
+        if not status and self._has_rebooted():
+            return Ended("the VM rebooted")
+        if not status:
+            return Died("the VM died (a triple fault?)")
+        return Died(f"QEMU ended with status {status}: {said[-1:]}")
+
+    def _has_rebooted(self):
+        """The kernel's last words tell a reboot from a triple fault."""
+        with open(self.log, "rb") as file:
+            return b"reboot: " in file.read()[-300:]
 
     def _read_console(self):
         if not self.console.closed:

@@ -6,7 +6,7 @@ from .cache import Cache
 from .config import check_host, make_config, where
 from .errors import Fatal
 from .pool import Pool, Task, print_failures
-from .results import FAIL, PASS, SKIP, Result, counts, summary, write_ktap
+from .results import FAIL, PASS, SKIP, counts, summary, write_ktap
 from .selftests import Selftests
 
 NPT = {"both": (1, 0), "1": (1,), "0": (0,)}
@@ -95,7 +95,7 @@ def run_kselftest(out, kernel_config, variant):
     return 1 if failed else 0
 
 
-def write_table(out, kernel_config):
+def write_table(out, kernel_config, _):
     """Both modules side by side; the exit status is 1 if a test is lost."""
     runner = Runner(kernel_config, out)
     columns = [c for v in ("stock", "ours") for c in runner.configs(v)]
@@ -132,5 +132,5 @@ def print_table(file, columns, rows):
         print(line.rstrip(), file=file)
 
 
-def cell_text(result: Result):
+def cell_text(result):
     return f"{result.status} {result.seconds:.0f} s" if result else "-"

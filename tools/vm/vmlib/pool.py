@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """Runs tests in several VMs at once, and survives what tests do to a VM."""
 import dataclasses
+import glob
 import os
-import shutil
 import threading
 import time
 
-from .errors import Died
+from .errors import Died, Ended
 from .guest import Guest
 from .results import FAIL, PASS, SKIP, Result
 
@@ -17,11 +17,15 @@ MARKS = {PASS: "ok", FAIL: "FAIL", SKIP: "skip"}
 
 @dataclasses.dataclass(frozen=True)
 class Test:
-    """A shell command for the guest; exit status 0 passes, 4 skips."""
+    """A shell command for the guest; exit status 0 passes, 4 skips.
+
+    A test that ends the VM passes if the VM is gone without a report.
+    """
 
     name: str
     command: str
     limit: int
+    ends_vm: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,8 +56,9 @@ class Pool:
         self.lock = threading.Lock()
         self.boots = 0
         self.stopping = False
-        shutil.rmtree(logs, ignore_errors=True)
-        os.makedirs(logs)
+        os.makedirs(logs, exist_ok=True)
+        for old in glob.glob(os.path.join(logs, "vm-*")):
+            os.unlink(old)
 
     def run(self):
         """All results; Ctrl-C ends the VMs and is passed on."""
@@ -93,7 +98,8 @@ class Pool:
     def next_log(self, config):
         with self.lock:
             self.boots += 1
-            return os.path.join(self.logs, f"{self.boots}-{config.slug}.log")
+            return os.path.join(self.logs,
+                                f"vm-{self.boots}-{config.slug}.log")
 
     def finish(self, task, result):
         with self.lock:
@@ -141,24 +147,42 @@ class Worker(threading.Thread):
 
     def _attempt(self, task):
         started = time.monotonic()
-        status, detail = self._run_test(task)
-        log = self.guest.log
+        try:
+            self._provide(task.config)
+            start = self.guest.console_size()
+            status, detail = self._run_test(task)
+        except Died as error:
+            start = 0
+            self.guest.kill()
+            status, detail = FAIL, str(error)
+        seconds = time.monotonic() - started
         reports = self.guest.reports()
+        log = self._keep_log(task, start, reports)
         if reports:
             status, detail = FAIL, f"kernel: {reports[0].title}"
-            save_excerpt(log, task.name, reports)
-        healthy = status in (PASS, SKIP) or detail.startswith("exit")
-        if reports or not healthy:
+        if status == FAIL or task.test.ends_vm:
             self._drop()
-        return Result(task.name, status, time.monotonic() - started, detail,
-                      log)
+        return Result(task.name, status, seconds, detail, log)
+
+    def _keep_log(self, task, start, reports):
+        """The console's part for one test, and the reports in it."""
+        folder = os.path.join(self.pool.logs, task.config.slug)
+        os.makedirs(folder, exist_ok=True)
+        log = os.path.join(folder, f"{task.test.name}.log")
+        with open(self.guest.log, "rb") as console, open(log, "wb") as file:
+            console.seek(start)
+            file.write(console.read())
+        save_excerpt(log, reports)
+        return log
 
     def _run_test(self, task):
         limit = task.test.limit * task.config.slowness
+        started = time.monotonic()
         try:
-            self._provide(task.config)
-            started = time.monotonic()
             status = self.guest.run(task.test.command, limit)
+        except Ended as error:
+            self.guest.kill()
+            return (PASS, "") if task.test.ends_vm else (FAIL, str(error))
         except Died as error:
             self.guest.kill()
             return FAIL, str(error)
@@ -169,6 +193,7 @@ class Worker(threading.Thread):
         return (FAIL, f"exit status {status}") if status else (PASS, "")
 
     def _provide(self, config):
+        """A VM that is up; a failed test's VM is never used again."""
         if self.guest and self.guest.config == config:
             return
         self._retire()
@@ -179,11 +204,11 @@ class Worker(threading.Thread):
         """Powers the VM off; what it reports then is a failure of its own."""
         guest = self.guest
         self._drop()
-        if guest:
-            for report in guest.reports():
-                name = f"power-off ({guest.config.name})"
-                save_excerpt(guest.log, name, [report])
-                self.pool.add_failure(name, report, guest.log)
+        reports = guest.reports() if guest else []
+        if reports:
+            save_excerpt(guest.log, reports)
+            self.pool.add_failure(f"power-off ({guest.config.name})",
+                                  reports[0], guest.log)
 
     def _drop(self):
         guest, self.guest = self.guest, None
@@ -191,23 +216,24 @@ class Worker(threading.Thread):
             guest.stop()
 
 
-def save_excerpt(log, name, reports):
-    """Keeps the reports beside the log, for the end of the run."""
-    with open(log + ".reports", "a", encoding="utf-8") as file:
-        for report in reports:
-            print(f"--- {name}", *report.lines, sep="\n    ", file=file)
+def save_excerpt(log, reports):
+    """Keeps the kernel's reports beside the log, for the end of the run."""
+    path = log + ".reports"
+    if os.path.exists(path):
+        os.unlink(path)
+    if reports:
+        with open(path, "w", encoding="utf-8") as file:
+            for report in reports:
+                print("", *report.lines, sep="\n    ", file=file)
 
 
 def print_failures(results):
     """Says for each failed test where to look, and shows kernel reports."""
-    shown = set()
     for result in results:
         if result.status != FAIL:
             continue
         print(f"FAIL {result.name}: {result.detail}")
         print(f"     log: {result.log}")
-        excerpt = result.log + ".reports"
-        if excerpt not in shown and os.path.exists(excerpt):
-            shown.add(excerpt)
-            with open(excerpt, encoding="utf-8") as file:
-                print(file.read().rstrip())
+        if os.path.exists(result.log + ".reports"):
+            with open(result.log + ".reports", encoding="utf-8") as file:
+                print(file.read().strip("\n"))

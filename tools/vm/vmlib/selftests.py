@@ -9,7 +9,7 @@ from .errors import Fatal
 from .pool import Test
 
 CONF = os.path.join(os.path.dirname(__file__), "..", "selftests.conf")
-DEFAULT_LIMIT = 120
+DEFAULT_LIMIT = 240
 
 
 class Settings:

@@ -1,0 +1,41 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Runs the KUnit tests of KVM with the tree's own kunit.py, under QEMU.
+# The kernel is configured and built in steps first, to show progress.
+. "$(dirname "$0")/../base/lib.sh"
+
+OUT=$O/kunit
+LOG=$LOGS/kunit.log
+JSON=$OUT/results.json
+WANTED=$TREE/arch/x86/kvm/.kunitconfig
+
+kunit()
+{
+	local action=$1
+
+	shift
+	(cd "$TREE" && PYTHONDONTWRITEBYTECODE=1 env -u MAKEFLAGS -u MFLAGS \
+		-u MAKEOVERRIDES -u O -u CONFIG -u MODULES \
+		tools/testing/kunit/kunit.py "$action" --arch x86_64 \
+		--kunitconfig "$WANTED" --build_dir "$OUT" "$@" 9>&-)
+}
+
+lock_o
+need_memory 1280 "the KUnit VM"
+mkdir -p "$OUT" "$LOGS"
+rm -f "$JSON" "$OUT/test.log" "$O/results/kunit.ktap"
+say "KUnit: configuring (log: $LOG)"
+kunit config >"$LOG" 2>&1 || {
+	tail -n 5 "$LOG" >&2
+	die "kunit.py config failed: $LOG"
+}
+KVM_BUILD=$OUT KVM_MAKE=ARCH=x86_64 "$REPO/tools/base/build.sh" \
+	"KUnit kernel" all
+
+say "KUnit: running"
+status=0
+kunit run --jobs="$JOBS" --timeout=900 --json="$JSON" --qemu_args="-smp 2" \
+	--kernel_args=printk.time=1 --kernel_args=no_timer_check \
+	>>"$LOG" 2>&1 || status=$?
+"$REPO/tools/vm/vm" kunit || status=$?
+[ "$status" = 0 ] || die "KUnit: something failed (log: $LOG, $OUT/test.log)"

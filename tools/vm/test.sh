@@ -1,0 +1,54 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# make test: every part, one after the other, and the sum of their results.
+# A part leaves $(O)/results/PART.ktap; one that ends badly without a failed
+# result there counts as one failure.
+. "$(dirname "$0")/../base/lib.sh"
+
+here=$REPO/tools/vm
+base=$REPO/tools/base
+parts=()
+
+# part NAME COMMAND...: never ends the run.
+part()
+{
+	local name=$1 file=$O/results/$1.ktap start=$SECONDS
+
+	shift
+	say "make test: $name"
+	rm -f "$file"
+	parts+=("$name")
+	if "$@"; then
+		[ -e "$file" ] || echo "ok 1 $name" >"$file"
+	elif ! grep -qs '^not ok' "$file"; then
+		echo "not ok 1 $name" >>"$file"
+	fi
+	say "make test: $name took $((SECONDS - start)) s"
+}
+
+# What all parts need, and whose failure leaves nothing to test.
+build_all()
+{
+	"$base/deps.sh" base tree kernel vm kselftest series
+	"$base/tree.sh"
+}
+
+# A configuration that does not build is one failed test.
+build_kernels()
+{
+	CONFIG=fast "$base/kernel.sh" && CONFIG=debug "$base/kernel.sh" &&
+		CONFIG=fast "$here/build-selftests.sh"
+}
+
+# The parts that only make can reach; absent targets are no failure.
+make_target() { make --no-print-directory -C "$REPO" "$1"; }
+
+build_all
+mkdir -p "$O/results"
+part userland "$here/userland.sh"
+[ ! -e "$REPO/tools/series/series.mk" ] || part series make_target series
+part kernels build_kernels
+part kunit "$here/kunit.sh"
+part vm "$here/vm" suite
+
+exec "$here/vm" summary "${parts[@]}"

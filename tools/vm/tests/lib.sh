@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0
+# Shared by the tests that run inside the VM (sourced by busybox sh).
+# start_guest starts a Linux guest with QEMU on this VM's KVM, in the
+# background; its console is $GUEST_LOG.
+set -u
+GUEST_LOG=/tmp/guest.log
+GUEST_PID=
+QEMU_ARGS=
+
+# The mark keeps the runner from taking these lines for this VM's kernel's.
+show_guest()
+{
+	sed 's/^/guest| /'
+}
+
+fail()
+{
+	echo "FAIL: $*"
+	[ ! -e "$GUEST_LOG" ] || tail -n 30 "$GUEST_LOG" | show_guest
+	exit 1
+}
+
+skip()
+{
+	echo "SKIP: $*"
+	exit 4
+}
+
+# start_guest CPUS [WORDS FOR THE KERNEL'S COMMAND LINE]
+start_guest()
+{
+	cpus=$1
+	shift
+	rm -f "$GUEST_LOG"
+	inhost /usr/bin/qemu-system-x86_64 -accel kvm -smp "$cpus" \
+		-m 192 -nodefaults -no-user-config -display none -no-reboot \
+		-serial "file:$GUEST_LOG" $QEMU_ARGS -kernel "$KERNEL" -initrd "$NESTED" \
+		-append "console=ttyS0 panic=-1 loglevel=5 no_timer_check $*" &
+	GUEST_PID=$!
+}
+
+# wait_guest_line PATTERN SECONDS: until the guest has printed a line
+wait_guest_line()
+{
+	n=0
+	until grep -q "$1" "$GUEST_LOG" 2>/dev/null; do
+		n=$((n + 1))
+		[ $n -le "$(($2 * 5))" ] || fail "the guest did not print '$1'"
+		kill -0 "$GUEST_PID" || fail "QEMU ended early"
+		sleep 0.2
+	done
+}
+
+last_tick()
+{
+	sed -n 's/^TICK \([0-9]*\).*/\1/p' "$GUEST_LOG" | tail -n 1
+}
+
+# The guest goes on: it counts three further than it has.
+check_ticking()
+{
+	wait_guest_line "^TICK $(($(last_tick) + 3))" 60
+}
+
+start_ticking_guest()
+{
+	start_guest "$1" nested.ticks
+	wait_guest_line '^TICK 2' 120
+}
+
+stop_guest()
+{
+	kill "$GUEST_PID"
+	wait "$GUEST_PID"
+	GUEST_PID=
+}

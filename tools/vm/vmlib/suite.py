@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What of `make test` runs in VMs: short tests debug, more of them fast."""
+import os
+
+from .config import check_host, where
+from .guest_tests import guest_tests
+from .image import build_nested_image
+from .kselftest import Runner
+from .pool import Pool, Task, print_failures
+from .results import counts, summary, write_ktap
+
+
+def suite_tasks(out, variant):
+    """Selftests of the groups in selftests.conf, and our VM tests."""
+    tasks = []
+    for kernel_config in ("debug", "fast"):
+        runner = Runner(kernel_config, out)
+        configs = runner.configs(variant)
+        build_nested_image(configs[0].nested)
+        tests = runner.tests.group(kernel_config)
+        if kernel_config == "fast":
+            tests += guest_tests()
+        tasks += runner.tasks(tests, configs)
+    return tasks
+
+
+def run_suite(out, _, variant):
+    """The VM part of make test; the exit status."""
+    return run_tasks(suite_tasks(out, variant), "vm", out)
+
+
+def run_vmtest(out, kernel_config, variant):
+    """make vmtest: only our VM tests."""
+    runner = Runner(kernel_config, out)
+    configs = runner.configs(variant)
+    build_nested_image(configs[0].nested)
+    tests = guest_tests(os.environ.get("TESTS", "").split())
+    return run_tasks(runner.tasks(tests, configs), "vmtest", out)
+
+
+def run_tasks(tasks, name, out):
+    """Runs all, says what failed, keeps the results; the exit status."""
+    vms = check_host(2)
+    print(f"{len(tasks)} tests in {vms} VMs at a time", flush=True)
+    logs = os.path.join(where("fast")["logs"], name)
+    results = Pool(tasks, logs, vms).run()
+    print_failures(results)
+    write_ktap(os.path.join(out, "results", name + ".ktap"), results)
+    print(summary(*counts(results)))
+    return 1 if counts(results)[1] else 0
