@@ -27,6 +27,7 @@
 #include <linux/perf_event.h>
 #include <linux/preempt.h>
 #include <linux/slab.h>
+#include <linux/srcu.h>
 #include <linux/xarray.h>
 
 #include "async_pf.h"
@@ -364,15 +365,38 @@ static int kvm_vcpu_install_fd(struct kvm_vcpu *vcpu)
 	return fd;
 }
 
+/*
+ * Shows lockdep how the locks of a vCPU's ioctls nest, before any ioctl runs.
+ * See Documentation/virtual/kvm/locking.txt.
+ */
+static void kvm_teach_vcpu_lock_order(struct kvm_vcpu *vcpu)
+{
+	struct kvm *kvm = vcpu->kvm;
+	int idx;
+
+	lockdep_assert_held(&kvm->lock);
+	if (!IS_ENABLED(CONFIG_PROVE_LOCKING))
+		return;
+
+	mutex_lock(&vcpu->mutex);
+	might_lock(&kvm->slots_lock);
+
+	idx = srcu_read_lock(&kvm->srcu);
+	might_lock(&kvm->slots_arch_lock);
+	KVM_MMU_LOCK(kvm);
+	KVM_MMU_UNLOCK(kvm);
+	srcu_read_unlock(&kvm->srcu, idx);
+
+	mutex_unlock(&vcpu->mutex);
+}
+
 /* Give the vCPU the next index.  Return: its file descriptor, or an error. */
 static int kvm_vcpu_publish(struct kvm_vcpu *vcpu)
 {
 	struct kvm *kvm = vcpu->kvm;
 	int fd, r;
 
-	lockdep_assert_held(&kvm->lock);
-	/* Teach lockdep the order before any ioctl uses it. */
-	might_lock(&vcpu->mutex);
+	kvm_teach_vcpu_lock_order(vcpu);
 
 	if (kvm_get_vcpu_by_id(kvm, vcpu->vcpu_id))
 		return -EEXIST;
