@@ -14,6 +14,7 @@
 #include <linux/prandom.h>
 #include <linux/srcu.h>
 
+#include "memslot_tree.h"
 #include "mmu.h"
 #include "mmu/mmu_internal.h"
 #include "mmu/spte.h"
@@ -28,6 +29,7 @@
 /*
  * A vCPU that accesses gfns at random against an updater that gives them slots.
  *
+ * @next: index of the gfn that is next to get a slot, the vCPU's favourite
  * @sptes: the vCPU's MMIO SPTEs; 0 is none
  * @accesses: by the vCPU
  * @hits: accesses that found an SPTE of the current generation
@@ -36,6 +38,7 @@
 struct free_run {
 	struct kvm *kvm;
 	struct kvm_vcpu *vcpu;
+	unsigned int next;
 	u64 sptes[64];
 	unsigned long accesses;
 	unsigned long hits;
@@ -54,8 +57,8 @@ static bool free_run_hits(struct free_run *run, struct kvm_memslots *slots,
 }
 
 /*
- * @dawdle: wait between the decision and the tag.  The tag may be of another
- *	    set then, as in a real exit handler.
+ * @dawdle: decide anew, as after a zap, and wait between decision and tag.  The
+ *	    tag may be of another set then, as in a real exit handler.
  */
 static void free_run_access(struct free_run *run, unsigned int n, bool dawdle)
 {
@@ -68,7 +71,7 @@ static void free_run_access(struct free_run *run, unsigned int n, bool dawdle)
 	slots = kvm_vcpu_memslots(run->vcpu);
 	slot = __gfn_to_memslot(slots, gfn);
 
-	if (free_run_hits(run, slots, n)) {
+	if (!dawdle && free_run_hits(run, slots, n)) {
 		run->hits++;
 		run->stale += !!slot;
 		return;
@@ -90,8 +93,10 @@ static int free_run_vcpu_fn(void *data)
 	while (!READ_ONCE(run->stop)) {
 		u32 r = prandom_u32_state(&rnd);
 
-		free_run_access(run, r % ARRAY_SIZE(run->sptes),
-				(r >> 16) % 16 == 0);
+		if (r & BIT(31))
+			free_run_access(run, READ_ONCE(run->next), true);
+		else
+			free_run_access(run, r % ARRAY_SIZE(run->sptes), false);
 		WRITE_ONCE(run->accesses, run->accesses + 1);
 		cond_resched();
 	}
@@ -127,6 +132,7 @@ static void memslot_vm_free_run(struct kunit *test)
 	KUNIT_ASSERT_FALSE(test, IS_ERR(vcpu));
 
 	for (n = 0; n < ARRAY_SIZE(run->sptes); n++) {
+		WRITE_ONCE(run->next, n);
 		enough = READ_ONCE(run->accesses) + 300;
 		while (time_before(READ_ONCE(run->accesses), enough))
 			usleep_range(100, 200);
@@ -174,6 +180,55 @@ static void memslot_vm_unique_generations(struct kunit *test)
 	}
 }
 
+struct wrap_case {
+	const char *name;
+	unsigned int as_id;
+};
+
+static const struct wrap_case wrap_cases[] = {
+	{ "address space 0", 0 },
+	{ "address space 1", 1 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(wrap_cases, wrap_cases, name);
+
+/* Does the installation of one more slot make all shadow pages obsolete? */
+static bool memslot_vm_install_zaps(struct kunit *test, struct kvm *kvm,
+				    u16 as_id, u16 id)
+{
+	const u8 valid_gen = kvm->arch.mmu_valid_gen;
+
+	KUNIT_EXPECT_EQ(test, 0,
+			kvm_test_create_slot(kvm, as_id, id, FIRST_GFN + id));
+	return kvm->arch.mmu_valid_gen != valid_gen;
+}
+
+/* The one update that makes the stored bits start over zaps. */
+static void memslot_vm_wrap_zaps(struct kunit *test)
+{
+	const struct wrap_case *c = test->param_value;
+	struct kvm *kvm = kvm_test_create_vm(test);
+	const unsigned int nr_as = kvm_arch_nr_memslot_as_ids(kvm);
+	const u64 wrap = BIT_ULL(20) + kvm_memslots_gen_first(c->as_id);
+
+	if (c->as_id >= nr_as)
+		kunit_skip(test, "no such address space");
+	if (IS_ENABLED(CONFIG_CPUMASK_OFFSTACK))
+		kunit_skip(test, "kick masks may be missing");
+
+	mutex_lock(&kvm->slots_lock);
+	__kvm_memslots(kvm, c->as_id)->generation = wrap - 4 * nr_as;
+	mutex_unlock(&kvm->slots_lock);
+
+	KUNIT_EXPECT_FALSE(test,
+			   memslot_vm_install_zaps(test, kvm, c->as_id, 0));
+	KUNIT_EXPECT_TRUE(test,
+			  memslot_vm_install_zaps(test, kvm, c->as_id, 1));
+	KUNIT_EXPECT_EQ(test, memslot_vm_generation(kvm, c->as_id), wrap);
+	KUNIT_EXPECT_FALSE(test,
+			   memslot_vm_install_zaps(test, kvm, c->as_id, 2));
+}
+
 /* A vCPU that enters or leaves SMM does not keep the other space's slot. */
 static void memslot_vm_last_used_slot(struct kunit *test)
 {
@@ -203,6 +258,7 @@ static void memslot_vm_last_used_slot(struct kunit *test)
 static struct kunit_case memslot_vm_cases[] = {
 	KUNIT_CASE(memslot_vm_free_run),
 	KUNIT_CASE(memslot_vm_unique_generations),
+	KUNIT_CASE_PARAM(memslot_vm_wrap_zaps, wrap_cases_gen_params),
 	KUNIT_CASE(memslot_vm_last_used_slot),
 	{}
 };

@@ -19,6 +19,7 @@ static void kvm_test_destroy_vm(void *data)
 
 	refcount_set(&kvm->users_count, 0);
 	kvm_memslots_destroy(kvm);
+	kvm_mmu_uninit_vm(kvm);
 	cleanup_srcu_struct(&kvm->srcu);
 }
 
@@ -41,11 +42,14 @@ struct kvm *kvm_test_create_vm(struct kunit *test)
 	KVM_MMU_LOCK_INIT(kvm);
 	xa_init(&kvm->vcpu_array);
 
+	KUNIT_ASSERT_EQ(test, init_srcu_struct(&kvm->srcu), 0);
+	KUNIT_ASSERT_EQ(test, kvm_mmu_init_vm(kvm), 0);
+
 	/* As if userspace had set it: slots do not resize the MMU then. */
 	kvm->arch.n_requested_mmu_pages = KVM_MIN_ALLOC_MMU_PAGES;
+	/* A vendor module may be absent, or may have none. */
 	kvm->arch.shadow_mmio_value = shadow_mmio_value ?: BIT_ULL(51);
 
-	KUNIT_ASSERT_EQ(test, init_srcu_struct(&kvm->srcu), 0);
 	kvm_memslots_init(kvm);
 
 	/* From here on lockdep wants readers to hold SRCU or slots_lock. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A VM for KUnit: a struct kvm with what memslots need, which are their sets,
- * SRCU and the locks.
+ * SRCU, the locks, and an MMU without a single page table.
  *
  * The real memslot core runs on it, kvm_set_memory_region() included.  There is
  * no vCPU that kvm_arch_memslots_updated() could kick, and slots are created
- * and never deleted or moved: this touches neither page tables nor the vendor
- * module, and needs no VMX or SVM.
+ * and never deleted or moved: nothing calls the vendor module, and VMX or SVM
+ * are not needed.
  */
 #ifndef __KVM_X86_MMU_TEST_VM_H
 #define __KVM_X86_MMU_TEST_VM_H
