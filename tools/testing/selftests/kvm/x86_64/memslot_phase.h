@@ -13,7 +13,7 @@
 #include "ucall_common.h"
 
 #define NR_PROBES	32
-#define NR_JUDGED	8	/* at the end of each round */
+#define NR_JUDGED	6	/* at the end of each round */
 #define NR_TARGETS	4
 #define MAX_VCPUS	8
 #define MAX_FAILURES	4

@@ -148,10 +148,12 @@ static void replace(struct target *t)
 static void change_other(struct target *t)
 {
 	toggle_other(0);
+	toggle_other(0);
 }
 
 static void change_other_as(struct target *t)
 {
+	toggle_other(slots.has_as1);
 	toggle_other(slots.has_as1);
 }
 
