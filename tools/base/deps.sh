@@ -10,7 +10,7 @@ group_packages()
 	case $1 in
 	base) echo python3 xz-utils ;;
 	tree) echo python3 git ;;
-	kernel) echo gcc libc6-dev make flex bison bc libelf-dev libssl-dev perl xz-utils cpio kmod ;;
+	kernel) echo gcc libc6-dev make flex bison bc libelf-dev perl xz-utils cpio kmod ;;
 	vm) echo qemu-system-x86 busybox-static cpio kmod python3 ;;
 	kselftest) echo gcc libc6-dev make rsync ;;
 	series) echo git perl python3 patch ;;

@@ -29,7 +29,7 @@ laid_sum()
 	[ "$1" = modules ] || skip="$skip|^arch/x86/kvm/|^virt/kvm/"
 	{
 		base_sum
-		awk -v skip="$skip" '$2 !~ skip' "$O/tree.manifest"
+		awk -v skip="$skip" '$2 !~ skip || $2 ~ /Kconfig$/' "$O/tree.manifest"
 	} | sum
 }
 
@@ -52,27 +52,33 @@ collect()
 
 build_stock()
 {
+	local base laid
+
 	say "$CONFIG kernel with stock KVM, for comparison"
 	"$here/tree.sh" --stock
+	base=$(base_sum)
+	laid=$(laid_sum kernel)
 	rm -f "$stamp".*
 	"$here/configure.sh" --lenient
 	"$here/build.sh" "$CONFIG kernel" bzImage modules
 	collect "$STOCK_MODULES"
-	laid_sum kernel >"$stamp.kernel"
-	base_sum >"$stamp.stock"
+	echo "$laid" >"$stamp.kernel"
+	echo "$base" >"$stamp.stock"
 }
 
 build_ours()
 {
-	local targets=(modules)
+	local kernel modules targets=(modules)
 
-	built kernel "$(laid_sum kernel)" || targets=(bzImage modules)
+	kernel=$(laid_sum kernel)
+	modules=$(laid_sum modules)
+	built kernel "$kernel" || targets=(bzImage modules)
 	rm -f "$stamp.kernel" "$stamp.modules"
 	"$here/configure.sh"
 	"$here/build.sh" "$CONFIG ${targets[*]}" "${targets[@]}"
 	collect "$OUR_MODULES"
-	laid_sum kernel >"$stamp.kernel"
-	laid_sum modules >"$stamp.modules"
+	echo "$kernel" >"$stamp.kernel"
+	echo "$modules" >"$stamp.modules"
 }
 
 check_config
