@@ -11,7 +11,7 @@ lock_o
 "$REPO/tools/base/tree.sh"
 mkdir -p "$OUT" "$LOGS"
 say "building the KVM selftests (log: $LOG)"
-export LDFLAGS=-static
+export LDFLAGS=-static EXTRA_CFLAGS=-g0
 if ! { kbuild O="$BUILD" headers &&
        kbuild -C "$DIR" -j"$JOBS" OUTPUT="$OUT" \
 		KHDR_INCLUDES="-isystem $BUILD/usr/include"; } >"$LOG" 2>&1; then

@@ -47,7 +47,7 @@ class Pool:
     """
 
     def __init__(self, tasks, logs, vms, on_result=None):
-        self.tasks = sorted(tasks, key=lambda task: -task.test.limit)
+        self.tasks = list(tasks)
         self.total = len(tasks)
         self.logs = logs
         self.vms = max(1, min(vms, self.total))
