@@ -10,6 +10,7 @@ from .pool import Test
 
 CONF = os.path.join(os.path.dirname(__file__), "..", "selftests.conf")
 DEFAULT_LIMIT = 240
+FLAKY_ATTEMPTS = 3
 
 
 class Settings:
@@ -34,6 +35,9 @@ class Settings:
 
     def group(self, group):
         return [name for name, row in self.rows.items() if group in row[1]]
+
+    def attempts(self, name):
+        return FLAKY_ATTEMPTS if name in self.group("flaky") else 1
 
 
 class Selftests:
@@ -62,7 +66,8 @@ class Selftests:
         if path.endswith(".sh"):
             command = "inhost " + command
         return Test(name, f"{command} {arguments}".strip(),
-                    self.settings.limit(name))
+                    self.settings.limit(name),
+                    attempts=self.settings.attempts(name))
 
     def _unknown(self, name):
         near = [n for n in sorted(self.paths) if name in n]
