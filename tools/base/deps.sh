@@ -14,7 +14,7 @@ group_packages()
 	vm) echo qemu-system-x86 busybox-static cpio kmod python3 ;;
 	kselftest) echo gcc libc6-dev make rsync ;;
 	series) echo git perl python3 patch ;;
-	check) echo sparse perl python3 codespell ;;
+	check) echo sparse perl python3 ;;
 	cross) echo gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu ;;
 	*) die "deps.sh: no group named '$1'" ;;
 	esac
