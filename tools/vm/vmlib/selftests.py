@@ -30,11 +30,15 @@ class Settings:
         limit = self.rows.get(name, ("-",))[0]
         return DEFAULT_LIMIT if limit == "-" else int(limit)
 
-    def arguments(self, name):
-        return self.rows.get(name, ("", "", ""))[2]
+    def arguments(self, name, group):
+        """The test's, and what it has in addition where group=MORE says so."""
+        _, groups, arguments = self.rows.get(name, ("", [], ""))
+        more = [g.partition("=")[2] for g in groups if g.startswith(group + "=")]
+        return " ".join([arguments, *more]).strip()
 
     def group(self, group):
-        return [name for name, row in self.rows.items() if group in row[1]]
+        return [name for name, row in self.rows.items()
+                if group in (g.partition("=")[0] for g in row[1])]
 
     def attempts(self, name):
         return FLAKY_ATTEMPTS if name in self.group("flaky") else 1
@@ -48,21 +52,21 @@ class Selftests:
         self.paths = {os.path.basename(path): path
                       for path in list_tests(tree, output)}
 
-    def choose(self, wanted):
+    def choose(self, wanted, group=""):
         """The Tests for TESTS="a b", or all; an unknown name is fatal."""
         names = [os.path.basename(name) for name in wanted]
         for name in names:
             if name not in self.paths:
                 raise Fatal(self._unknown(name))
-        return [self.test(name) for name in names or sorted(self.paths)]
+        return [self.test(name, group) for name in names or sorted(self.paths)]
 
     def group(self, group):
-        return self.choose(self.settings.group(group))
+        return self.choose(self.settings.group(group), group)
 
-    def test(self, name):
+    def test(self, name, group):
         path = self.paths[name]
         command = shlex.quote("/host" + path)
-        arguments = self.settings.arguments(name)
+        arguments = self.settings.arguments(name, group)
         if path.endswith(".sh"):
             command = "inhost " + command
         return Test(name, f"{command} {arguments}".strip(),
