@@ -30,8 +30,8 @@ build_step()
 	git -C "$commits" checkout -q "$3"
 	update_tree
 	"$REPO/tools/base/configure.sh" --lenient
-	"$REPO/tools/base/build.sh" \
-		"$1/$2 $(git -C "$commits" log -1 --format=%s)" "${targets[@]}"
+	say "patch $1 of $2: $(git -C "$commits" log -1 --format=%s)"
+	"$REPO/tools/base/build.sh" "patch $1" "${targets[@]}"
 }
 
 lock_o
