@@ -18,6 +18,8 @@ check_ksrc()
 		die "KSRC=$KSRC is not a Linux source tree"
 	[[ $(kernel_version "$KSRC") == 6.12.* ]] ||
 		die "KSRC=$KSRC is Linux $(kernel_version "$KSRC"), not 6.12"
+	grep -q 'register_syscore(' "$KSRC/include/linux/syscore_ops.h" ||
+		die "KSRC=$KSRC is Linux $(kernel_version "$KSRC"), too old: it lacks register_syscore(), which 6.12.117 has"
 	case $(realpath "$KSRC")/ in
 	"$O"/*) die "KSRC=$KSRC lies in O=$O" ;;
 	esac
