@@ -60,16 +60,12 @@ static bool free_run_hits(struct free_run *run, struct kvm_memslots *slots,
  * @dawdle: decide anew, as after a zap, and wait between decision and tag.  The
  *	    tag may be of another set then, as in a real exit handler.
  */
-static void free_run_access(struct free_run *run, unsigned int n, bool dawdle)
+static void free_run_handle_exit(struct free_run *run, unsigned int n,
+				 bool dawdle)
 {
+	struct kvm_memslots *slots = kvm_vcpu_memslots(run->vcpu);
 	const gfn_t gfn = FIRST_GFN + n;
-	struct kvm_memslots *slots;
-	struct kvm_memory_slot *slot;
-
-	guard(srcu)(&run->kvm->srcu);
-
-	slots = kvm_vcpu_memslots(run->vcpu);
-	slot = __gfn_to_memslot(slots, gfn);
+	struct kvm_memory_slot *slot = __gfn_to_memslot(slots, gfn);
 
 	if (!dawdle && free_run_hits(run, slots, n)) {
 		run->hits++;
@@ -82,6 +78,14 @@ static void free_run_access(struct free_run *run, unsigned int n, bool dawdle)
 	if (dawdle)
 		usleep_range(50, 100);
 	WRITE_ONCE(run->sptes[n], make_mmio_spte(run->vcpu, gfn, ACC_ALL));
+}
+
+static void free_run_access(struct free_run *run, unsigned int n, bool dawdle)
+{
+	int idx = srcu_read_lock(&run->kvm->srcu);
+
+	free_run_handle_exit(run, n, dawdle);
+	srcu_read_unlock(&run->kvm->srcu, idx);
 }
 
 static int free_run_vcpu_fn(void *data)
@@ -108,12 +112,16 @@ static int free_run_vcpu_fn(void *data)
 static bool free_run_update(struct kunit *test, struct free_run *run,
 			    unsigned int n)
 {
-	int r = kvm_test_create_slot(run->kvm, 0, n, FIRST_GFN + n);
+	bool hits;
+	int idx;
 
-	KUNIT_EXPECT_EQ(test, r, 0);
+	KUNIT_EXPECT_EQ(test, 0, kvm_test_create_slot(run->kvm, 0, n,
+						      FIRST_GFN + n));
 
-	guard(srcu)(&run->kvm->srcu);
-	return free_run_hits(run, kvm_vcpu_memslots(run->vcpu), n);
+	idx = srcu_read_lock(&run->kvm->srcu);
+	hits = free_run_hits(run, kvm_vcpu_memslots(run->vcpu), n);
+	srcu_read_unlock(&run->kvm->srcu, idx);
+	return hits;
 }
 
 static void memslot_vm_free_run(struct kunit *test)
@@ -148,9 +156,11 @@ static void memslot_vm_free_run(struct kunit *test)
 
 static u64 memslot_vm_generation(struct kvm *kvm, int as_id)
 {
-	guard(srcu)(&kvm->srcu);
+	int idx = srcu_read_lock(&kvm->srcu);
+	u64 gen = __kvm_memslots(kvm, as_id)->generation;
 
-	return __kvm_memslots(kvm, as_id)->generation;
+	srcu_read_unlock(&kvm->srcu, idx);
+	return gen;
 }
 
 /* Real installations, the address spaces taking turns at random. */
@@ -235,13 +245,14 @@ static void memslot_vm_last_used_slot(struct kunit *test)
 	struct kvm *kvm = kvm_test_create_vm(test);
 	struct kvm_vcpu *vcpu = kvm_test_create_vcpu(test, kvm);
 	struct kvm_memory_slot *slot;
+	int idx;
 
 	if (kvm_arch_nr_memslot_as_ids(kvm) < 2)
 		kunit_skip(test, "needs two address spaces");
 
 	KUNIT_ASSERT_EQ(test, 0, kvm_test_create_slot(kvm, 0, 1, FIRST_GFN));
 
-	guard(srcu)(&kvm->srcu);
+	idx = srcu_read_lock(&kvm->srcu);
 
 	slot = kvm_vcpu_gfn_to_memslot(vcpu, FIRST_GFN);
 	KUNIT_EXPECT_NOT_NULL(test, slot);
@@ -253,6 +264,8 @@ static void memslot_vm_last_used_slot(struct kunit *test)
 	vcpu->arch.hflags &= ~HF_SMM_MASK;
 	KUNIT_EXPECT_PTR_EQ(test, kvm_vcpu_gfn_to_memslot(vcpu, FIRST_GFN),
 			    slot);
+
+	srcu_read_unlock(&kvm->srcu, idx);
 }
 
 static struct kunit_case memslot_vm_cases[] = {

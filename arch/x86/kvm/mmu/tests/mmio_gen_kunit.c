@@ -19,7 +19,7 @@
 #define NR_GENS		BIT_ULL(20)
 
 /* In numbers, not in terms of spte.h: 19 bits, 3-10 and 52-62. */
-#define STORED_BITS	(GENMASK_ULL(62, 52) | GENMASK_ULL(10, 3))
+static const u64 stored_bits = GENMASK_ULL(62, 52) | GENMASK_ULL(10, 3);
 
 /* Where bit @bit of a generation stands in an SPTE. */
 static unsigned int spte_bit_of(unsigned int bit)
@@ -38,8 +38,8 @@ static void mmio_gen_bit_positions(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, generation_mmio_spte_mask(1), 0);
 	KUNIT_EXPECT_EQ(test, generation_mmio_spte_mask(NR_GENS - 1),
-			STORED_BITS);
-	KUNIT_EXPECT_EQ(test, get_mmio_spte_generation(~STORED_BITS), 0);
+			stored_bits);
+	KUNIT_EXPECT_EQ(test, get_mmio_spte_generation(~stored_bits), 0);
 }
 
 static void mmio_gen_round_trip(struct kunit *test)
@@ -49,7 +49,7 @@ static void mmio_gen_round_trip(struct kunit *test)
 
 	for (gen = 0; gen < NR_GENS; gen++) {
 		spte = generation_mmio_spte_mask(gen);
-		bad_bits += !!(spte & ~STORED_BITS);
+		bad_bits += !!(spte & ~stored_bits);
 		bad_value += get_mmio_spte_generation(spte) != (gen & ~1ULL);
 	}
 
@@ -64,7 +64,7 @@ static void mmio_gen_ignores_other_bits(struct kunit *test)
 	u64 gen, spte;
 
 	for (gen = 0; gen < NR_GENS; gen++) {
-		spte = generation_mmio_spte_mask(gen) | ~STORED_BITS;
+		spte = generation_mmio_spte_mask(gen) | ~stored_bits;
 		bad += get_mmio_spte_generation(spte) != (gen & ~1ULL);
 	}
 
@@ -133,24 +133,31 @@ static void mmio_gen_odd_never_matches(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, hits, 0);
 }
 
-/* The generation shares no bit with anything else that a SPTE can mean. */
+struct spte_field {
+	const char *name;
+	u64 bits;
+};
+
+/* The generation shares no bit with anything else that an SPTE can mean. */
 static void mmio_gen_overlaps_nothing(struct kunit *test)
 {
-	KUNIT_EXPECT_EQ(test, hweight64(STORED_BITS), 19);
-	KUNIT_EXPECT_EQ(test, MMIO_SPTE_GEN_LOW_MASK | MMIO_SPTE_GEN_HIGH_MASK,
-			STORED_BITS);
-	KUNIT_EXPECT_EQ(test, STORED_BITS & SPTE_MMU_PRESENT_MASK, 0);
-	KUNIT_EXPECT_EQ(test, STORED_BITS & SPTE_MMIO_ALLOWED_MASK, 0);
-	KUNIT_EXPECT_EQ(test, STORED_BITS & SHADOW_NONPRESENT_VALUE, 0);
-	KUNIT_EXPECT_EQ(test, STORED_BITS & SPTE_BASE_ADDR_MASK, 0);
+	const struct spte_field others[] = {
+		{ "MMU-present",	SPTE_MMU_PRESENT_MASK },
+		{ "MMIO, allowed",	SPTE_MMIO_ALLOWED_MASK },
+		{ "non-present",	SHADOW_NONPRESENT_VALUE },
+		{ "address",		SPTE_BASE_ADDR_MASK },
+		/* These are as the vendor module, if any, set them up. */
+		{ "MMIO value",		shadow_mmio_value },
+		{ "MMIO mask",		shadow_mmio_mask },
+		{ "MMIO access",	shadow_mmio_access_mask },
+		{ "L1TF",		shadow_nonpresent_or_rsvd_mask },
+		{ "L1TF low gfn",	shadow_nonpresent_or_rsvd_lower_gfn_mask },
+	};
+	unsigned int i;
 
-	/* As the vendor module, if there is one, set them up. */
-	KUNIT_EXPECT_EQ(test, STORED_BITS & shadow_mmio_value, 0);
-	KUNIT_EXPECT_EQ(test, STORED_BITS & shadow_mmio_mask, 0);
-	KUNIT_EXPECT_EQ(test, STORED_BITS & shadow_mmio_access_mask, 0);
-	KUNIT_EXPECT_EQ(test, STORED_BITS & shadow_nonpresent_or_rsvd_mask, 0);
-	KUNIT_EXPECT_EQ(test, STORED_BITS &
-			      shadow_nonpresent_or_rsvd_lower_gfn_mask, 0);
+	for (i = 0; i < ARRAY_SIZE(others); i++)
+		KUNIT_EXPECT_EQ_MSG(test, stored_bits & others[i].bits, 0,
+				    "%s", others[i].name);
 }
 
 /* A vCPU of a VM of which make_mmio_spte() sees the first set of slots. */
@@ -182,7 +189,7 @@ static void mmio_gen_make_spte(struct kunit *test)
 		slots->generation = gen;
 		spte = make_mmio_spte(vcpu, gfn, ACC_ALL);
 		bad_gen += get_mmio_spte_generation(spte) != (gen & ~1ULL);
-		bad_rest += (spte & ~STORED_BITS) != (plain & ~STORED_BITS);
+		bad_rest += (spte & ~stored_bits) != (plain & ~stored_bits);
 		confused += is_shadow_present_pte(spte) || is_frozen_spte(spte);
 	}
 

@@ -163,13 +163,14 @@ static void race_cache_decision(struct race *race)
 static void race_access_again(struct race *race)
 {
 	struct kvm_vcpu *vcpu = race->vcpu;
-
-	guard(srcu)(&race->kvm->srcu);
+	int idx = srcu_read_lock(&race->kvm->srcu);
 
 	race->slot_after = kvm_vcpu_gfn_to_memslot(vcpu, RACE_GFN);
 	race->hit_after = race_hits(race, race->spte);
 	race->old_hit_after = race_hits(race, race->old_spte);
 	race->info_hit_after = vcpu_match_mmio_gpa(vcpu, gfn_to_gpa(RACE_GFN));
+
+	srcu_read_unlock(&race->kvm->srcu, idx);
 }
 
 static int race_vcpu_fn(void *data)
@@ -224,9 +225,11 @@ static int race_update_whole_fn(void *data)
 
 static bool race_has_slot(struct kvm *kvm)
 {
-	guard(srcu)(&kvm->srcu);
+	int idx = srcu_read_lock(&kvm->srcu);
+	bool has_slot = gfn_to_memslot(kvm, RACE_GFN);
 
-	return gfn_to_memslot(kvm, RACE_GFN);
+	srcu_read_unlock(&kvm->srcu, idx);
+	return has_slot;
 }
 
 static void race_watch_publication(struct race *race)
