@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Keeps results of selftests, so that an interrupted run goes on."""
+import fcntl
 import functools
 import glob
 import hashlib
@@ -34,9 +35,12 @@ class Cache:
 
     def __init__(self, path):
         self.path = path
+        self._load()
+
+    def _load(self):
         self.data = {}
-        if os.path.exists(path):
-            with open(path, encoding="utf-8") as file:
+        if os.path.exists(self.path):
+            with open(self.path, encoding="utf-8") as file:
                 self.data = json.load(file)
 
     @staticmethod
@@ -50,8 +54,12 @@ class Cache:
         return Result(**entry) if entry else None
 
     def put(self, key, result):
-        self.data[key] = vars(result)
+        """Another run may add results to the same file meanwhile."""
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
-        with open(self.path + ".new", "w", encoding="utf-8") as file:
-            json.dump(self.data, file, indent=1, sort_keys=True)
-        os.replace(self.path + ".new", self.path)
+        with open(self.path + ".lock", "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._load()
+            self.data[key] = vars(result)
+            with open(self.path + ".new", "w", encoding="utf-8") as file:
+                json.dump(self.data, file, indent=1, sort_keys=True)
+            os.replace(self.path + ".new", self.path)

@@ -11,7 +11,7 @@ import select
 import subprocess
 import time
 
-from . import accel
+from . import accel, tsc
 from .console import Scanner
 from .errors import Died, Ended, Fatal
 from .image import build_image
@@ -27,12 +27,15 @@ def qemu_command(config, image, extra, loglevel=7):
     setpriv ends QEMU with us, even when we are killed.
     """
     accel_args, _ = accel.choose(config.accel)
+    append = config.command_line(loglevel)
+    if "tcg" in accel_args[1] and tsc.host_khz():
+        append += f" tsc_early_khz={tsc.host_khz()}"
     return [
         "setpriv", "--pdeathsig", "KILL", config.qemu, *accel_args, "-nodefaults", "-no-user-config",
         "-display", "none", "-no-reboot",
         "-m", str(config.memory), "-smp", str(config.cpus),
         "-kernel", config.kernel, "-initrd", image,
-        "-append", config.command_line(loglevel),
+        "-append", append,
         "-fsdev", "local,id=host,path=/,security_model=none,readonly=on,"
                   "multidevs=remap",
         "-device", "virtio-9p-pci,fsdev=host,mount_tag=host", *extra,

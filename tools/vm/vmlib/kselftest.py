@@ -37,7 +37,7 @@ class Runner:
         if task:
             self.cache.put(self._key(task), result)
 
-    def run(self, tasks, fresh):
+    def run(self, tasks, fresh, variant):
         """Results of the tasks; unless fresh, known ones are not repeated."""
         known = [] if fresh else [r for t in tasks if (r := self.cached(t))]
         left = [t for t in tasks if fresh or not self.cached(t)]
@@ -46,7 +46,7 @@ class Runner:
                   "same modules (FORCE=1 repeats them)")
         if not left:
             return known
-        logs = os.path.join(self.paths["logs"], "kselftest")
+        logs = os.path.join(self.paths["logs"], f"kselftest-{variant}")
         pool = Pool(left, logs, check_host(2), self.remember)
         return known + pool.run()
 
@@ -85,7 +85,8 @@ def run_kselftest(out, kernel_config, variant):
     tasks = runner.tasks(tests, runner.configs(variant, NPT[npt]))
     print(f"{len(tests)} selftests, {variant} modules, NPT={npt}: "
           f"{len(tasks)} runs", flush=True)
-    results = runner.run(tasks, bool(wanted) or bool(os.environ.get("FORCE")))
+    results = runner.run(tasks, bool(wanted) or bool(os.environ.get("FORCE")),
+                         variant)
     forgive_stock_failures(runner, results, variant, tasks)
     print_failures(results)
     write_ktap(os.path.join(out, "results", f"kselftest-{variant}.ktap"),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Runs tests in several VMs at once, and survives what tests do to a VM."""
 import dataclasses
+import fcntl
 import glob
 import os
 import threading
@@ -51,16 +52,13 @@ class Pool:
     def __init__(self, tasks, logs, vms, on_result=None):
         self.tasks = list(tasks)
         self.total = len(tasks)
-        self.logs = logs
+        self.logs, self.logs_lock = claim_logs(logs)
         self.vms = max(1, min(vms, self.total))
         self.on_result = on_result or (lambda task, result: None)
         self.results = []
         self.lock = threading.Lock()
         self.boots = 0
         self.stopping = False
-        os.makedirs(logs, exist_ok=True)
-        for old in glob.glob(os.path.join(logs, "vm-*")):
-            os.unlink(old)
 
     def run(self):
         """All results; Ctrl-C ends the VMs and is passed on."""
@@ -226,6 +224,20 @@ class Worker(threading.Thread):
         guest, self.guest = self.guest, None
         if guest:
             guest.stop()
+
+
+def claim_logs(folder):
+    """A folder for logs that no other run uses, and the open lock of it."""
+    os.makedirs(folder, exist_ok=True)
+    lock = open(os.path.join(folder, ".lock"), "w", encoding="ascii")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return claim_logs(f"{folder}-{os.getpid()}")
+    for old in glob.glob(os.path.join(folder, "vm-*")):
+        os.unlink(old)
+    return folder, lock
 
 
 def excerpt(log):
