@@ -11,7 +11,7 @@ set_cpu1()
 }
 
 start_ticking_guest 2
-for round in 1 2 3; do
+for _ in 1 2 3; do
 	set_cpu1 0
 	check_ticking
 	set_cpu1 1

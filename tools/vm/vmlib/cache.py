@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Keeps results of selftests, so that an interrupted run goes on."""
 import fcntl
-import functools
 import glob
 import hashlib
 import json
@@ -10,13 +9,11 @@ import os
 from .results import Result
 
 
-@functools.lru_cache(maxsize=None)
 def file_hash(path):
     with open(path, "rb") as file:
         return hashlib.sha256(file.read()).hexdigest()
 
 
-@functools.lru_cache(maxsize=None)
 def kernel_hash(config):
     """Everything of the VM that can change a result.
 

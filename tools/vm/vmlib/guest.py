@@ -31,8 +31,8 @@ def qemu_command(config, image, extra, loglevel=7):
     if "tcg" in accel_args[1] and tsc.host_khz():
         append += f" tsc_early_khz={tsc.host_khz()}"
     return [
-        "setpriv", "--pdeathsig", "KILL", config.qemu, *accel_args, "-nodefaults", "-no-user-config",
-        "-display", "none", "-no-reboot",
+        "setpriv", "--pdeathsig", "KILL", config.qemu, *accel_args,
+        "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-m", str(config.memory), "-smp", str(config.cpus),
         "-kernel", config.kernel, "-initrd", image,
         "-append", append,

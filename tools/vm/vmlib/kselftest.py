@@ -22,6 +22,7 @@ class Runner:
         self.tests = Selftests(self.paths["tree"],
                                os.path.join(out, "kselftest"))
         self.cache = Cache(os.path.join(out, "kselftest", "results.json"))
+        self.keys = {}
 
     def configs(self, variant, npt=(1, 0)):
         return [make_config(self.paths, self.kernel_config, variant, mode)
@@ -34,13 +35,15 @@ class Runner:
         return self.cache.get(self._key(task))
 
     def remember(self, task, result):
-        if task:
-            self.cache.put(self._key(task), result)
+        """Keeps a result, unless what it depends on was built again."""
+        if task and self._key(task) == self.keys[task]:
+            self.cache.put(self.keys[task], result)
 
     def run(self, tasks, fresh, variant):
         """Results of the tasks; unless fresh, known ones are not repeated."""
         known = [] if fresh else [r for t in tasks if (r := self.cached(t))]
         left = [t for t in tasks if fresh or not self.cached(t)]
+        self.keys = {task: self._key(task) for task in left}
         if known:
             print(f"{len(known)} results are known from earlier runs of the "
                   "same modules (FORCE=1 repeats them)")
@@ -61,13 +64,14 @@ def forgive_stock_failures(runner, results, variant, tasks):
     by_name = {result.name: result for result in results}
     for task in tasks:
         result = by_name.get(task.name)
-        stock = runner.configs("stock", (task.config.npt,))[0]
-        if result and result.status == FAIL and stock_fails(runner, task, stock):
+        if result and result.status == FAIL and stock_fails(runner, task):
             result.status = SKIP
             result.detail = f"fails on stock's modules too: {result.detail}"
 
 
-def stock_fails(runner, task, stock):
+def stock_fails(runner, task):
+    """Did the same test fail on stock's modules, in an earlier run?"""
+    stock = runner.configs("stock", (task.config.npt,))[0]
     if not os.path.exists(os.path.join(stock.modules, "kvm.ko")):
         return False
     known = runner.cached(Task(stock, task.test))

@@ -8,12 +8,13 @@ from .pool import print_failures, save_excerpt
 from .results import FAIL, PASS, SKIP, Result, counts, summary, write_ktap
 
 STATUS = {"PASS": PASS, "SKIP": SKIP}
+ROOTS = ("", "main", "KUnit Test Group")
 
 
 def leaves(group, prefix=""):
     """(name, status) of each test case below a group."""
     name = group.get("name", "")
-    path = prefix if name in ("", "main", "KUnit Test Group") else prefix + name + "."
+    path = prefix if name in ROOTS else f"{prefix}{name}."
     for case in group.get("test_cases", []):
         yield path + case["name"], case["status"]
     for child in group.get("sub_groups", []):

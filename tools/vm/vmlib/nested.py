@@ -88,7 +88,8 @@ def run_demo(out, kernel_config, variant):
     selftests = Selftests(paths["tree"], os.path.join(out, "kselftest"))
     steps = guest_tests(["linux_guest"]) + selftests.choose([RACE])
     results = []
-    print(f"the VM runs on {accel.choose(os.environ.get('ACCEL') or 'auto')[1]}")
+    wanted = os.environ.get("ACCEL") or "auto"
+    print(f"the VM runs on {accel.choose(wanted)[1]}")
     for npt in MODES:
         config = make_config(paths, kernel_config, variant, npt)
         build_nested_image(config.nested)

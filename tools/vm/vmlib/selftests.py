@@ -33,7 +33,8 @@ class Settings:
     def arguments(self, name, group):
         """The test's, and what it has in addition where group=MORE says so."""
         _, groups, arguments = self.rows.get(name, ("", [], ""))
-        more = [g.partition("=")[2] for g in groups if g.startswith(group + "=")]
+        pairs = [g.partition("=") for g in groups]
+        more = [extra for name, _, extra in pairs if name == group and extra]
         return " ".join([arguments, *more]).strip()
 
     def group(self, group):

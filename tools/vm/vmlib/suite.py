@@ -6,7 +6,7 @@ from .config import check_host, where
 from .guest_tests import guest_tests
 from .image import build_nested_image
 from .kselftest import Runner
-from .pool import Pool, Task, print_failures
+from .pool import Pool, print_failures
 from .results import counts, summary, write_ktap
 
 
