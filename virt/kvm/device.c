@@ -78,7 +78,7 @@ static long kvm_device_ioctl(struct file *filp, unsigned int ioctl,
 	const struct kvm_device_ops *ops = dev->ops;
 	void __user *argp = (void __user *)arg;
 
-	if (dev->kvm->mm != current->mm || READ_ONCE(dev->kvm->vm_dead))
+	if (!kvm_vm_is_usable(dev->kvm))
 		return -EIO;
 
 	switch (ioctl) {

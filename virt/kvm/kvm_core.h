@@ -11,6 +11,7 @@
 
 #include <linux/fs.h>
 #include <linux/kvm_host.h>
+#include <linux/sched.h>
 
 #include "kvm_mm.h"
 
@@ -53,6 +54,15 @@ long kvm_vm_compat_ioctl(struct file *filp, unsigned int ioctl,
 			 unsigned long arg);
 #endif
 int kvm_check_extension(struct kvm *kvm, long cap);
+
+/*
+ * The files of a VM, its vCPUs and its devices serve only the address space
+ * that made the VM, and only while it is well: otherwise -EIO.
+ */
+static inline bool kvm_vm_is_usable(const struct kvm *kvm)
+{
+	return kvm->mm == current->mm && !READ_ONCE(kvm->vm_dead);
+}
 
 /* vcpu.c: a vCPU's lifetime, its file and its preempt notifier. */
 int kvm_vcpu_module_init(unsigned int size, unsigned int align);

@@ -279,12 +279,6 @@ static long kvm_vcpu_ioctl_locked(struct file *filp, unsigned int ioctl,
 	}
 }
 
-/* Only the process that created a VM may use it, and only while it lives. */
-static bool kvm_vcpu_is_usable(const struct kvm_vcpu *vcpu)
-{
-	return vcpu->kvm->mm == current->mm && !READ_ONCE(vcpu->kvm->vm_dead);
-}
-
 /**
  * kvm_vcpu_ioctl() - ioctl() of a vCPU's file
  * @filp: the file
@@ -302,7 +296,7 @@ long kvm_vcpu_ioctl(struct file *filp, unsigned int ioctl, unsigned long arg)
 	struct kvm_vcpu *vcpu = filp->private_data;
 	long r;
 
-	if (!kvm_vcpu_is_usable(vcpu))
+	if (!kvm_vm_is_usable(vcpu->kvm))
 		return -EIO;
 
 	if (unlikely(_IOC_TYPE(ioctl) != KVMIO))
@@ -365,7 +359,7 @@ long kvm_vcpu_compat_ioctl(struct file *filp, unsigned int ioctl,
 	if (ioctl != KVM_SET_SIGNAL_MASK)
 		return kvm_vcpu_ioctl(filp, ioctl, arg);
 
-	if (!kvm_vcpu_is_usable(vcpu))
+	if (!kvm_vm_is_usable(vcpu->kvm))
 		return -EIO;
 
 	if (mutex_lock_killable(&vcpu->mutex))

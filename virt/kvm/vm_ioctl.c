@@ -430,12 +430,6 @@ static long kvm_vm_io_ioctl(struct file *filp, unsigned int ioctl,
 	}
 }
 
-/* A VM serves only the address space that made it, and only while it is well. */
-static bool kvm_vm_refuses_ioctl(struct kvm *kvm)
-{
-	return kvm->mm != current->mm || READ_ONCE(kvm->vm_dead);
-}
-
 /**
  * kvm_vm_ioctl() - ioctl of a VM's file
  * @filp: the file
@@ -452,7 +446,7 @@ long kvm_vm_ioctl(struct file *filp, unsigned int ioctl, unsigned long arg)
 	struct kvm *kvm = filp->private_data;
 	void __user *argp = (void __user *)arg;
 
-	if (kvm_vm_refuses_ioctl(kvm))
+	if (!kvm_vm_is_usable(kvm))
 		return -EIO;
 
 	switch (ioctl) {
@@ -576,7 +570,7 @@ long kvm_vm_compat_ioctl(struct file *filp, unsigned int ioctl,
 	struct kvm *kvm = filp->private_data;
 	long r;
 
-	if (kvm_vm_refuses_ioctl(kvm))
+	if (!kvm_vm_is_usable(kvm))
 		return -EIO;
 
 	r = kvm_arch_vm_compat_ioctl(filp, ioctl, arg);
