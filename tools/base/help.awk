@@ -18,6 +18,7 @@ END {
 	print "  JOBS=N        parallel jobs (default: number of CPUs)"
 	print "  CONFIG=NAME   fast (default) or debug: KASAN, lockdep and more"
 	print "  MODULES=NAME  ours (default) or stock: whose KVM modules the VM loads"
+	print "  MMU=NAME      stock (default) or ours: the x86 MMU of our modules; ours is being written"
 	print "  TESTS=\"A B\"   only these tests"
 	print "  ACCEL=NAME    tcg, kvm or empty (kvm where the host really has nested SVM or VMX)"
 	print "  VM=NAME       see README"

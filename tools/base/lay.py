@@ -4,7 +4,8 @@
 
 The wanted content of every touched file is worked out first (patches are
 applied to copies of the base's files), so a patch that does not apply leaves
-the tree as it was.  O/tree.manifest lists what is laid, one "sha256 path" a
+the tree as it was.  A patch whose head says "MMU: ours" is left out, with its
+overlay files, unless the variable MMU is "ours".  O/tree.manifest lists what is laid, one "sha256 path" a
 line; it is written before the tree changes, with "?" for a hash, so that the
 next run repairs an interrupted one.
 """
@@ -20,6 +21,31 @@ import tempfile
 OVERLAY = ["arch", "virt", "include", "Documentation", "lib",
            "tools/testing", "tools/verification"]
 TOUCHED = re.compile(r"^(?:---|\+\+\+) [ab]/(\S+)", re.M)
+
+
+def head_values(text, name):
+    """The values of the lines "NAME: VALUE" in a patch's head."""
+    head = text.partition("\n---\n")[0]
+    return re.findall(rf"^{name}: (\S+)$", head, re.M)
+
+
+def pattern(text):
+    """Compiles one glob of an Overlay: line; "*" does not match "/", "**" does."""
+    parts = re.split(r"(\*\*|\*)", text)
+    return re.compile("".join({"**": ".*", "*": "[^/]*"}.get(part, re.escape(part))
+                              for part in parts) + "$")
+
+
+def patches(repo, wanted=True):
+    """Lists (path, text) of the patches that MMU asks for, or of the others."""
+    found = []
+    for path in sorted(glob.glob(os.path.join(repo, "patches", "*.patch"))):
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        mmu = head_values(text, "MMU")
+        if (not mmu or os.environ.get("MMU", "stock") in mmu) == wanted:
+            found.append((path, text))
+    return found
 
 
 class PatchError(Exception):
@@ -50,7 +76,10 @@ def overlay_paths(repo):
          "--others", "--exclude-standard", "--", *OVERLAY],
         capture_output=True, check=True).stdout
     names = {os.fsdecode(name) for name in listing.split(b"\0") if name}
-    return sorted(name for name in names if os.path.isfile(os.path.join(repo, name)))
+    left_out = [pattern(text) for _, patch in patches(repo, wanted=False)
+                for text in head_values(patch, "Overlay")]
+    return sorted(name for name in names if os.path.isfile(os.path.join(repo, name))
+                  and not any(text.match(name) for text in left_out))
 
 
 def git_apply(stage, patch, *options):
@@ -93,9 +122,11 @@ def has_diff(text):
 def apply_patches(repo, base, stage):
     """Applies all patches to copies in stage; returns the paths they touch."""
     touched = set()
-    for patch in sorted(glob.glob(os.path.join(repo, "patches", "*.patch"))):
-        with open(patch, encoding="utf-8") as file:
-            text = file.read()
+    for patch, text in patches(repo):
+        for path in head_values(text, "Delete"):
+            touched.add(path)
+            if os.path.exists(os.path.join(stage, path)):
+                os.unlink(os.path.join(stage, path))
         if not has_diff(text):
             continue
         for path in set(TOUCHED.findall(text)) - touched:

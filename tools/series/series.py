@@ -87,6 +87,8 @@ class Series:
         self.git("checkout", "-q", "-b", "series")
 
     def commit_step(self, step):
+        for path in step.deleted:
+            os.unlink(os.path.join(self.git_dir, path))
         if step.has_diff:
             try:
                 self.git("apply", "--whitespace=nowarn", step.path)

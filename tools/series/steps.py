@@ -2,12 +2,12 @@
 """The steps of the series: patches/NNNN-slug.patch, in order of their names.
 
 A step's file looks like a mail: a "Subject:" line, an empty one, the commit
-message, which may end in "Overlay: GLOB" lines, then "---" and a diff of stock
-files (or none).  The step applies the diff and adds the overlay files that its
-globs name; "*" does not match "/", "**" does.  Each overlay file belongs to
-exactly one step.
+message, which may end in "Overlay: GLOB" and "Delete: PATH" lines, then "---"
+and a diff of stock files (or none).  The step deletes the stock files that it
+names, applies the diff and adds the overlay files that its globs name; "*" does
+not match "/", "**" does.  Each overlay file belongs to exactly one step.  A step
+with the line "MMU: ours" is there only with the variable MMU=ours.
 """
-import glob
 import os
 import re
 import sys
@@ -24,31 +24,26 @@ class StepError(Exception):
 class Step:
     """One patch of the series."""
 
-    def __init__(self, path):
+    def __init__(self, path, text):
         self.name = os.path.basename(path)
-        with open(path, encoding="utf-8") as file:
-            self.text = file.read()
+        self.text = text
         head, separator, diff = self.text.partition("\n---\n")
         match = re.match(r"Subject: (\S[^\n]*)\n\n(.+)", head, re.S)
         if not match or not separator:
             raise StepError(f"patches/{self.name}: not 'Subject: ...', "
                             "message, '---', diff")
         self.path, self.subject = path, match[1]
-        self.globs = re.findall(r"^Overlay: (\S+)$", match[2], re.M)
-        self.body = re.sub(r"^Overlay: .*\n?", "", match[2], flags=re.M).strip()
+        self.globs = lay.head_values(self.text, "Overlay")
+        self.deleted = lay.head_values(self.text, "Delete")
+        self.body = re.sub(r"^(Overlay|Delete|MMU): .*\n?", "", match[2],
+                           flags=re.M).strip()
         self.has_diff = lay.has_diff(diff)
         self.overlay = []
 
     def touched(self):
-        """The stock files in the step's diff."""
-        return set(lay.TOUCHED.findall(self.text)) if self.has_diff else set()
-
-
-def pattern(text):
-    """Compiles one Overlay: glob."""
-    parts = re.split(r"(\*\*|\*)", text)
-    return re.compile("".join({"**": ".*", "*": "[^/]*"}.get(part, re.escape(part))
-                              for part in parts) + "$")
+        """The stock files that the step changes or deletes."""
+        changed = lay.TOUCHED.findall(self.text) if self.has_diff else []
+        return set(changed) | set(self.deleted)
 
 
 def give_overlay(steps, paths):
@@ -56,7 +51,7 @@ def give_overlay(steps, paths):
     owner = {}
     for step in steps:
         for text in step.globs:
-            found = [path for path in paths if pattern(text).match(path)]
+            found = [path for path in paths if lay.pattern(text).match(path)]
             if not found:
                 raise StepError(f"patches/{step.name}: no overlay file is "
                                 f"'{text}'")
@@ -73,8 +68,7 @@ def give_overlay(steps, paths):
 
 def load(repo):
     """Returns the steps of a repository."""
-    steps = [Step(path) for path
-             in sorted(glob.glob(os.path.join(repo, "patches", "*.patch")))]
+    steps = [Step(path, text) for path, text in lay.patches(repo)]
     if not steps:
         raise StepError("there are no patches/*.patch")
     give_overlay(steps, lay.overlay_paths(repo))
