@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * MMIO SPTEs: "no slot holds this gfn", remembered in the page table, so that
+ * the next access faults as reserved (or misconfigured, in EPT) and goes to
+ * emulation without a walk of the slots.
+ *
+ * Such an entry is true only for one generation of the memslots.  19 bits of it
+ * hold bits 1 to 19 of the generation; bit 0, "update in progress", is dropped
+ * when the entry is made and presumed 0 when it is read, so that an entry made
+ * during an update never matches: a seqcount whose reader does not retry but
+ * ignores the cache (Documentation/virtual/kvm/mmu.txt).  When the stored part
+ * comes round to 0, all MMIO SPTEs are zapped.
+ *
+ *   bits 3-10    bits 1-8 of the generation
+ *   bits 52-62   bits 9-19
+ *   the others   spte_fmt.mmio_value, access, gfn
+ *
+ * An MMIO SPTE is never present.  It replaces a present one only through the
+ * writers of tdp_pte.h and shadow_pte.c, which account for the old value.
+ */
+#ifndef __KVM_X86_MMU_MMIO_H
+#define __KVM_X86_MMU_MMIO_H
+
+#include "spte.h"
+
+/* Where bits 1-8 and bits 9-19 of a generation move to, and how far. */
+#define MMIO_GEN_LOW_MASK	GENMASK_ULL(10, 3)
+#define MMIO_GEN_LOW_SHIFT	(3 - 1)
+#define MMIO_GEN_HIGH_MASK	GENMASK_ULL(62, 52)
+#define MMIO_GEN_HIGH_SHIFT	(52 - 9)
+
+/* What of a memslot generation is compared: bits 1-19 are stored, bit 0 is 0. */
+#define MMIO_SPTE_GEN_MASK	GENMASK_ULL(19, 0)
+
+/* What a vendor module may use to mark MMIO SPTEs. */
+#define MMIO_ALLOWED_MASK	(BIT_ULL(63) | GENMASK_ULL(51, 12) | GENMASK_ULL(2, 0))
+
+static_assert((MMIO_GEN_LOW_MASK >> MMIO_GEN_LOW_SHIFT ^
+	       MMIO_GEN_HIGH_MASK >> MMIO_GEN_HIGH_SHIFT ^
+	       KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS) == MMIO_SPTE_GEN_MASK);
+static_assert(!((MMIO_GEN_LOW_MASK | MMIO_GEN_HIGH_MASK) &
+		(MMIO_ALLOWED_MASK | SPTE_PRESENT)));
+static_assert(KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS == 1);
+
+static inline bool spte_is_mmio(struct kvm *kvm, u64 spte)
+{
+	return (spte & spte_fmt.mmio_mask) == kvm->arch.shadow_mmio_value &&
+	       likely(enable_mmio_caching);
+}
+
+/* The bits that an MMIO SPTE has for a generation; of an odd one bit 0 is lost. */
+static inline u64 generation_mmio_spte_mask(u64 gen)
+{
+	return (gen << MMIO_GEN_LOW_SHIFT & MMIO_GEN_LOW_MASK) |
+	       (gen << MMIO_GEN_HIGH_SHIFT & MMIO_GEN_HIGH_MASK);
+}
+
+/* The generation that @spte was made in, bit 0 presumed 0. */
+static inline u64 get_mmio_spte_generation(u64 spte)
+{
+	return (spte & MMIO_GEN_LOW_MASK) >> MMIO_GEN_LOW_SHIFT |
+	       (spte & MMIO_GEN_HIGH_MASK) >> MMIO_GEN_HIGH_SHIFT;
+}
+
+/* Was @spte made in generation @gen?  Never if @gen is odd. */
+static inline bool mmio_spte_gen_matches(u64 spte, u64 gen)
+{
+	return get_mmio_spte_generation(spte) == (gen & MMIO_SPTE_GEN_MASK);
+}
+
+/*
+ * Is @gen the first of its address space after the stored bits came round to 0?
+ * Each of the @nr_as address spaces, one or two, has its own remainder modulo
+ * 2 * @nr_as: only the bits above can be 0 in any of them.
+ */
+static inline bool mmio_spte_gen_wrapped(u64 gen, unsigned int nr_as)
+{
+	const u64 remainder = 2 * nr_as - 1;
+
+	return !(gen & MMIO_SPTE_GEN_MASK & ~remainder);
+}
+
+static inline unsigned int mmio_spte_access(u64 spte)
+{
+	return spte & spte_fmt.mmio_access;
+}
+
+/**
+ * mmio_spte_gfn() - the gfn that an MMIO SPTE was made for
+ * @spte: the SPTE
+ */
+gfn_t mmio_spte_gfn(u64 spte);
+
+/**
+ * mmio_make_spte() - an MMIO SPTE
+ * @kvm: the VM; MMIO SPTEs are enabled for it
+ * @gen: the memslot generation under which no slot was found, as it is now
+ * @gfn: the page
+ * @access: ACC_* that the guest's tables grant; what the format cannot keep is
+ *	dropped
+ *
+ * @gen may be odd, and may be newer than the lookup: then the entry never
+ * matches, see the top of this file.
+ */
+u64 mmio_make_spte(struct kvm *kvm, u64 gen, gfn_t gfn, unsigned int access);
+
+/**
+ * mmio_spte_current() - does an MMIO SPTE still tell the truth
+ * @vcpu: whose address space counts
+ * @spte: an MMIO SPTE
+ *
+ * Return: true if it was made in the generation that is current now, and no
+ * update is in progress.  False is a miss, never an error.
+ * Context: kvm->srcu held for reading.
+ */
+bool mmio_spte_current(struct kvm_vcpu *vcpu, u64 spte);
+
+/**
+ * mmio_gen_wrapped() - did the stored part of the generation come round
+ * @kvm: the VM
+ * @gen: the new generation, even
+ *
+ * The first generation of any address space after the wrap counts.
+ */
+static inline bool mmio_gen_wrapped(struct kvm *kvm, u64 gen)
+{
+	return mmio_spte_gen_wrapped(gen, kvm_arch_nr_memslot_as_ids(kvm));
+}
+
+#endif /* __KVM_X86_MMU_MMIO_H */

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What all files of the x86 MMU share: the page of SPTEs, the fault, and the
+ * answers of its steps.  debugfs.c and the tracepoints read it too.
+ *
+ * Terms.  An SPTE is an entry of a page table that KVM builds and the CPU
+ * walks; a gPTE is an entry of a table of the guest.  A page of SPTEs is a
+ * "shadow page" (sp) even if nothing is shadowed.  Two kinds:
+ *
+ *  tdp     direct paging, gpa -> hpa: the tdp_* files.  A tree per role; found
+ *          by walking, faulted in under mmu_lock for reading, freed by RCU.
+ *  shadow  all else, the shadow_* files: shadows a guest's table (indirect), or
+ *          maps a range of gfns linearly (direct) for a guest without paging
+ *          or below a guest's huge page.  Found by its key (gfn, role), changed
+ *          under mmu_lock for writing, freed after all walkers have left.
+ *
+ * Which file may call which is said in tdp.h and shadow.h.
+ */
+#ifndef __KVM_X86_MMU_INTERNAL_H
+#define __KVM_X86_MMU_INTERNAL_H
+
+#include <linux/kvm_host.h>
+#include <linux/rbtree.h>
+#include <linux/types.h>
+#include <asm/kvm_host.h>
+
+/* A check that is compiled in with CONFIG_KVM_PROVE_MMU only. */
+#ifdef CONFIG_KVM_PROVE_MMU
+#define KVM_MMU_WARN_ON(cond) WARN_ON_ONCE(cond)
+#else
+#define KVM_MMU_WARN_ON(cond) BUILD_BUG_ON_INVALID(cond)
+#endif
+
+#define SPTE_LEVEL_BITS		9
+#define SPTE_ENT_PER_PAGE	(1 << SPTE_LEVEL_BITS)
+
+/* What a mapping allows, independent of any format. */
+#define ACC_EXEC_MASK	1
+#define ACC_WRITE_MASK	PT_WRITABLE_MASK
+#define ACC_USER_MASK	PT_USER_MASK
+#define ACC_ALL		(ACC_EXEC_MASK | ACC_WRITE_MASK | ACC_USER_MASK)
+
+/* gPTEs and SPTEs that one fault may map beside its own: one cache line. */
+#define MMU_PREFETCH_NR	8
+
+typedef u64 __rcu *tdp_ptep_t;
+
+/*
+ * Where a shadow page is in its life; it only moves down this list, but for
+ * ACTIVE <-> ROOT.  Who may look at it in which state is in shadow_internal.h
+ * and tdp_root.c.
+ */
+enum sp_state {
+	SP_ALLOC,	/* nobody else can reach it */
+	SP_ACTIVE,	/* can be found, and linked from parents */
+	SP_ROOT,	/* as ACTIVE, and root_count says how many use it as root */
+	SP_ZAPPED,	/* never found or linked again; freed when unused */
+};
+
+/**
+ * struct kvm_mmu_page - a page of SPTEs, and what it is
+ * @link: tdp roots: kvm->arch.tdp_mmu_roots.  shadow: active_mmu_pages while
+ *	ACTIVE or ROOT, then a list of zapped pages
+ * @hash_link: shadow: the bucket of its gfn
+ * @gfn_node: shadow, with gPTEs: the VM's index by gfn
+ * @spt: the SPTE_ENT_PER_PAGE entries
+ * @translation: indirect, levels 1 to 3: what each entry translates to, see
+ *	shadow_internal.h; NULL otherwise
+ * @gfn: the gfn of the guest's table (indirect), or the first that it maps
+ * @role: with @gfn the whole key; never changes once the page is reachable,
+ *	and role.invalid is never set
+ * @state: enum sp_state; written under mmu_lock for writing
+ * @tdp: the kind
+ * @unsync: the guest may have written the table since (level 1, indirect)
+ * @mmu_valid_gen: shadow: kvm->arch.mmu_valid_gen at birth; another value there
+ *	means that the page is obsolete
+ * @nx_huge_page_disallowed: it is here because the guest executes from a range
+ *	that could be huge but for the iTLB multihit mitigation
+ * @zap_root: tdp: an invalidated root that the invalidator still has to zap
+ * @root_count: shadow: how many roots of vCPUs it is
+ * @tdp_refs: tdp root: who keeps it, one being the MMU while it is valid
+ * @unsync_children: shadow: how many bits of @unsync_child are set
+ * @unsync_child: shadow: the entries below which an unsync page may be
+ * @parents: shadow: the SPTEs that link to it
+ * @ptep: tdp: the one SPTE that links to it; NULL for a root
+ * @nx_link: kvm->arch.possible_nx_huge_pages
+ * @write_flooding_count: writes since the last walk through it
+ * @rcu: tdp: frees it
+ */
+struct kvm_mmu_page {
+	struct list_head link;
+	struct hlist_node hash_link;
+
+	u64 *spt;
+	u64 *translation;
+	gfn_t gfn;
+	union kvm_mmu_page_role role;
+	u8 state;
+	bool tdp;
+	bool unsync;
+	u8 mmu_valid_gen;
+	bool nx_huge_page_disallowed;
+	bool zap_root;
+
+	union {
+		int root_count;
+		refcount_t tdp_refs;
+	};
+	unsigned int unsync_children;
+	union {
+		struct kvm_rmap_head parents;
+		tdp_ptep_t ptep;
+	};
+	struct rb_node gfn_node;
+	struct list_head nx_link;
+	atomic_t write_flooding_count;
+	DECLARE_BITMAP(unsync_child, SPTE_ENT_PER_PAGE);
+	struct rcu_head rcu;
+};
+
+/* The shift and index of an address, bits per level differing by format. */
+static inline int pt_level_shift(int level, int level_bits)
+{
+	return PAGE_SHIFT + (level - 1) * level_bits;
+}
+
+static inline unsigned int pt_index(u64 addr, int level, int level_bits)
+{
+	return (addr >> pt_level_shift(level, level_bits)) &
+	       ((1u << level_bits) - 1);
+}
+
+static inline unsigned int spte_index_of(u64 addr, int level)
+{
+	return pt_index(addr, level, SPTE_LEVEL_BITS);
+}
+
+/* The first gfn of the page of @level that holds @gfn. */
+static inline gfn_t gfn_round_for_level(gfn_t gfn, int level)
+{
+	return gfn & -KVM_PAGES_PER_HPAGE(level);
+}
+
+static inline struct kvm_mmu_page *to_sp(hpa_t table)
+{
+	return (struct kvm_mmu_page *)page_private(pfn_to_page(PHYS_PFN(table)));
+}
+
+static inline struct kvm_mmu_page *sptep_to_sp(u64 *sptep)
+{
+	return to_sp(__pa(sptep));
+}
+
+/* The index of an SPTE in its table. */
+static inline int sptep_index(u64 *sptep)
+{
+	return ((unsigned long)sptep / sizeof(*sptep)) & (SPTE_ENT_PER_PAGE - 1);
+}
+
+static inline int role_as_id(union kvm_mmu_page_role role)
+{
+	return role.smm ? 1 : 0;
+}
+
+/* True if @sp shadows a table of the guest, which KVM must watch. */
+static inline bool sp_has_gptes(const struct kvm_mmu_page *sp)
+{
+	return !sp->role.direct && !sp->role.passthrough;
+}
+
+/*
+ * PML logs L2's gpas for an L2, which are of no use: a page of L2's mappings
+ * finds dirty pages by write-protection, not by the Dirty bit.
+ */
+static inline bool role_needs_wrprot_for_dirty(union kvm_mmu_page_role role)
+{
+	return role.guest_mode && kvm_x86_ops.cpu_dirty_log_size;
+}
+
+/*
+ * A root of a vCPU whose guest has a root that no slot holds: the zero page,
+ * which maps nothing and is nobody's shadow page.
+ */
+static inline hpa_t mmu_dummy_root(void)
+{
+	return my_zero_pfn(0) << PAGE_SHIFT;
+}
+
+static inline bool mmu_is_dummy_root(hpa_t root)
+{
+	return is_zero_pfn(PHYS_PFN(root));
+}
+
+/* The shadow page of a root; NULL for the dummy root and for PAE/PML4 roots. */
+static inline struct kvm_mmu_page *root_to_sp(hpa_t root)
+{
+	return mmu_is_dummy_root(root) ? NULL : to_sp(root & GENMASK_ULL(51, 12));
+}
+
+/* PDPTEs have a Present bit, so no other value than 0 is "none". */
+#define PAE_ROOT_NONE 0
+
+static inline void mmu_flush_gfn(struct kvm *kvm, gfn_t gfn, int level)
+{
+	kvm_flush_remote_tlbs_range(kvm, gfn_round_for_level(gfn, level),
+				    KVM_PAGES_PER_HPAGE(level));
+}
+
+extern struct kmem_cache *mmu_page_header_cache;
+
+/**
+ * kvm_mmu_slot_gfn_write_protect() - trap every write to a gfn, in both MMUs
+ * @kvm: the VM
+ * @slot: the gfn's slot
+ * @gfn: the page
+ * @min_level: only mappings of this level and above
+ *
+ * Clears W and M.
+ *
+ * Return: true if the caller must flush TLBs before it lets go of mmu_lock.
+ * Context: mmu_lock for writing.
+ */
+bool kvm_mmu_slot_gfn_write_protect(struct kvm *kvm, struct kvm_memory_slot *slot,
+				    u64 gfn, int min_level);
+
+/* For debugfs.c; shadow_rmap.c. */
+unsigned int pte_list_count(struct kvm_rmap_head *rmap_head);
+
+/**
+ * struct kvm_page_fault - one page fault on its way to a mapping
+ *
+ * What the vCPU did; constant:
+ * @addr: the address: a gpa (tdp, nested), or a gva
+ * @error_code: PFERR_*
+ * @prefetch: no vCPU waits for it: must not set Accessed, nor queue async work
+ * @exec: it fetched an instruction
+ * @write: it wrote
+ * @present: the CPU found a present entry that did not allow it
+ * @rsvd: the CPU found reserved bits, which is how an MMIO SPTE faults
+ * @user: it was an access of CPL 3, or any access of a nested guest
+ * @is_tdp: @addr is a gpa that tdp_* translates
+ * @is_private: it was to the private half of guest_memfd memory
+ * @nx_mitigation: huge pages must not be executable (iTLB multihit)
+ *
+ * What it may become (fault.c, level.c):
+ * @max_level: not above this level, given by who calls or by the guest's tables
+ * @req_level: what slot and host page allow of @max_level
+ * @goal_level: the level to map
+ * @huge_page_disallowed: @nx_mitigation, and the guest executes here
+ * @access: ACC_* that the guest's tables grant; ACC_ALL for direct mappings
+ *
+ * What it maps (fault.c):
+ * @gfn: the page; for a gva after the walk of the guest's tables
+ * @slot: of @gfn; NULL for MMIO
+ * @mmu_seq: kvm->mmu_invalidate_seq from before the slot was looked up
+ * @pfn: the host's page, rounded down to @goal_level when that is known
+ * @hva: its address in the VMM
+ * @map_writable: the host lets it be written
+ *
+ * @self_map_write: it writes to a table that its own translation goes through,
+ *	so that emulation must not write-protect and retry for ever
+ */
+struct kvm_page_fault {
+	const gpa_t addr;
+	const u64 error_code;
+	const bool prefetch;
+	const bool exec;
+	const bool write;
+	const bool present;
+	const bool rsvd;
+	const bool user;
+	const bool is_tdp;
+	const bool is_private;
+	const bool nx_mitigation;
+
+	u8 max_level;
+	u8 req_level;
+	u8 goal_level;
+	bool huge_page_disallowed;
+	unsigned int access;
+
+	gfn_t gfn;
+	struct kvm_memory_slot *slot;
+	unsigned long mmu_seq;
+	kvm_pfn_t pfn;
+	hva_t hva;
+	bool map_writable;
+
+	bool self_map_write;
+};
+
+/*
+ * How a step of a fault ends; a negative value is an errno for userspace.  The
+ * names are ABI: the tracepoints export them.
+ *
+ * RET_PF_CONTINUE: nothing is decided, the next step goes on.
+ * RET_PF_RETRY: let the guest try again; something changed underneath.
+ * RET_PF_EMULATE: no mapping can serve the access (MMIO): emulate it.
+ * RET_PF_WRITE_PROTECTED: a write to a page that KVM write-protects.
+ * RET_PF_INVALID: an MMIO SPTE of another generation: handle it as a fault.
+ * RET_PF_FIXED: the mapping is there now.
+ * RET_PF_SPURIOUS: it was there already.
+ */
+enum {
+	RET_PF_CONTINUE = 0,
+	RET_PF_RETRY,
+	RET_PF_EMULATE,
+	RET_PF_WRITE_PROTECTED,
+	RET_PF_INVALID,
+	RET_PF_FIXED,
+	RET_PF_SPURIOUS,
+};
+
+#endif /* __KVM_X86_MMU_INTERNAL_H */
