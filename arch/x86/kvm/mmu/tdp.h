@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Direct paging (two-dimensional paging, EPT or NPT): what the other files of
+ * the MMU may call in the tdp_* files.  mmu.c, root.c, fault.c, page_fault.c,
+ * fast_fault.c, zap.c and nx_huge_page.c do; shadow_* never do, and tdp_* never call shadow_*.
+ *
+ *  tdp_iter.c   the walk
+ *  tdp_pte.c    the only writers, tables' lifetime, accounting
+ *  tdp_root.c   roots: found by role, kept by references, invalidated, zapped
+ *  tdp_map.c    faults, fault-around, walks without locks
+ *  tdp_split.c  huge pages: eager split, recovery in place
+ *  tdp_zap.c    unmapping
+ *  tdp_track.c  write-protection, Dirty, Accessed
+ *
+ * Locks: mmu_lock (for reading is enough for most), RCU for the tables,
+ * kvm->arch.tdp_mmu_pages_lock for the list of roots and nx_link under mmu_lock
+ * for reading.
+ */
+#ifndef __KVM_X86_MMU_TDP_H
+#define __KVM_X86_MMU_TDP_H
+
+#include "spte.h"
+
+void tdp_init_vm(struct kvm *kvm);
+
+/**
+ * tdp_uninit_vm() - free all roots
+ * @kvm: the VM, which nobody uses any more
+ *
+ * Waits until RCU has freed the tables.
+ */
+void tdp_uninit_vm(struct kvm *kvm);
+
+/* tdp_root.c */
+
+/**
+ * tdp_root_load() - give the vCPU's MMU a root of its role
+ * @vcpu: its caches are filled
+ *
+ * Sets mmu->root.  vCPUs with the same role share a root.
+ *
+ * Return: 0.
+ * Context: takes mmu_lock for reading.
+ */
+int tdp_root_load(struct kvm_vcpu *vcpu);
+
+/* Drops a reference; the last one frees the root, which is invalid by then. */
+void tdp_root_put(struct kvm *kvm, struct kvm_mmu_page *root);
+
+/**
+ * tdp_roots_invalidate() - make every root one that no vCPU may load again
+ * @kvm: the VM
+ *
+ * tdp_roots_zap_invalid() has to follow.  The caller asks all vCPUs to drop
+ * their roots, in the same critical section.
+ * Context: mmu_lock for writing, or nobody uses the VM.
+ */
+void tdp_roots_invalidate(struct kvm *kvm);
+
+/**
+ * tdp_roots_zap_invalid() - unmap what invalidated roots still map
+ * @kvm: the VM
+ *
+ * When it returns, no SPTE below them holds a pfn.  No TLB flush: a vCPU flushes
+ * when it loads another root.
+ * Context: takes mmu_lock for reading; yields.
+ */
+void tdp_roots_zap_invalid(struct kvm *kvm);
+
+/* tdp_map.c */
+
+/**
+ * tdp_map() - map a page for a fault
+ * @vcpu: the vCPU, whose caches are filled
+ * @fault: pinned, checked against invalidations; slot NULL: MMIO.  The levels
+ *	are chosen here (level_choose())
+ * @mmu_writable: no shadowed table forbids to write the gfn (fault.c asked)
+ *
+ * Return: RET_PF_*.
+ * Context: mmu_lock for reading.
+ */
+int tdp_map(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault, bool mmu_writable);
+
+/**
+ * tdp_prefetch() - map neighbours that the host has present already
+ * @vcpu: the vCPU
+ * @fault: has just been mapped at 4K
+ *
+ * Only what takes no table, no sleep, and no write-protected page; Accessed
+ * stays clear.  Nothing without A bits, nor while an invalidation runs.
+ * Context: mmu_lock for reading.
+ */
+void tdp_prefetch(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault);
+
+/* tdp_zap.c */
+
+/**
+ * tdp_zap_leafs() - unmap gfns in all valid roots
+ * @kvm: the VM
+ * @start: first gfn
+ * @end: first gfn beyond
+ * @flush: a flush is due already
+ *
+ * Return: true if the caller must flush TLBs before it lets go of mmu_lock.
+ * Context: mmu_lock for writing; yields, after flushing.
+ */
+bool tdp_zap_leafs(struct kvm *kvm, gfn_t start, gfn_t end, bool flush);
+
+/* The same for the notifiers: the roots of one address space, invalid ones too. */
+bool tdp_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range, bool flush);
+
+/**
+ * tdp_zap_table() - unlink a table, so that a huge page can take its place
+ * @kvm: the VM
+ * @sp: not a root
+ *
+ * Return: true if the caller must flush TLBs.
+ * Context: mmu_lock for writing, RCU.
+ */
+bool tdp_zap_table(struct kvm *kvm, struct kvm_mmu_page *sp);
+
+/**
+ * tdp_zap_all() - unmap everything, of invalid roots too
+ * @kvm: the VM, whose vCPUs never run again
+ *
+ * Context: mmu_lock for writing; yields.
+ */
+void tdp_zap_all(struct kvm *kvm);
+
+/**
+ * tdp_zap_mmio() - remove every MMIO SPTE and nothing else
+ * @kvm: the VM
+ *
+ * No TLB flush: the CPU does not cache what is not present or reserved.
+ * Context: takes mmu_lock for reading; yields.
+ */
+void tdp_zap_mmio(struct kvm *kvm);
+
+/* tdp_track.c */
+
+/* Notifiers: did the guest access the range?  The first forgets it. */
+bool tdp_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range);
+bool tdp_test_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range);
+
+/**
+ * tdp_wrprot_slot() - clear W (not M) in a slot, for dirty logging
+ * @kvm: the VM
+ * @slot: the slot
+ * @min_level: only pages of this level and above
+ *
+ * The caller flushes TLBs.
+ * Context: mmu_lock for reading; yields.
+ */
+void tdp_wrprot_slot(struct kvm *kvm, const struct kvm_memory_slot *slot,
+		     int min_level);
+
+/* The same with D, where there is one, and W where not. */
+void tdp_clear_dirty_slot(struct kvm *kvm, const struct kvm_memory_slot *slot);
+
+/**
+ * tdp_clear_dirty_masked() - prepare 4K pages for another round of dirty logging
+ * @kvm: the VM
+ * @slot: the slot
+ * @gfn: of bit 0 of @mask
+ * @mask: the pages
+ * @wrprot: clear W even where there is D
+ *
+ * The caller flushes TLBs.
+ * Context: mmu_lock for reading or writing.
+ */
+void tdp_clear_dirty_masked(struct kvm *kvm, struct kvm_memory_slot *slot,
+			    gfn_t gfn, unsigned long mask, bool wrprot);
+
+/**
+ * tdp_write_protect_gfn() - clear W and M: KVM wants to see every write
+ * @kvm: the VM
+ * @slot: the gfn's slot
+ * @gfn: the page
+ * @min_level: only mappings of this level and above
+ *
+ * Return: true if the caller must flush TLBs before it lets go of mmu_lock.
+ * Context: mmu_lock for writing.
+ */
+bool tdp_write_protect_gfn(struct kvm *kvm, struct kvm_memory_slot *slot,
+			   gfn_t gfn, int min_level);
+
+/* tdp_split.c */
+
+/**
+ * tdp_split_range() - split huge pages, so that dirty logging need not
+ * @kvm: the VM
+ * @slot: the slot
+ * @start: first gfn
+ * @end: first gfn beyond
+ * @target_level: what is above it is split
+ * @shared: mmu_lock is held for reading
+ *
+ * Best effort: stops when there is no memory.
+ * Context: mmu_lock, which is let go to allocate; slots_lock.
+ */
+void tdp_split_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
+		     gfn_t start, gfn_t end, int target_level, bool shared);
+
+/**
+ * tdp_recover_huge() - put huge pages in the place of tables of pieces
+ * @kvm: the VM
+ * @slot: the slot; dirty logging has ended
+ *
+ * Where slot and host allow a huge page and some piece is mapped, the huge page
+ * is mapped in its place at once; the guest does not fault.  If no piece tells
+ * the pfns, or the host may be changing them, the table is unmapped, and the next
+ * fault decides.  TLBs are flushed.
+ * Context: mmu_lock for reading; yields.  slots_lock.
+ */
+void tdp_recover_huge(struct kvm *kvm, const struct kvm_memory_slot *slot);
+
+/* Without any lock: for the fast page fault and for MMIO faults. */
+
+static inline void tdp_walk_begin(void)
+{
+	rcu_read_lock();
+}
+
+static inline void tdp_walk_end(void)
+{
+	rcu_read_unlock();
+}
+
+/**
+ * tdp_walk() - copy the SPTEs that translate an address
+ * @vcpu: the vCPU
+ * @gpa: the address
+ * @sptes: the values, by level
+ * @root_level: set to the level of the root
+ *
+ * Return: the level of the last one, which may not be present.
+ * Context: between tdp_walk_begin() and tdp_walk_end().
+ */
+int tdp_walk(struct kvm_vcpu *vcpu, gpa_t gpa, u64 *sptes, int *root_level);
+
+/**
+ * tdp_walk_leaf() - the last SPTE that translates a gfn
+ * @vcpu: the vCPU
+ * @gfn: the page
+ * @spte: set to its value
+ *
+ * Return: where it is; it is in a table until tdp_walk_end().
+ * Context: between tdp_walk_begin() and tdp_walk_end().
+ */
+u64 *tdp_walk_leaf(struct kvm_vcpu *vcpu, gfn_t gfn, u64 *spte);
+
+/* True if the vCPU's current MMU is one that these functions serve. */
+static inline bool tdp_active(struct kvm_vcpu *vcpu)
+{
+	return tdp_enabled && vcpu->arch.mmu->root_role.direct;
+}
+
+#endif /* __KVM_X86_MMU_TDP_H */

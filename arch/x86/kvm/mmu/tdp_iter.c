@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The walk over a direct paging tree, see tdp_iter.h.
+ *
+ * A walk is a gfn that it is on its way to (next_gfn), the tables on the path
+ * to it, and a level.  All moves follow from these: down keeps the gfn; to the
+ * side moves it to the end of what the SPTE covers; where that is the end of the
+ * table as well, the walk goes up to the first level at which the gfn's index is
+ * not 0, that is, past the parents, which were visited before their tables.
+ *
+ * What the path remembers may be unlinked meanwhile, but is not freed before
+ * the walk leaves RCU.  A walk in an unlinked table sees frozen SPTEs, which
+ * nobody acts on; after a yield the path is dropped.
+ */
+#include "tdp_iter.h"
+#include "tdp_pte.h"
+
+/* The SPTE on the way to next_gfn in the path's table of @level. */
+static void tdp_iter_look(struct tdp_iter *iter, int level)
+{
+	iter->level = level;
+	iter->gfn = gfn_round_for_level(iter->next_gfn, level);
+	iter->sptep = iter->table[level - 1] +
+		      spte_index_of(gfn_to_gpa(iter->next_gfn), level);
+	iter->old = tdp_read(iter->sptep);
+}
+
+void tdp_iter_restart(struct tdp_iter *iter)
+{
+	iter->yielded = false;
+	iter->yielded_gfn = iter->next_gfn;
+	iter->valid = true;
+	tdp_iter_look(iter, iter->root->role.level);
+}
+
+void tdp_iter_start(struct tdp_iter *iter, struct kvm_mmu_page *root,
+		    int min_level, gfn_t start)
+{
+	/* The dummy root has no page, and maps nothing. */
+	if (WARN_ON_ONCE(!root)) {
+		iter->valid = false;
+		return;
+	}
+
+	KVM_MMU_WARN_ON(!root->tdp || root->role.level > PT64_ROOT_MAX_LEVEL ||
+			root->role.level < min_level);
+
+	iter->root = root;
+	iter->as_id = role_as_id(root->role);
+	iter->min_level = min_level;
+	iter->next_gfn = start;
+	iter->table[root->role.level - 1] = (tdp_ptep_t)root->spt;
+	tdp_iter_restart(iter);
+}
+
+/* The link is read anew: the walk's caller may have made or zapped it. */
+static bool tdp_iter_down(struct tdp_iter *iter)
+{
+	int level = iter->level;
+
+	if (level == iter->min_level)
+		return false;
+
+	iter->old = tdp_read(iter->sptep);
+	if (!spte_present_table(iter->old, level))
+		return false;
+
+	iter->table[level - 2] = (tdp_ptep_t)spte_child_table(iter->old);
+	tdp_iter_look(iter, level - 1);
+	return true;
+}
+
+/* A table has ended: on in the first one above it that has not. */
+static void tdp_iter_up(struct tdp_iter *iter)
+{
+	int level = iter->level;
+
+	do {
+		if (level++ == iter->root->role.level) {
+			iter->valid = false;
+			return;
+		}
+	} while (!spte_index_of(gfn_to_gpa(iter->next_gfn), level));
+
+	tdp_iter_look(iter, level);
+}
+
+static void tdp_iter_side(struct tdp_iter *iter)
+{
+	iter->next_gfn = iter->gfn + KVM_PAGES_PER_HPAGE(iter->level);
+	iter->sptep++;
+	if (unlikely(IS_ALIGNED((unsigned long)iter->sptep, PAGE_SIZE))) {
+		tdp_iter_up(iter);
+		return;
+	}
+
+	iter->gfn = iter->next_gfn;
+	iter->old = tdp_read(iter->sptep);
+}
+
+void tdp_iter_next(struct tdp_iter *iter)
+{
+	if (iter->yielded)
+		tdp_iter_restart(iter);
+	else if (!tdp_iter_down(iter))
+		tdp_iter_side(iter);
+}
+
+void tdp_yield_now(struct kvm *kvm, struct tdp_iter *iter, bool flush, bool shared)
+{
+	/* The walk never goes back behind where it has been. */
+	WARN_ON_ONCE(iter->gfn > iter->next_gfn);
+	iter->yielded = true;
+
+	/* No CPU may have a table in its TLB that RCU does not keep any more. */
+	if (flush)
+		kvm_flush_remote_tlbs(kvm);
+	rcu_read_unlock();
+	if (!shared)
+		cond_resched_rwlock_write(&kvm->mmu_lock);
+	else
+		cond_resched_rwlock_read(&kvm->mmu_lock);
+	rcu_read_lock();
+}

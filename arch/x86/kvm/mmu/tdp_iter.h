@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A walk over the SPTEs of one direct paging tree, parents before children, in
+ * the order of gfns.  It only reads.
+ *
+ * The tables are freed by RCU after they were unlinked: a walk is inside
+ * rcu_read_lock() (or has the tree for itself), and never steps into a table
+ * without reading its link anew.
+ */
+#ifndef __KVM_X86_MMU_TDP_ITER_H
+#define __KVM_X86_MMU_TDP_ITER_H
+
+#include "spte.h"
+
+/**
+ * struct tdp_iter - where a walk is
+ * @root: of the tree
+ * @next_gfn: what the walk is on its way to: the first gfn of the current SPTE,
+ *	or one within its range when it starts or steps down
+ * @yielded_gfn: @next_gfn when the walk last let go of mmu_lock: it must get
+ *	further before it does so again
+ * @table: the table of each level on the path, by level - 1
+ * @sptep: the current SPTE
+ * @gfn: the first gfn that it covers
+ * @old: its value when it was last read; writers compare with it
+ * @min_level: the walk does not go below
+ * @level: of @sptep
+ * @as_id: the address space
+ * @valid: false when the walk is over
+ * @yielded: mmu_lock was let go: @sptep is stale, and the next step starts over
+ *	at @next_gfn
+ */
+struct tdp_iter {
+	struct kvm_mmu_page *root;
+	gfn_t next_gfn;
+	gfn_t yielded_gfn;
+	tdp_ptep_t table[PT64_ROOT_MAX_LEVEL];
+	tdp_ptep_t sptep;
+	gfn_t gfn;
+	u64 old;
+	int min_level;
+	int level;
+	int as_id;
+	bool valid;
+	bool yielded;
+};
+
+/**
+ * tdp_iter_start() - begin a walk
+ * @iter: the walk
+ * @root: the tree's root
+ * @min_level: PG_LEVEL_*: the lowest tables to look at
+ * @start: the first gfn of interest
+ *
+ * The first SPTE is the root's entry that covers @start.
+ */
+void tdp_iter_start(struct tdp_iter *iter, struct kvm_mmu_page *root,
+		    int min_level, gfn_t start);
+
+/**
+ * tdp_iter_next() - go on: down if the SPTE links to a table, else to the side
+ * @iter: the walk
+ */
+void tdp_iter_next(struct tdp_iter *iter);
+
+/**
+ * tdp_iter_restart() - go back to the root, on the way to @iter->next_gfn
+ * @iter: the walk
+ */
+void tdp_iter_restart(struct tdp_iter *iter);
+
+/* All SPTEs of @root that cover gfns of [start, end), down to @min_level. */
+#define tdp_for_each_level(iter, root, min_level, start, end)		\
+	for (tdp_iter_start(&(iter), root, min_level, start);		\
+	     (iter).valid && (iter).gfn < (end);			\
+	     tdp_iter_next(&(iter)))
+
+#define tdp_for_each(iter, root, start, end)				\
+	tdp_for_each_level(iter, root, PG_LEVEL_4K, start, end)
+
+#endif /* __KVM_X86_MMU_TDP_ITER_H */

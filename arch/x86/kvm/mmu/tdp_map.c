@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Direct paging: what a fault maps, and walks that take no lock.
+ *
+ * Faults hold mmu_lock for reading and race with each other: every store is a
+ * cmpxchg, and who loses lets the guest try again.  mmu_lock keeps away all that
+ * would make a fault's premises false: invalidations by the host, roots becoming
+ * invalid, gfns becoming write-tracked.
+ *
+ * Fault-around: a fault that maps a 4K page also maps those neighbours that the
+ * host has at hand, up to MMU_PREFETCH_NR in one cache line of SPTEs, so that
+ * the guest does not exit for each.  It must cost little where it finds nothing.
+ */
+#include "level.h"
+#include "mmio.h"
+#include "mmu.h"
+#include "nx_huge_page.h"
+#include "page_track.h"
+#include "tdp.h"
+#include "tdp_pte.h"
+#include "mmutrace.h"
+
+/* Faults */
+
+/* Unless the table was unlinked at once, and by that allowed to be huge. */
+static void tdp_track_nx(struct kvm *kvm, struct kvm_mmu_page *sp)
+{
+	spin_lock(&kvm->arch.tdp_mmu_pages_lock);
+	if (sp->nx_huge_page_disallowed)
+		nx_huge_page_track(kvm, sp);
+	spin_unlock(&kvm->arch.tdp_mmu_pages_lock);
+}
+
+/* A table where there is nothing, or a page too big for the fault. */
+static int tdp_make_table(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
+			  struct tdp_iter *iter)
+{
+	struct kvm_mmu_page *sp = tdp_table_alloc(vcpu);
+	int r;
+
+	tdp_table_init_child(sp, iter);
+	sp->nx_huge_page_disallowed = fault->huge_page_disallowed;
+
+	r = spte_present(iter->old) ? tdp_split(vcpu->kvm, iter, sp, true) :
+				      tdp_link(vcpu->kvm, iter, sp, true);
+	if (r) {
+		tdp_table_free(sp);
+		return r;
+	}
+
+	/* It is the mitigation alone that forbids a huge page here. */
+	if (fault->huge_page_disallowed && fault->req_level >= iter->level)
+		tdp_track_nx(vcpu->kvm, sp);
+	return 0;
+}
+
+/* False: somebody else works on the path, and the guest has to try again. */
+static bool tdp_reach_goal(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
+			   struct tdp_iter *iter)
+{
+	struct kvm_mmu_page *root = root_to_sp(vcpu->arch.mmu->root.hpa);
+
+	tdp_for_each(*iter, root, fault->gfn, fault->gfn + 1) {
+		if (fault->nx_mitigation)
+			level_step_down(fault, iter->old, iter->level);
+
+		/* Do not make a table that could not be linked. */
+		if (spte_frozen(iter->old))
+			return false;
+		if (iter->level == fault->goal_level)
+			return true;
+		if (!spte_present_table(iter->old, iter->level) &&
+		    tdp_make_table(vcpu, fault, iter))
+			return false;
+	}
+	/* A table was unlinked before the walk stepped down into it. */
+	return false;
+}
+
+/* RET_PF_FIXED, _SPURIOUS or _RETRY. */
+static int tdp_install(struct kvm *kvm, struct tdp_iter *iter, u64 spte)
+{
+	if (spte == iter->old)
+		return RET_PF_SPURIOUS;
+	if (tdp_set_atomic(kvm, iter, spte))
+		return RET_PF_RETRY;
+
+	/* Nobody may use a table that is gone, or a page that is MMIO now. */
+	if (spte_present(iter->old) &&
+	    (!spte_leaf(iter->old, iter->level) || !spte_present(spte)))
+		mmu_flush_gfn(kvm, iter->gfn, iter->level);
+	return RET_PF_FIXED;
+}
+
+static int tdp_map_mmio(struct kvm_vcpu *vcpu, struct tdp_iter *iter)
+{
+	u64 gen = READ_ONCE(kvm_vcpu_memslots(vcpu)->generation);
+	u64 spte = mmio_make_spte(vcpu->kvm, gen, iter->gfn, ACC_ALL);
+
+	if (tdp_install(vcpu->kvm, iter, spte) == RET_PF_RETRY)
+		return RET_PF_RETRY;
+
+	vcpu->stat.pf_mmio_spte_created++;
+	trace_mark_mmio_spte(rcu_dereference(iter->sptep), iter->gfn, spte);
+	return RET_PF_EMULATE;
+}
+
+/* Where writes are logged, one that needs no fault is logged now. */
+static void tdp_log_writable(struct kvm *kvm, const struct kvm_page_fault *fault,
+			     const struct tdp_iter *iter, u64 spte)
+{
+	if (!spte_writable(spte) || !kvm_slot_dirty_track_enabled(fault->slot))
+		return;
+
+	/* level_choose() knows. */
+	WARN_ON_ONCE(iter->level > PG_LEVEL_4K);
+	mark_page_dirty_in_slot(kvm, fault->slot, iter->gfn);
+}
+
+static int tdp_map_leaf(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
+			struct tdp_iter *iter, bool mmu_writable)
+{
+	struct spte_leaf_args args = {
+		.gfn = iter->gfn,
+		.pfn = fault->pfn,
+		.level = iter->level,
+		.role = iter->root->role,
+		.access = ACC_ALL,
+		.nx_huge = fault->nx_mitigation,
+		.host_writable = fault->map_writable,
+		.mmu_writable = mmu_writable,
+		.prefetch = fault->prefetch,
+	};
+	u64 spte;
+	int r;
+
+	args.role.level = iter->level;
+	spte = spte_make_leaf(vcpu, &args);
+	r = tdp_install(vcpu->kvm, iter, spte);
+	if (r == RET_PF_RETRY)
+		return r;
+
+	tdp_log_writable(vcpu->kvm, fault, iter, spte);
+	trace_kvm_mmu_set_spte(iter->level, iter->gfn,
+			       rcu_dereference(iter->sptep));
+
+	/* If it were not emulated, the guest would fault for ever. */
+	return fault->write && !mmu_writable ? RET_PF_WRITE_PROTECTED : r;
+}
+
+int tdp_map(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault, bool mmu_writable)
+{
+	struct tdp_iter iter;
+	int r = RET_PF_RETRY;
+
+	lockdep_assert_held_read(&vcpu->kvm->mmu_lock);
+
+	level_choose(vcpu, fault);
+	trace_kvm_mmu_spte_requested(fault);
+
+	rcu_read_lock();
+	if (tdp_reach_goal(vcpu, fault, &iter))
+		r = fault->slot ? tdp_map_leaf(vcpu, fault, &iter, mmu_writable) :
+				  tdp_map_mmio(vcpu, &iter);
+	rcu_read_unlock();
+	return r;
+}
+
+/* Walks without locks */
+
+/* The end of a walk: an SPTE that has no table below. */
+struct tdp_leaf {
+	tdp_ptep_t sptep;
+	u64 spte;
+	int level;
+};
+
+/*
+ * Every table is found by the value that its link has now, and RCU keeps it
+ * until the walk's reader ends.  @sptes gets the values, unless it is NULL.
+ */
+static __always_inline struct tdp_leaf tdp_lookup(struct kvm_vcpu *vcpu, gpa_t gpa,
+						  u64 *sptes)
+{
+	struct kvm_mmu *mmu = vcpu->arch.mmu;
+	tdp_ptep_t table = (tdp_ptep_t)__va(mmu->root.hpa);
+	struct tdp_leaf leaf;
+
+	for (leaf.level = mmu->root_role.level; ; leaf.level--) {
+		leaf.sptep = table + spte_index_of(gpa, leaf.level);
+		leaf.spte = tdp_read(leaf.sptep);
+		if (sptes)
+			sptes[leaf.level] = leaf.spte;
+		if (!spte_present_table(leaf.spte, leaf.level))
+			return leaf;
+		table = (tdp_ptep_t)spte_child_table(leaf.spte);
+	}
+}
+
+int tdp_walk(struct kvm_vcpu *vcpu, gpa_t gpa, u64 *sptes, int *root_level)
+{
+	*root_level = vcpu->arch.mmu->root_role.level;
+	return tdp_lookup(vcpu, gpa, sptes).level;
+}
+
+u64 *tdp_walk_leaf(struct kvm_vcpu *vcpu, gfn_t gfn, u64 *spte)
+{
+	struct tdp_leaf leaf = tdp_lookup(vcpu, gfn_to_gpa(gfn), NULL);
+
+	*spte = leaf.spte;
+	return rcu_dereference(leaf.sptep);
+}
+
+/* Fault-around */
+
+/*
+ * Without A bits it could not be told whether the guest ever used a page.  A
+ * dirty log must not show pages that nobody wrote to.  Private memory is not
+ * what the VMM has mapped.  And who may be write-tracked costs a look-up.
+ *
+ * No invalidation runs, and none begins while mmu_lock is held: what the host
+ * maps now may be mapped.
+ */
+static bool tdp_may_prefetch(struct kvm *kvm, const struct kvm_page_fault *fault)
+{
+	return fault->goal_level == PG_LEVEL_4K && fault->slot &&
+	       mmu_ad_enabled() &&
+	       !kvm_slot_dirty_track_enabled(fault->slot) &&
+	       !kvm_slot_can_be_private(fault->slot) &&
+	       !mmu_invalidate_retry(kvm, fault->mmu_seq) &&
+	       !READ_ONCE(kvm->arch.indirect_shadow_pages) &&
+	       !kvm_page_track_write_tracking_enabled(kvm);
+}
+
+static int tdp_count_none(tdp_ptep_t sptep, int max)
+{
+	int n;
+
+	for (n = 0; n < max; n++)
+		if (tdp_read(sptep + n) != SPTE_NONE)
+			break;
+	return n;
+}
+
+/*
+ * Maps up to @nr pages from the walk's SPTE on, and moves it.  Returns how many
+ * of them the host had present and writable.
+ */
+static int tdp_prefetch_run(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
+			    struct tdp_iter *iter, int nr)
+{
+	struct page *pages[MMU_PREFETCH_NR];
+	struct spte_leaf_args args = {
+		.gfn = iter->gfn,
+		.level = PG_LEVEL_4K,
+		.role = iter->root->role,
+		.access = ACC_ALL,
+		.host_writable = true,
+		.mmu_writable = true,
+		.prefetch = true,
+	};
+	int got, i;
+
+	args.role.level = PG_LEVEL_4K;
+	got = gfn_to_page_many_atomic(slot, iter->gfn, pages, nr);
+	for (i = 0; i < got; i++) {
+		args.pfn = page_to_pfn(pages[i]);
+		iter->old = SPTE_NONE;
+		/* Busy: another vCPU has just mapped it. */
+		if (!tdp_set_atomic(vcpu->kvm, iter, spte_make_leaf(vcpu, &args)))
+			trace_kvm_mmu_set_spte(PG_LEVEL_4K, iter->gfn,
+					       rcu_dereference(iter->sptep));
+		put_page(pages[i]);
+		args.gfn = ++iter->gfn;
+		iter->sptep++;
+	}
+	return got;
+}
+
+/*
+ * The walk goes from its SPTE on to @end.  Where the host lacks one page it
+ * likely lacks more: that ends it.
+ */
+static void tdp_prefetch_up_to(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
+			       struct tdp_iter *iter, gfn_t end)
+{
+	int nr;
+
+	while (iter->gfn < end) {
+		nr = tdp_count_none(iter->sptep, end - iter->gfn);
+		if (!nr) {
+			iter->gfn++;
+			iter->sptep++;
+		} else if (tdp_prefetch_run(vcpu, slot, iter, nr) < nr) {
+			return;
+		}
+	}
+}
+
+/* The aligned neighbours of @gfn, as far as they are in @slot. */
+static void tdp_prefetch_around(struct kvm_vcpu *vcpu,
+				struct kvm_memory_slot *slot, gfn_t gfn)
+{
+	struct tdp_leaf leaf = tdp_lookup(vcpu, gfn_to_gpa(gfn), NULL);
+	gfn_t first = round_down(gfn, MMU_PREFETCH_NR);
+	gfn_t end = min(first + MMU_PREFETCH_NR, slot->base_gfn + slot->npages);
+	struct tdp_iter iter;
+
+	/* Zapped since, with its table. */
+	if (leaf.level != PG_LEVEL_4K)
+		return;
+
+	first = max(first, slot->base_gfn);
+	iter.root = root_to_sp(vcpu->arch.mmu->root.hpa);
+	iter.as_id = slot->as_id;
+	iter.level = PG_LEVEL_4K;
+	iter.gfn = first;
+	iter.sptep = leaf.sptep - (gfn - first);
+	iter.yielded = false;
+	tdp_prefetch_up_to(vcpu, slot, &iter, end);
+}
+
+void tdp_prefetch(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
+{
+	lockdep_assert_held_read(&vcpu->kvm->mmu_lock);
+	if (!tdp_may_prefetch(vcpu->kvm, fault))
+		return;
+
+	rcu_read_lock();
+	tdp_prefetch_around(vcpu, fault->slot, fault->gfn);
+	rcu_read_unlock();
+}

@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The writers of direct paging tables, and what each change of an SPTE entails.
+ *
+ * A change is one store, then tdp_account(), which sees the value that was
+ * really replaced.  So the statistics, the host's A and D, and the life of the
+ * tables follow from the sequence of values that an SPTE has, whoever wins a
+ * race.
+ *
+ * A table is SP_ALLOC while it is private, SP_ACTIVE from just before it is
+ * linked, SP_ZAPPED once it is unlinked.  Whoever unlinks it owns what is below:
+ * mmu_lock for writing keeps others away, mmu_lock for reading does not, so that
+ * each entry is frozen as it is accounted for, and nobody maps anything there
+ * unseen.  Readers are waited for by RCU.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/atomic.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+
+#include "mmio.h"
+#include "mmu.h"
+#include "nx_huge_page.h"
+#include "tdp_pte.h"
+#include "mmutrace.h"
+
+/* Tables */
+
+struct kvm_mmu_page *tdp_table_alloc(struct kvm_vcpu *vcpu)
+{
+	struct kvm_mmu_page *sp;
+
+	sp = kvm_mmu_memory_cache_alloc(&vcpu->arch.mmu_page_header_cache);
+	sp->spt = kvm_mmu_memory_cache_alloc(&vcpu->arch.mmu_shadow_page_cache);
+	return sp;
+}
+
+struct kvm_mmu_page *tdp_table_alloc_sleep(void)
+{
+	struct kvm_mmu_page *sp;
+
+	sp = kmem_cache_zalloc(mmu_page_header_cache, GFP_KERNEL_ACCOUNT);
+	if (!sp)
+		return NULL;
+
+	sp->spt = (u64 *)__get_free_page(GFP_KERNEL_ACCOUNT);
+	if (!sp->spt) {
+		kmem_cache_free(mmu_page_header_cache, sp);
+		return NULL;
+	}
+	return sp;
+}
+
+void tdp_table_init(struct kvm_mmu_page *sp, tdp_ptep_t ptep, gfn_t gfn,
+		    union kvm_mmu_page_role role)
+{
+	KVM_MMU_WARN_ON(sp->state != SP_ALLOC);
+
+	sp->tdp = true;
+	sp->role = role;
+	sp->gfn = gfn;
+	sp->ptep = ptep;
+	INIT_LIST_HEAD(&sp->nx_link);
+	set_page_private(virt_to_page(sp->spt), (unsigned long)sp);
+
+	trace_kvm_mmu_get_page(sp, true);
+}
+
+void tdp_table_init_child(struct kvm_mmu_page *sp, struct tdp_iter *iter)
+{
+	union kvm_mmu_page_role role = iter->root->role;
+
+	role.level = iter->level - 1;
+	tdp_table_init(sp, iter->sptep, iter->gfn, role);
+}
+
+void tdp_table_free(struct kvm_mmu_page *sp)
+{
+	free_page((unsigned long)sp->spt);
+	kmem_cache_free(mmu_page_header_cache, sp);
+}
+
+static void tdp_table_rcu(struct rcu_head *rcu)
+{
+	tdp_table_free(container_of(rcu, struct kvm_mmu_page, rcu));
+}
+
+void tdp_table_free_rcu(struct kvm_mmu_page *sp)
+{
+	call_rcu(&sp->rcu, tdp_table_rcu);
+}
+
+/* A table is linked (@nr 1) or unlinked (@nr -1). */
+static void tdp_count_table(struct kvm *kvm, struct kvm_mmu_page *sp, int nr)
+{
+	kvm_account_pgtable_pages(sp->spt, nr);
+	atomic64_add(nr, &kvm->arch.tdp_mmu_pages);
+}
+
+/*
+ * A table was unlinked.  The fault that made it may only now be about to track
+ * it: under the lock it sees that nx_huge_page_disallowed is gone.
+ */
+static void tdp_table_retire(struct kvm *kvm, struct kvm_mmu_page *sp)
+{
+	KVM_MMU_WARN_ON(sp->state != SP_ACTIVE);
+
+	trace_kvm_mmu_prepare_zap_page(sp);
+	WRITE_ONCE(sp->state, SP_ZAPPED);
+	tdp_count_table(kvm, sp, -1);
+
+	if (!sp->nx_huge_page_disallowed)
+		return;
+
+	spin_lock(&kvm->arch.tdp_mmu_pages_lock);
+	nx_huge_page_untrack(kvm, sp);
+	spin_unlock(&kvm->arch.tdp_mmu_pages_lock);
+}
+
+/* Stores */
+
+static void tdp_check_value(u64 spte)
+{
+	KVM_MMU_WARN_ON(spte_causes_ve(spte));
+}
+
+/* Nobody but the CPU and the fast page fault changes the SPTE: as tdp_set(). */
+static u64 tdp_replace(u64 *sptep, u64 old, u64 spte, int level)
+{
+	tdp_check_value(spte);
+
+	if (spte_present_leaf(old, level) && spte_volatile(old))
+		return xchg(sptep, spte);
+
+	WRITE_ONCE(*sptep, spte);
+	return old;
+}
+
+/* Others change the SPTE too, and one may have frozen it for a moment. */
+static u64 tdp_freeze(u64 *sptep)
+{
+	u64 old;
+
+	while (spte_frozen(old = xchg(sptep, SPTE_FROZEN)))
+		cpu_relax();
+	return old;
+}
+
+static int tdp_cmpxchg(struct tdp_iter *iter, u64 spte)
+{
+	u64 *sptep = rcu_dereference(iter->sptep);
+
+	WARN_ON_ONCE(iter->yielded || spte_frozen(iter->old));
+	tdp_check_value(spte);
+
+	return try_cmpxchg64(sptep, &iter->old, spte) ? 0 : -EBUSY;
+}
+
+/* Accounting */
+
+/* A leaf gives way to @kept, 0 if to no leaf: the host's mm gets what is lost. */
+static void tdp_tell_host(u64 old, u64 kept)
+{
+	if (spte_dirty(old) && !spte_dirty(kept))
+		kvm_set_pfn_dirty(spte_pfn(old));
+	if (spte_accessed(old) && !spte_accessed(kept))
+		kvm_set_pfn_accessed(spte_pfn(old));
+}
+
+/*
+ * Takes down the table that @link linked to, and all below.  The CPU may still
+ * have the link cached, and set A and D in the entries: see tdp_replace().
+ */
+static void tdp_unlink(struct kvm *kvm, u64 link, bool shared)
+{
+	struct kvm_mmu_page *sp = spte_child(link);
+	int level = sp->role.level, leaves = 0, i;
+	gfn_t gfn = sp->gfn;
+	u64 *sptep, old;
+
+	tdp_table_retire(kvm, sp);
+
+	for (i = 0; i < SPTE_ENT_PER_PAGE; i++, gfn += KVM_PAGES_PER_HPAGE(level)) {
+		sptep = &sp->spt[i];
+		old = READ_ONCE(*sptep);
+		if (shared)
+			old = tdp_freeze(sptep);
+		else if (spte_present(old))
+			old = tdp_replace(sptep, old, SPTE_FROZEN, level);
+		else
+			continue;
+
+		trace_kvm_tdp_mmu_spte_changed(role_as_id(sp->role), gfn, level,
+					       old, SPTE_FROZEN);
+		if (spte_present_leaf(old, level)) {
+			tdp_tell_host(old, 0);
+			leaves++;
+		} else if (spte_present(old)) {
+			tdp_unlink(kvm, old, shared);
+		}
+	}
+
+	if (leaves)
+		kvm_update_page_stats(kvm, level, -leaves);
+	tdp_table_free_rcu(sp);
+}
+
+/*
+ * A page that the guest uses was replaced by another without an invalidation:
+ * it may belong to somebody else by now.  Nothing can be trusted any more.
+ */
+static void __cold tdp_bug_pfn(const struct tdp_iter *iter, u64 spte)
+{
+	pr_err("leaf SPTE replaced by one of another page: as_id %d gfn %llx level %d old %llx new %llx\n",
+	       iter->as_id, iter->gfn, iter->level, iter->old, spte);
+	BUG();
+}
+
+/* What is not present changes only to or from MMIO. */
+static void tdp_check_not_present(struct kvm *kvm, const struct tdp_iter *iter,
+				  u64 spte)
+{
+	WARN_ONCE(!spte_is_mmio(kvm, iter->old) && !spte_is_mmio(kvm, spte),
+		  "unexpected change of a not-present SPTE: gfn %llx level %d old %llx new %llx\n",
+		  iter->gfn, iter->level, iter->old, spte);
+}
+
+/* iter->old was replaced by @spte. */
+static void tdp_account(struct kvm *kvm, const struct tdp_iter *iter, u64 spte,
+			bool shared)
+{
+	const int level = iter->level;
+	const u64 old = iter->old;
+	const bool was_leaf = spte_present_leaf(old, level);
+	const bool is_leaf = spte_present_leaf(spte, level);
+	const bool other_pfn = spte_pfn(old) != spte_pfn(spte);
+
+	KVM_MMU_WARN_ON(iter->gfn != gfn_round_for_level(iter->gfn, level));
+	if (unlikely(was_leaf && is_leaf && other_pfn))
+		tdp_bug_pfn(iter, spte);
+
+	if (old == spte)
+		return;
+
+	trace_kvm_tdp_mmu_spte_changed(iter->as_id, iter->gfn, level, old, spte);
+	if (is_leaf)
+		spte_check_writable(spte);
+	if (is_leaf != was_leaf)
+		kvm_update_page_stats(kvm, level, is_leaf ? 1 : -1);
+
+	if (was_leaf)
+		tdp_tell_host(old, is_leaf ? spte : 0);
+	else if (!spte_present(old) && !spte_present(spte))
+		tdp_check_not_present(kvm, iter, spte);
+	else if (spte_present(old) &&
+		 (is_leaf || !spte_present(spte) || WARN_ON_ONCE(other_pfn)))
+		tdp_unlink(kvm, old, shared);
+}
+
+/* Writers */
+
+int tdp_set_atomic(struct kvm *kvm, struct tdp_iter *iter, u64 spte)
+{
+	int r;
+
+	lockdep_assert_held_read(&kvm->mmu_lock);
+
+	r = tdp_cmpxchg(iter, spte);
+	if (!r)
+		tdp_account(kvm, iter, spte, true);
+	return r;
+}
+
+int tdp_zap_atomic(struct kvm *kvm, struct tdp_iter *iter)
+{
+	int r;
+
+	lockdep_assert_held_read(&kvm->mmu_lock);
+
+	r = tdp_cmpxchg(iter, SPTE_FROZEN);
+	if (r)
+		return r;
+
+	/* Whoever waits for the SPTE need not wait for the subtree as well. */
+	mmu_flush_gfn(kvm, iter->gfn, iter->level);
+	WRITE_ONCE(*rcu_dereference(iter->sptep), SPTE_NONE);
+	tdp_account(kvm, iter, SPTE_NONE, true);
+	return 0;
+}
+
+void tdp_set(struct kvm *kvm, struct tdp_iter *iter, u64 spte)
+{
+	u64 *sptep = rcu_dereference(iter->sptep);
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+	/* Freezing is for those who share the lock. */
+	WARN_ON_ONCE(iter->yielded || spte_frozen(iter->old) || spte_frozen(spte));
+
+	iter->old = tdp_replace(sptep, iter->old, spte, iter->level);
+	tdp_account(kvm, iter, spte, false);
+}
+
+u64 tdp_set_at(struct kvm *kvm, struct kvm_mmu_page *sp, tdp_ptep_t sptep, u64 spte)
+{
+	int level = sp->role.level;
+	gfn_t index = sptep_index(rcu_dereference(sptep));
+	struct tdp_iter iter = {
+		.sptep = sptep,
+		.gfn = sp->gfn + index * KVM_PAGES_PER_HPAGE(level),
+		.old = tdp_read(sptep),
+		.level = level,
+		.as_id = role_as_id(sp->role),
+	};
+
+	tdp_set(kvm, &iter, spte);
+	return iter.old;
+}
+
+bool tdp_clear_bits(struct kvm *kvm, struct tdp_iter *iter, u64 bits)
+{
+	u64 *sptep = rcu_dereference(iter->sptep);
+	u64 spte;
+
+	lockdep_assert_held(&kvm->mmu_lock);
+	WARN_ON_ONCE(iter->yielded);
+
+	do {
+		if (!spte_present_leaf(iter->old, iter->level) ||
+		    !(iter->old & bits))
+			return false;
+		spte = iter->old & ~bits;
+	} while (!try_cmpxchg64(sptep, &iter->old, spte));
+
+	trace_kvm_tdp_mmu_spte_changed(iter->as_id, iter->gfn, iter->level,
+				       iter->old, spte);
+	spte_check_writable(spte);
+	tdp_tell_host(iter->old, spte);
+	return true;
+}
+
+/*
+ * The host's page cannot go away meanwhile: who ages holds the lock of the page
+ * table that maps it.
+ */
+bool tdp_clear_accessed(struct kvm *kvm, struct tdp_iter *iter)
+{
+	u64 *sptep = rcu_dereference(iter->sptep);
+	u64 spte;
+
+	if (!spte_accessed(iter->old))
+		return false;
+
+	do {
+		if (!spte_present_leaf(iter->old, iter->level))
+			return true;
+		spte = spte_make_old(iter->old);
+		if (spte_dirty(iter->old) && !spte_dirty(spte))
+			kvm_set_pfn_dirty(spte_pfn(iter->old));
+	} while (!try_cmpxchg64(sptep, &iter->old, spte));
+
+	trace_kvm_tdp_mmu_spte_changed(iter->as_id, iter->gfn, iter->level,
+				       iter->old, spte);
+	return true;
+}
+
+int tdp_link(struct kvm *kvm, struct tdp_iter *iter, struct kvm_mmu_page *sp,
+	     bool shared)
+{
+	u64 spte = spte_make_table(sp->spt, !mmu_ad_enabled());
+
+	/* Once it is linked, others may unlink it. */
+	sp->state = SP_ACTIVE;
+	if (!shared) {
+		tdp_set(kvm, iter, spte);
+	} else if (tdp_set_atomic(kvm, iter, spte)) {
+		sp->state = SP_ALLOC;
+		return -EBUSY;
+	}
+
+	tdp_count_table(kvm, sp, 1);
+	return 0;
+}
+
+int tdp_split(struct kvm *kvm, struct tdp_iter *iter, struct kvm_mmu_page *sp,
+	      bool shared)
+{
+	const int level = iter->level;
+	const u64 huge = iter->old;
+	int i, r;
+
+	for (i = 0; i < SPTE_ENT_PER_PAGE; i++)
+		sp->spt[i] = spte_make_split(kvm, huge, sp->role, i);
+
+	r = tdp_link(kvm, iter, sp, shared);
+	if (!r)
+		kvm_update_page_stats(kvm, level - 1, SPTE_ENT_PER_PAGE);
+
+	trace_kvm_mmu_split_huge_page(iter->gfn, huge, level, r);
+	return r;
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The only stores to direct paging tables, but for the one cmpxchg of the fast
+ * page fault (fast_fault.c).  For the tdp_* files.
+ *
+ * Who changes an SPTE, and how:
+ *
+ *  mmu_lock for writing   tdp_set(): nobody but the CPU and the fast page fault
+ *                         interferes; atomic where spte_volatile()
+ *  mmu_lock for reading   tdp_set_atomic(), tdp_zap_atomic(): cmpxchg against
+ *                         what the walk has read; SPTE_FROZEN is left alone
+ *  neither                fast_fault.c, under RCU: sets W, R, X only
+ *  age notifiers          tdp_clear_accessed(): any of the above, or RCU alone
+ *
+ * All but the last two account for what the change means, in tdp_account():
+ * page statistics, A and D bits for the host's mm, and the subtree that is
+ * unlinked.  The caller flushes TLBs, as each function says.
+ */
+#ifndef __KVM_X86_MMU_TDP_PTE_H
+#define __KVM_X86_MMU_TDP_PTE_H
+
+#include "tdp_iter.h"
+
+/*
+ * A present SPTE is read again and again while others change it; the value that
+ * a walk acts on is iter->old.
+ */
+static inline u64 tdp_read(tdp_ptep_t sptep)
+{
+	return READ_ONCE(*rcu_dereference(sptep));
+}
+
+/**
+ * tdp_set_atomic() - replace the SPTE of a walk under mmu_lock for reading
+ * @kvm: the VM
+ * @iter: at the SPTE; iter->old is neither frozen nor stale by a yield
+ * @spte: the new value
+ *
+ * TLBs: if a translation is removed or loses rights, the caller flushes before
+ * somebody relies on it; the tables below are freed after the RCU reader.
+ *
+ * Return: 0; or -EBUSY if the SPTE is not iter->old any more, with iter->old
+ * read anew and nothing else done.
+ * Context: mmu_lock for reading, RCU.
+ */
+int __must_check tdp_set_atomic(struct kvm *kvm, struct tdp_iter *iter, u64 spte);
+
+/**
+ * tdp_zap_atomic() - unmap and flush under mmu_lock for reading
+ * @kvm: the VM
+ * @iter: at the present SPTE
+ *
+ * The SPTE is frozen meanwhile: nobody maps anything there before all CPUs have
+ * forgotten the old translation.
+ *
+ * Return: 0 or -EBUSY, as tdp_set_atomic().
+ * Context: mmu_lock for reading, RCU.
+ */
+int __must_check tdp_zap_atomic(struct kvm *kvm, struct tdp_iter *iter);
+
+/**
+ * tdp_set() - replace the SPTE of a walk under mmu_lock for writing
+ * @kvm: the VM
+ * @iter: at the SPTE; iter->old becomes what was really replaced
+ * @spte: the new value
+ *
+ * Context: mmu_lock for writing, RCU.  The caller flushes TLBs.
+ */
+void tdp_set(struct kvm *kvm, struct tdp_iter *iter, u64 spte);
+
+/**
+ * tdp_set_at() - as tdp_set(), without a walk
+ * @kvm: the VM
+ * @sp: the table
+ * @sptep: the SPTE in it
+ * @spte: the new value
+ *
+ * Return: the value that was replaced.
+ * Context: mmu_lock for writing, RCU.  The caller flushes TLBs.
+ */
+u64 tdp_set_at(struct kvm *kvm, struct kvm_mmu_page *sp, tdp_ptep_t sptep, u64 spte);
+
+/**
+ * tdp_clear_bits() - take bits from a present leaf
+ * @kvm: the VM
+ * @iter: at the SPTE; iter->old becomes the value before
+ * @bits: W, M, A or D
+ *
+ * A cmpxchg, retried as long as the SPTE stays a present leaf: what the CPU or a
+ * fast page fault sets at the same time is seen in iter->old, and what somebody
+ * else puts there under mmu_lock for reading is left alone.  An atomic AND would
+ * take rights from a table that splits the page, or make a frozen or MMIO SPTE
+ * into another one, as these use the same bits.  If D, or W that stands for it,
+ * goes, the host's page is marked dirty.
+ *
+ * Return: true if one of @bits was set, and is not any more; false if there is
+ * nothing to do, with iter->old read anew if it is not a present leaf any more.
+ * Context: mmu_lock, for reading or writing, RCU.  The caller flushes TLBs.
+ */
+bool tdp_clear_bits(struct kvm *kvm, struct tdp_iter *iter, u64 bits);
+
+/**
+ * tdp_clear_accessed() - age a present leaf
+ * @kvm: the VM
+ * @iter: at the SPTE
+ *
+ * A cmpxchg to the value without A, or to the access-tracked one, retried as
+ * tdp_clear_bits(); a page whose W stands for D is first marked dirty in the
+ * host.  No TLB flush, as the notifiers allow.
+ *
+ * Return: true if the page had been accessed.
+ * Context: RCU; mmu_lock is not needed: a zapped table that a walk still sees
+ * is changed to no effect.
+ */
+bool tdp_clear_accessed(struct kvm *kvm, struct tdp_iter *iter);
+
+/**
+ * tdp_table_alloc() - a table, from the caches of a vCPU
+ * @vcpu: mmu_topup_caches() filled them
+ */
+struct kvm_mmu_page *tdp_table_alloc(struct kvm_vcpu *vcpu);
+
+/**
+ * tdp_table_alloc_sleep() - a table for tdp_split(), from the allocator
+ *
+ * Return: the table, whose entries are undefined; or NULL.
+ * Context: may sleep.
+ */
+struct kvm_mmu_page *tdp_table_alloc_sleep(void);
+
+/**
+ * tdp_table_init() - say what a new table is
+ * @sp: from tdp_table_alloc*(), SP_ALLOC
+ * @ptep: the SPTE that will link to it; NULL for a root
+ * @gfn: the first gfn that it covers
+ * @role: of the tree, with the level of the table
+ */
+void tdp_table_init(struct kvm_mmu_page *sp, tdp_ptep_t ptep, gfn_t gfn,
+		    union kvm_mmu_page_role role);
+
+/* The same for the table below the SPTE of a walk. */
+void tdp_table_init_child(struct kvm_mmu_page *sp, struct tdp_iter *iter);
+
+/* Frees a table that never was linked. */
+void tdp_table_free(struct kvm_mmu_page *sp);
+
+/* Frees a table that readers under RCU may still see. */
+void tdp_table_free_rcu(struct kvm_mmu_page *sp);
+
+/**
+ * tdp_link() - link a new table
+ * @kvm: the VM
+ * @iter: at the SPTE, none or a huge page that @sp has the pieces of
+ * @sp: initialized by tdp_table_init_child()
+ * @shared: mmu_lock is held for reading
+ *
+ * Return: 0 or -EBUSY; then @sp is still the caller's.
+ * Context: mmu_lock, RCU.
+ */
+int __must_check tdp_link(struct kvm *kvm, struct tdp_iter *iter,
+			  struct kvm_mmu_page *sp, bool shared);
+
+/**
+ * tdp_split() - put a table of pieces in the place of a huge page
+ * @kvm: the VM
+ * @iter: at the huge page's SPTE
+ * @sp: the table, initialized by tdp_table_init_child()
+ * @shared: mmu_lock is held for reading
+ *
+ * No TLB flush: the pieces say what the huge page said.
+ *
+ * Return: 0 or -EBUSY; then @sp is still the caller's.
+ * Context: mmu_lock, RCU.
+ */
+int __must_check tdp_split(struct kvm *kvm, struct tdp_iter *iter,
+			   struct kvm_mmu_page *sp, bool shared);
+
+/* What tdp_yield() does when somebody wants the lock, or the CPU (tdp_iter.c). */
+void tdp_yield_now(struct kvm *kvm, struct tdp_iter *iter, bool flush, bool shared);
+
+/**
+ * tdp_yield() - let go of mmu_lock if somebody wants it, or the CPU
+ * @kvm: the VM
+ * @iter: the walk; it has advanced since the last yield, or nothing is done
+ * @flush: flush TLBs first
+ * @shared: mmu_lock is held for reading
+ *
+ * Return: true if it did: then the walk's SPTE is stale, and the caller goes
+ * straight to tdp_iter_next().
+ * Context: mmu_lock and RCU, both taken again.
+ */
+static inline bool __must_check tdp_yield(struct kvm *kvm, struct tdp_iter *iter,
+					  bool flush, bool shared)
+{
+	WARN_ON_ONCE(iter->yielded);
+
+	if (iter->next_gfn == iter->yielded_gfn ||
+	    (!need_resched() && !rwlock_needbreak(&kvm->mmu_lock)))
+		return false;
+
+	tdp_yield_now(kvm, iter, flush, shared);
+	return true;
+}
+
+/**
+ * tdp_next_root() - the next root, kept by a reference
+ * @kvm: the VM
+ * @prev: the root before it, whose reference is dropped; or NULL
+ * @only_valid: leave invalidated roots out
+ *
+ * Return: the root, or NULL at the end.
+ * Context: mmu_lock, which may be let go between two calls.
+ */
+struct kvm_mmu_page *tdp_next_root(struct kvm *kvm, struct kvm_mmu_page *prev,
+				   bool only_valid);
+
+/* All roots of an address space; @as_id -1: of all.  Leaving early: tdp_root_put(). */
+#define tdp_for_each_root(kvm, root, as_id_, only_valid)		\
+	for (root = tdp_next_root(kvm, NULL, only_valid); root;	\
+	     root = tdp_next_root(kvm, root, only_valid))		\
+		if ((as_id_) >= 0 && role_as_id((root)->role) != (as_id_)) { \
+		} else
+
+/**
+ * tdp_zap_root() - unmap all that one root maps (tdp_zap.c)
+ * @kvm: the VM
+ * @root: kept by a reference, so that MMU notifiers find it while this yields
+ * @shared: mmu_lock is held for reading; then nobody may load @root any more
+ *
+ * When it returns, no SPTE of @root is present.  No TLB flush: see
+ * tdp_roots_zap_invalid() and tdp_zap_all().
+ * Context: mmu_lock; yields.
+ */
+void tdp_zap_root(struct kvm *kvm, struct kvm_mmu_page *root, bool shared);
+
+/* mmu_lock is held, for reading if @shared. */
+static inline void tdp_assert_locked(struct kvm *kvm, bool shared)
+{
+	if (shared)
+		lockdep_assert_held_read(&kvm->mmu_lock);
+	else
+		lockdep_assert_held_write(&kvm->mmu_lock);
+}
+
+/* The first gfn that no tree maps. */
+static inline gfn_t tdp_end_gfn(void)
+{
+	return kvm_mmu_max_gfn() + 1;
+}
+
+static inline bool tdp_root_valid(const struct kvm_mmu_page *root)
+{
+	return root->state == SP_ROOT;
+}
+
+#endif /* __KVM_X86_MMU_TDP_PTE_H */

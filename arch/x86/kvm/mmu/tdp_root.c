@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The roots of direct paging.
+ *
+ * There is one valid root per role, shared by all vCPUs with that role.  It is
+ * kept by references: one of each vCPU that has it as a root, cached ones too,
+ * one of whoever walks it and may let go of mmu_lock, and while it is valid one
+ * of the MMU.  So a valid root never loses its last reference.
+ *
+ *  SP_ROOT    valid: can be found and loaded
+ *  SP_ZAPPED  invalid: no vCPU loads it again, but some may still use it, and
+ *             until it is zapped the MMU notifiers have to find it.  The MMU's
+ *             reference has gone to the invalidator, who drops it after the zap.
+ *
+ * The list of roots is changed under tdp_mmu_pages_lock and read under RCU.  A
+ * root changes its state under mmu_lock for writing, and is found or created
+ * under mmu_lock for reading.
+ */
+#include <linux/rculist.h>
+#include <linux/refcount.h>
+
+#include "mmu.h"
+#include "tdp.h"
+#include "tdp_pte.h"
+
+void tdp_init_vm(struct kvm *kvm)
+{
+	INIT_LIST_HEAD(&kvm->arch.tdp_mmu_roots);
+	spin_lock_init(&kvm->arch.tdp_mmu_pages_lock);
+}
+
+void tdp_uninit_vm(struct kvm *kvm)
+{
+	/* Without TDP there never was a table, but for those of KUnit. */
+	if (!tdp_enabled && list_empty(&kvm->arch.tdp_mmu_roots))
+		return;
+
+	tdp_roots_invalidate(kvm);
+	tdp_roots_zap_invalid(kvm);
+
+	WARN_ON(!list_empty(&kvm->arch.tdp_mmu_roots));
+	WARN_ON(atomic64_read(&kvm->arch.tdp_mmu_pages));
+
+	/* The tables' callbacks use what kvm.ko frees when it is unloaded. */
+	rcu_barrier();
+}
+
+void tdp_root_put(struct kvm *kvm, struct kvm_mmu_page *root)
+{
+	if (!refcount_dec_and_test(&root->tdp_refs))
+		return;
+
+	KVM_BUG_ON(!root->tdp || tdp_root_valid(root), kvm);
+
+	spin_lock(&kvm->arch.tdp_mmu_pages_lock);
+	list_del_rcu(&root->link);
+	spin_unlock(&kvm->arch.tdp_mmu_pages_lock);
+	tdp_table_free_rcu(root);
+}
+
+/* @prev is still on the list if a reference keeps it; NULL: the first. */
+static struct kvm_mmu_page *tdp_root_after(struct kvm *kvm,
+					   struct kvm_mmu_page *prev)
+{
+	struct list_head *roots = &kvm->arch.tdp_mmu_roots;
+
+	return list_next_or_null_rcu(roots, prev ? &prev->link : roots,
+				     struct kvm_mmu_page, link);
+}
+
+struct kvm_mmu_page *tdp_next_root(struct kvm *kvm, struct kvm_mmu_page *prev,
+				   bool only_valid)
+{
+	struct kvm_mmu_page *root = prev;
+
+	lockdep_assert_held(&kvm->mmu_lock);
+
+	/* One whose last reference is gone is on its way off the list. */
+	rcu_read_lock();
+	do {
+		root = tdp_root_after(kvm, root);
+	} while (root && ((only_valid && !tdp_root_valid(root)) ||
+			  !refcount_inc_not_zero(&root->tdp_refs)));
+	rcu_read_unlock();
+
+	if (prev)
+		tdp_root_put(kvm, prev);
+	return root;
+}
+
+/* A valid root of @role, with a reference for the caller; or NULL. */
+static struct kvm_mmu_page *tdp_root_find(struct kvm *kvm,
+					  union kvm_mmu_page_role role)
+{
+	struct kvm_mmu_page *root = NULL;
+
+	rcu_read_lock();
+	do {
+		root = tdp_root_after(kvm, root);
+	} while (root && (root->role.word != role.word || !tdp_root_valid(root)));
+
+	/* Valid: the MMU's reference is there as long as mmu_lock is held. */
+	if (root)
+		refcount_inc(&root->tdp_refs);
+	rcu_read_unlock();
+	return root;
+}
+
+static struct kvm_mmu_page *tdp_root_create(struct kvm_vcpu *vcpu,
+					    union kvm_mmu_page_role role)
+{
+	struct kvm_mmu_page *root = tdp_table_alloc(vcpu);
+
+	tdp_table_init(root, NULL, 0, role);
+	root->state = SP_ROOT;
+	/* The vCPU's and the MMU's. */
+	refcount_set(&root->tdp_refs, 2);
+	list_add_rcu(&root->link, &vcpu->kvm->arch.tdp_mmu_roots);
+	return root;
+}
+
+int tdp_root_load(struct kvm_vcpu *vcpu)
+{
+	struct kvm_mmu *mmu = vcpu->arch.mmu;
+	struct kvm *kvm = vcpu->kvm;
+	struct kvm_mmu_page *root;
+
+	read_lock(&kvm->mmu_lock);
+	root = tdp_root_find(kvm, mmu->root_role);
+	if (!root) {
+		/* Of vCPUs that come at once, the first creates it. */
+		spin_lock(&kvm->arch.tdp_mmu_pages_lock);
+		root = tdp_root_find(kvm, mmu->root_role);
+		if (!root)
+			root = tdp_root_create(vcpu, mmu->root_role);
+		spin_unlock(&kvm->arch.tdp_mmu_pages_lock);
+	}
+	read_unlock(&kvm->mmu_lock);
+
+	/*
+	 * It may be invalid from here on: then a request keeps the vCPU out of
+	 * the guest, and the reference keeps the page.
+	 */
+	mmu->root.hpa = __pa(root->spt);
+	mmu->root.pgd = 0;
+	return 0;
+}
+
+void tdp_roots_invalidate(struct kvm *kvm)
+{
+	struct kvm_mmu_page *root;
+
+	/* When the VM is destroyed, or could not be created, it has no users. */
+	if (IS_ENABLED(CONFIG_PROVE_LOCKING) &&
+	    refcount_read(&kvm->users_count) && kvm->created_vcpus)
+		lockdep_assert_held_write(&kvm->mmu_lock);
+
+	/*
+	 * Some may be invalid from before: zapped, but with a reference left.
+	 * root_obsolete() looks at the state without mmu_lock.
+	 */
+	list_for_each_entry(root, &kvm->arch.tdp_mmu_roots, link) {
+		if (tdp_root_valid(root)) {
+			WRITE_ONCE(root->state, SP_ZAPPED);
+			root->zap_root = true;
+		}
+	}
+}
+
+void tdp_roots_zap_invalid(struct kvm *kvm)
+{
+	struct kvm_mmu_page *root;
+
+	read_lock(&kvm->mmu_lock);
+	tdp_for_each_root(kvm, root, -1, false) {
+		if (!root->zap_root)
+			continue;
+
+		root->zap_root = false;
+		KVM_BUG_ON(tdp_root_valid(root), kvm);
+		tdp_zap_root(kvm, root, true);
+		/* The MMU's, not the one of this loop. */
+		tdp_root_put(kvm, root);
+	}
+	read_unlock(&kvm->mmu_lock);
+}

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Direct paging: huge pages before and after dirty logging: split eagerly when
+ * it starts, put together again in place when it has ended.
+ *
+ * Both replace one way to translate a range by another one to the same pfns, so
+ * that no vCPU ever sees the range unmapped.  What is mapped at the wrong size
+ * but not touched here is right, too, only slow: both are best effort.
+ */
+#include <linux/kvm_host.h>
+
+#include "level.h"
+#include "mmutrace.h"
+#include "tdp.h"
+#include "tdp_pte.h"
+
+/**
+ * struct split_walk - what to split, for all roots
+ * @start: first gfn
+ * @end: first gfn beyond
+ * @target_level: what is above it is split
+ * @shared: mmu_lock is held for reading
+ * @spare: a table for the next split: allocated without mmu_lock, and kept when
+ *	somebody else was faster
+ */
+struct split_walk {
+	gfn_t start;
+	gfn_t end;
+	int target_level;
+	bool shared;
+	struct kvm_mmu_page *spare;
+};
+
+static bool spte_is_huge_page(u64 spte)
+{
+	return spte_present(spte) && spte_huge(spte);
+}
+
+/*
+ * The allocation may sleep: mmu_lock and the RCU reader end, and the SPTE of the
+ * walk is stale afterwards.
+ */
+static int split_refill(struct kvm *kvm, struct split_walk *split,
+			struct tdp_iter *iter)
+	__must_hold(&kvm->mmu_lock) __must_hold(RCU)
+{
+	rcu_read_unlock();
+	if (split->shared)
+		read_unlock(&kvm->mmu_lock);
+	else
+		write_unlock(&kvm->mmu_lock);
+
+	split->spare = tdp_table_alloc_sleep();
+
+	if (split->shared)
+		read_lock(&kvm->mmu_lock);
+	else
+		write_lock(&kvm->mmu_lock);
+	rcu_read_lock();
+
+	iter->yielded = true;
+	return split->spare ? 0 : -ENOMEM;
+}
+
+/* Another thread may split it, or zap it: then the spare table stays. */
+static void split_huge(struct kvm *kvm, struct split_walk *split,
+		       struct tdp_iter *iter)
+{
+	do {
+		tdp_table_init_child(split->spare, iter);
+		if (!tdp_split(kvm, iter, split->spare, split->shared)) {
+			split->spare = NULL;
+			return;
+		}
+	} while (spte_is_huge_page(iter->old));
+}
+
+/* The walk sees parents first, so the 2M pieces of a 1G page are split next. */
+static int split_root(struct kvm *kvm, struct kvm_mmu_page *root,
+		      struct split_walk *split)
+{
+	struct tdp_iter iter;
+	int r = 0;
+
+	rcu_read_lock();
+	tdp_for_each_level(iter, root, split->target_level + 1, split->start,
+			   split->end) {
+		if (tdp_yield(kvm, &iter, false, split->shared))
+			continue;
+		if (!spte_is_huge_page(iter.old))
+			continue;
+		if (split->spare) {
+			split_huge(kvm, split, &iter);
+			continue;
+		}
+
+		r = split_refill(kvm, split, &iter);
+		if (r) {
+			trace_kvm_mmu_split_huge_page(iter.gfn, iter.old,
+						      iter.level, r);
+			break;
+		}
+	}
+	rcu_read_unlock();
+	return r;
+}
+
+void tdp_split_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
+		     gfn_t start, gfn_t end, int target_level, bool shared)
+{
+	struct split_walk split = {
+		.start = start,
+		.end = end,
+		.target_level = target_level,
+		.shared = shared,
+	};
+	struct kvm_mmu_page *root;
+
+	tdp_assert_locked(kvm, shared);
+
+	tdp_for_each_root(kvm, root, slot->as_id, true) {
+		if (split_root(kvm, root, &split)) {
+			tdp_root_put(kvm, root);
+			break;
+		}
+	}
+	if (split.spare)
+		tdp_table_free(split.spare);
+}
+
+/* May a huge page of the slot stand where there is a table now? */
+static bool recoverable(struct kvm *kvm, const struct kvm_memory_slot *slot,
+			const struct tdp_iter *iter)
+{
+	gfn_t end = iter->gfn + KVM_PAGES_PER_HPAGE(iter->level);
+
+	if (iter->level > KVM_MAX_HUGEPAGE_LEVEL ||
+	    !spte_present_table(iter->old, iter->level))
+		return false;
+
+	/* The slot knows nothing of a page that it holds in part. */
+	if (iter->gfn < slot->base_gfn || end > slot->base_gfn + slot->npages)
+		return false;
+
+	return level_max(kvm, slot, iter->gfn, iter->level) == iter->level;
+}
+
+/*
+ * True if the host may be about to split the huge page that level_max() saw.
+ * mmu_lock keeps the answer: an invalidation begins under it, for writing.
+ */
+static bool invalidation_overlaps(struct kvm *kvm, const struct tdp_iter *iter)
+{
+	gfn_t end = iter->gfn + KVM_PAGES_PER_HPAGE(iter->level);
+
+	return kvm->mmu_invalidate_in_progress &&
+	       iter->gfn < kvm->mmu_invalidate_range_end &&
+	       end > kvm->mmu_invalidate_range_start;
+}
+
+/* The huge page that @piece is a part of; SPTE_NONE if its pfn does not fit. */
+static u64 piece_to_huge(struct kvm *kvm, const struct tdp_iter *piece, int level)
+{
+	gfn_t within = KVM_PAGES_PER_HPAGE(level) - 1;
+	u64 spte = piece->old;
+	int l;
+
+	if (WARN_ON_ONCE((spte_pfn(spte) ^ piece->gfn) & within))
+		return SPTE_NONE;
+
+	for (l = piece->level + 1; l <= level; l++)
+		spte = spte_make_huge(kvm, spte, l);
+	return spte;
+}
+
+/*
+ * A page that is mapped below tells which pfns the host has there: since it was
+ * mapped, no invalidation took it away.  SPTE_NONE if there is none: all of a 2M
+ * page are looked at, but not all 4K pages of a 1G page.
+ */
+static u64 table_to_huge(struct kvm *kvm, const struct tdp_iter *iter)
+{
+	gfn_t end = iter->gfn + KVM_PAGES_PER_HPAGE(iter->level);
+	int left = 2 * SPTE_ENT_PER_PAGE;
+	struct tdp_iter piece;
+
+	if (invalidation_overlaps(kvm, iter))
+		return SPTE_NONE;
+
+	tdp_for_each(piece, spte_child(iter->old), iter->gfn, end) {
+		if (spte_present_leaf(piece.old, piece.level))
+			return piece_to_huge(kvm, &piece, iter->level);
+		if (!--left)
+			break;
+	}
+	return SPTE_NONE;
+}
+
+/*
+ * Puts a huge page in the place of the table, or nothing: then the next fault
+ * maps one.  Returns true if TLBs must be flushed.  Until they are, a CPU uses
+ * the huge page or a piece of it, at the same pfn, or a table of which RCU keeps
+ * the memory: the walk flushes before it ends its RCU reader.
+ */
+static bool recover_page(struct kvm *kvm, const struct kvm_memory_slot *slot,
+			 struct tdp_iter *iter)
+{
+	u64 huge;
+	int r;
+
+	while (recoverable(kvm, slot, iter)) {
+		huge = table_to_huge(kvm, iter);
+		if (spte_present(huge))
+			r = tdp_set_atomic(kvm, iter, huge);
+		else
+			r = tdp_zap_atomic(kvm, iter);
+		if (!r)
+			return spte_present(huge);
+	}
+	return false;
+}
+
+static void recover_root(struct kvm *kvm, struct kvm_mmu_page *root,
+			 const struct kvm_memory_slot *slot)
+{
+	gfn_t end = slot->base_gfn + slot->npages;
+	struct tdp_iter iter;
+	bool flush = false;
+
+	rcu_read_lock();
+	tdp_for_each_level(iter, root, PG_LEVEL_2M, slot->base_gfn, end) {
+		if (tdp_yield(kvm, &iter, flush, true))
+			flush = false;
+		else
+			flush |= recover_page(kvm, slot, &iter);
+	}
+	if (flush)
+		kvm_flush_remote_tlbs_memslot(kvm, slot);
+	rcu_read_unlock();
+}
+
+void tdp_recover_huge(struct kvm *kvm, const struct kvm_memory_slot *slot)
+{
+	struct kvm_mmu_page *root;
+
+	lockdep_assert_held_read(&kvm->mmu_lock);
+
+	/* A huge page with D set would hide writes from the log. */
+	if (WARN_ON_ONCE(kvm_slot_dirty_track_enabled(slot)))
+		return;
+	/* level_max() does not know how guest_memfd's pages lie. */
+	if (WARN_ON_ONCE(kvm_slot_can_be_private(slot)))
+		return;
+
+	tdp_for_each_root(kvm, root, slot->as_id, true)
+		recover_root(kvm, root, slot);
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Direct paging: who has read and written what: write-protection, D and A bits.
+ *
+ * W, M, D or A are taken from a leaf that stays mapped, by a cmpxchg against
+ * what others do: the CPU, the fast page fault, and under mmu_lock for reading
+ * faults, which may split the page (tdp_clear_bits()).
+ *
+ * To skip an SPTE that lacks the bit is safe without an atomic operation: who
+ * sets W or D later marks the page dirty later too, after the dirty bitmap was
+ * fetched, and so for the next round.
+ *
+ * Aging takes no lock but RCU.  A walk may then see tables and roots that are
+ * zapped already; what it changes there has no effect.
+ *
+ * A walk that does not yield needs no references to the roots: RCU keeps them.
+ */
+#include <linux/kvm_host.h>
+#include <linux/rculist.h>
+
+#include "tdp.h"
+#include "tdp_pte.h"
+
+static bool age_root(struct kvm *kvm, struct kvm_mmu_page *root,
+		     const struct kvm_gfn_range *range)
+{
+	struct tdp_iter iter;
+	bool young = false;
+
+	tdp_for_each(iter, root, range->start, range->end) {
+		if (spte_present_leaf(iter.old, iter.level) &&
+		    spte_accessed(iter.old))
+			young |= tdp_clear_accessed(kvm, &iter);
+	}
+	return young;
+}
+
+bool tdp_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
+{
+	struct kvm_mmu_page *root;
+	bool young = false;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(root, &kvm->arch.tdp_mmu_roots, link) {
+		if (role_as_id(root->role) == range->slot->as_id)
+			young |= age_root(kvm, root, range);
+	}
+	rcu_read_unlock();
+	return young;
+}
+
+static bool root_young(struct kvm_mmu_page *root,
+		       const struct kvm_gfn_range *range)
+{
+	struct tdp_iter iter;
+
+	tdp_for_each(iter, root, range->start, range->end) {
+		if (spte_present_leaf(iter.old, iter.level) &&
+		    spte_accessed(iter.old))
+			return true;
+	}
+	return false;
+}
+
+bool tdp_test_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
+{
+	struct kvm_mmu_page *root;
+	bool young = false;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(root, &kvm->arch.tdp_mmu_roots, link) {
+		young = role_as_id(root->role) == range->slot->as_id &&
+			root_young(root, range);
+		if (young)
+			break;
+	}
+	rcu_read_unlock();
+	return young;
+}
+
+/* mmu_lock keeps a root valid. */
+static bool root_maps_slot(const struct kvm_mmu_page *root,
+			   const struct kvm_memory_slot *slot)
+{
+	return tdp_root_valid(root) && role_as_id(root->role) == slot->as_id;
+}
+
+/* The bit that says "dirty" in the tree of @root. */
+static u64 root_dirty_bit(const struct kvm_mmu_page *root)
+{
+	if (role_needs_wrprot_for_dirty(root->role) || !mmu_ad_enabled())
+		return PT_WRITABLE_MASK;
+	return spte_fmt.dirty;
+}
+
+/* D of an SPTE whose dirty pages are found by write faults says nothing. */
+static inline void clear_leaf(struct kvm *kvm, struct tdp_iter *iter, u64 bit)
+{
+	if (!spte_present_leaf(iter->old, iter->level))
+		return;
+
+	KVM_MMU_WARN_ON(bit == spte_fmt.dirty && !spte_has_dirty(iter->old));
+	if (iter->old & bit)
+		tdp_clear_bits(kvm, iter, bit);
+}
+
+/* Take @bit from all leafs of @slot, from @min_level up. */
+static void clear_slot(struct kvm *kvm, struct kvm_mmu_page *root,
+		       const struct kvm_memory_slot *slot, int min_level, u64 bit)
+{
+	gfn_t end = slot->base_gfn + slot->npages;
+	struct tdp_iter iter;
+
+	rcu_read_lock();
+	tdp_for_each_level(iter, root, min_level, slot->base_gfn, end) {
+		if (!tdp_yield(kvm, &iter, false, true))
+			clear_leaf(kvm, &iter, bit);
+	}
+	rcu_read_unlock();
+}
+
+void tdp_wrprot_slot(struct kvm *kvm, const struct kvm_memory_slot *slot,
+		     int min_level)
+{
+	struct kvm_mmu_page *root;
+
+	lockdep_assert_held_read(&kvm->mmu_lock);
+
+	tdp_for_each_root(kvm, root, slot->as_id, true)
+		clear_slot(kvm, root, slot, min_level, PT_WRITABLE_MASK);
+}
+
+void tdp_clear_dirty_slot(struct kvm *kvm, const struct kvm_memory_slot *slot)
+{
+	struct kvm_mmu_page *root;
+
+	lockdep_assert_held_read(&kvm->mmu_lock);
+
+	tdp_for_each_root(kvm, root, slot->as_id, true)
+		clear_slot(kvm, root, slot, PG_LEVEL_4K, root_dirty_bit(root));
+}
+
+/* Take @bit from the 4K leafs of those gfns from @gfn on that @mask names. */
+static void clear_masked(struct kvm *kvm, struct kvm_mmu_page *root, gfn_t gfn,
+			 unsigned long mask, u64 bit)
+{
+	struct tdp_iter iter;
+
+	tdp_for_each(iter, root, gfn + __ffs(mask), gfn + __fls(mask) + 1) {
+		if (iter.level == PG_LEVEL_4K && (mask & BIT(iter.gfn - gfn)))
+			clear_leaf(kvm, &iter, bit);
+	}
+}
+
+void tdp_clear_dirty_masked(struct kvm *kvm, struct kvm_memory_slot *slot,
+			    gfn_t gfn, unsigned long mask, bool wrprot)
+{
+	struct kvm_mmu_page *root;
+
+	lockdep_assert_held(&kvm->mmu_lock);
+
+	if (!mask)
+		return;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(root, &kvm->arch.tdp_mmu_roots, link) {
+		if (root_maps_slot(root, slot))
+			clear_masked(kvm, root, gfn, mask, wrprot ?
+				     PT_WRITABLE_MASK : root_dirty_bit(root));
+	}
+	rcu_read_unlock();
+}
+
+/* Returns true if M or W was set. */
+static bool protect_gfn(struct kvm *kvm, struct kvm_mmu_page *root, gfn_t gfn,
+			int min_level)
+{
+	struct tdp_iter iter;
+
+	tdp_for_each_level(iter, root, min_level, gfn, gfn + 1) {
+		if (spte_present_leaf(iter.old, iter.level))
+			return tdp_clear_bits(kvm, &iter, PT_WRITABLE_MASK |
+							  spte_fmt.mmu_writable);
+	}
+	return false;
+}
+
+bool tdp_write_protect_gfn(struct kvm *kvm, struct kvm_memory_slot *slot,
+			   gfn_t gfn, int min_level)
+{
+	struct kvm_mmu_page *root;
+	bool flush = false;
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(root, &kvm->arch.tdp_mmu_roots, link) {
+		if (root_maps_slot(root, slot))
+			flush |= protect_gfn(kvm, root, gfn, min_level);
+	}
+	rcu_read_unlock();
+	return flush;
+}

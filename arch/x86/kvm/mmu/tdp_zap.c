@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Direct paging: unmapping, of a range of gfns, of one table, of whole trees.
+ *
+ * A walk that lets go of mmu_lock keeps its root by a reference: an MMU notifier
+ * must find every SPTE that maps a page of the host, or the page would be freed
+ * while the zap still tells the host's mm about its A and D bits.
+ *
+ * Who needs a TLB flush: only vCPUs on valid roots.  A vCPU flushes when it
+ * loads another root, and it does that before it enters the guest once its own
+ * became invalid.
+ *
+ * mmu_lock is held for writing, but where a function says otherwise.
+ */
+#include <linux/kvm_host.h>
+
+#include "mmio.h"
+#include "tdp.h"
+#include "tdp_pte.h"
+
+/**
+ * struct leaf_zap - gfns to unmap
+ * @start: first gfn
+ * @end: first gfn beyond
+ * @may_yield: mmu_lock may be let go
+ * @flush: a flush is due; says so to the walk, too, which flushes when it yields
+ */
+struct leaf_zap {
+	gfn_t start;
+	gfn_t end;
+	bool may_yield;
+	bool flush;
+};
+
+static void zap_leafs(struct kvm *kvm, struct kvm_mmu_page *root,
+		      struct leaf_zap *zap)
+{
+	gfn_t end = min(zap->end, tdp_end_gfn());
+	struct tdp_iter iter;
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+
+	/* No table goes here, so a flush may come after the RCU reader. */
+	rcu_read_lock();
+	tdp_for_each(iter, root, zap->start, end) {
+		if (zap->may_yield && tdp_yield(kvm, &iter, zap->flush, false)) {
+			zap->flush = false;
+			continue;
+		}
+		if (!spte_present_leaf(iter.old, iter.level))
+			continue;
+
+		tdp_set(kvm, &iter, SPTE_NONE);
+		/* A yield may have made the root invalid. */
+		zap->flush |= tdp_root_valid(root);
+	}
+	rcu_read_unlock();
+}
+
+bool tdp_zap_leafs(struct kvm *kvm, gfn_t start, gfn_t end, bool flush)
+{
+	struct leaf_zap zap = {
+		.start = start,
+		.end = end,
+		.may_yield = true,
+		.flush = flush,
+	};
+	struct kvm_mmu_page *root;
+
+	tdp_for_each_root(kvm, root, -1, true)
+		zap_leafs(kvm, root, &zap);
+	return zap.flush;
+}
+
+bool tdp_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range, bool flush)
+{
+	struct leaf_zap zap = {
+		.start = range->start,
+		.end = range->end,
+		.may_yield = range->may_block,
+		.flush = flush,
+	};
+	struct kvm_mmu_page *root;
+
+	tdp_for_each_root(kvm, root, range->slot->as_id, false)
+		zap_leafs(kvm, root, &zap);
+	return zap.flush;
+}
+
+bool tdp_zap_table(struct kvm *kvm, struct kvm_mmu_page *sp)
+{
+	u64 *link;
+
+	if (WARN_ON_ONCE(!sp->ptep))
+		return false;
+	if (WARN_ON_ONCE(!spte_present(tdp_read(sp->ptep))))
+		return false;
+
+	link = rcu_dereference(sp->ptep);
+	tdp_set_at(kvm, sptep_to_sp(link), sp->ptep, SPTE_NONE);
+	return true;
+}
+
+/* Under mmu_lock for reading the SPTE may change, until it is not present. */
+static void zap_spte(struct kvm *kvm, struct tdp_iter *iter, bool shared)
+{
+	if (!shared) {
+		tdp_set(kvm, iter, SPTE_NONE);
+		return;
+	}
+	while (tdp_set_atomic(kvm, iter, SPTE_NONE)) {
+		if (!spte_present(iter->old))
+			return;
+	}
+}
+
+/* Zap what is present at @level, with all that is below. */
+static void zap_level(struct kvm *kvm, struct kvm_mmu_page *root, int level,
+		      bool shared)
+{
+	struct tdp_iter iter;
+
+	tdp_for_each_level(iter, root, level, 0, tdp_end_gfn()) {
+		if (tdp_yield(kvm, &iter, false, shared))
+			continue;
+		if (iter.level <= level && spte_present(iter.old))
+			zap_spte(kvm, &iter, shared);
+	}
+}
+
+/*
+ * Unlinking a table takes as long as there are SPTEs below, without a yield.
+ * Hence the passes from the leafs up: each finds empty what the last one left.
+ * Faults replace full 1G tables by huge pages in one step anyway, which is rare:
+ * CONFIG_KVM_PROVE_MMU makes it common.
+ */
+void tdp_zap_root(struct kvm *kvm, struct kvm_mmu_page *root, bool shared)
+{
+	int level = IS_ENABLED(CONFIG_KVM_PROVE_MMU) ? PG_LEVEL_1G : PG_LEVEL_4K;
+
+	tdp_assert_locked(kvm, shared);
+	WARN_ON_ONCE(!refcount_read(&root->tdp_refs));
+
+	rcu_read_lock();
+	for (; level <= PG_LEVEL_1G; level++)
+		zap_level(kvm, root, level, shared);
+	zap_level(kvm, root, root->role.level, shared);
+	rcu_read_unlock();
+}
+
+/* Invalid roots too: that somebody else is zapping one does not mean it is done. */
+void tdp_zap_all(struct kvm *kvm)
+{
+	struct kvm_mmu_page *root;
+
+	tdp_for_each_root(kvm, root, -1, false)
+		tdp_zap_root(kvm, root, false);
+}
+
+static void zap_mmio_root(struct kvm *kvm, struct kvm_mmu_page *root)
+{
+	struct tdp_iter iter;
+
+	rcu_read_lock();
+	tdp_for_each(iter, root, 0, tdp_end_gfn()) {
+		if (tdp_yield(kvm, &iter, false, true))
+			continue;
+		while (spte_is_mmio(kvm, iter.old)) {
+			if (!tdp_set_atomic(kvm, &iter, SPTE_NONE))
+				break;
+		}
+	}
+	rcu_read_unlock();
+}
+
+/*
+ * What a vCPU still has of an invalid root may be asked about MMIO until it
+ * enters the guest again, so invalid roots count.
+ */
+void tdp_zap_mmio(struct kvm *kvm)
+{
+	struct kvm_mmu_page *root;
+
+	read_lock(&kvm->mmu_lock);
+	tdp_for_each_root(kvm, root, -1, false)
+		zap_mmio_root(kvm, root);
+	read_unlock(&kvm->mmu_lock);
+}
