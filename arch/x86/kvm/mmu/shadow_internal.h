@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the shadow_* files share, and nobody else.  mmu_lock is held for writing
+ * in everything here, unless it says otherwise.
+ *
+ * The invariants, and what makes it hard to break them:
+ *
+ *  I1  A page is found only by its whole key, gfn and role (shadow_page_get()),
+ *      and is never changed to another: role and gfn are written once.  A link
+ *      to a child that is already there is kept only if the child's whole key
+ *      is the one that is wanted (shadow_child()).   [CVE-2026-53359]
+ *  I2  The gfn of an SPTE is stored once.  shadow_gfn() is the only one who
+ *      tells it, and rmaps take an SPTE, not a gfn.   [CVE-2026-46113]
+ *  I3  A page is in one state (enum sp_state); a ZAPPED page is in no index and
+ *      has no present SPTE and no parent.  Its role is as it was: what is
+ *      derived from it cannot inherit that it is gone.   [CVE-2026-80726]
+ *  I4  A present SPTE is replaced only by the shadow_clear*() functions and
+ *      those that call them, which account for it, MMIO SPTEs too.   [CVE-2026-23401, -23402]
+ *  I5  Who may zap a root says so: shadow_fault_begin() looks at the vCPU's
+ *      root after it made room, never before.   [CVE-2026-64561]
+ */
+#ifndef __KVM_X86_MMU_SHADOW_INTERNAL_H
+#define __KVM_X86_MMU_SHADOW_INTERNAL_H
+
+#include <linux/bitfield.h>
+#include <linux/hash.h>
+#include "shadow.h"
+#include "mmio.h"
+
+/*
+ * kvm->arch.mmu_page_hash points at @hash: asm/kvm_host.h has no room for more
+ * (shadow_vm()).
+ */
+struct shadow_vm {
+	struct rb_root by_gfn;	/* pages with gPTEs, by address space and gfn */
+	struct hlist_head hash[KVM_NUM_MMU_PAGES];	/* all, by gfn */
+};
+
+static inline struct shadow_vm *shadow_vm(struct kvm *kvm)
+{
+	return container_of(kvm->arch.mmu_page_hash, struct shadow_vm, hash[0]);
+}
+
+static inline struct hlist_head *shadow_bucket(struct kvm *kvm, gfn_t gfn)
+{
+	return &shadow_vm(kvm)->hash[hash_64(gfn, KVM_MMU_HASH_SHIFT)];
+}
+
+/* Every page of @gfn that can be used. */
+#define shadow_for_each_gfn(kvm, sp, gfn_)				\
+	hlist_for_each_entry(sp, shadow_bucket(kvm, gfn_), hash_link)	\
+		if ((sp)->gfn != (gfn_) || shadow_sp_obsolete(kvm, sp)) { \
+		} else
+
+/* Every page that shadows a table at @gfn.  The body must not zap. */
+#define shadow_for_each_table(kvm, sp, gfn_)				\
+	shadow_for_each_gfn(kvm, sp, gfn_)				\
+		if (!sp_has_gptes(sp)) {				\
+		} else
+
+/*
+ * What an entry of an indirect page translates to (kvm_mmu_page::translation).
+ * The version counts changes of the gfn, for shadow_translation().
+ */
+#define SHADOW_TR_ACCESS	GENMASK_ULL(2, 0)
+#define SHADOW_TR_GFN		GENMASK_ULL(42, 3)
+#define SHADOW_TR_VERSION	GENMASK_ULL(63, 43)
+
+/**
+ * shadow_gfn() - the gfn that an entry maps, or would map
+ * @sp: the page
+ * @index: the entry; of an indirect page: one that is present
+ */
+static inline gfn_t shadow_gfn(const struct kvm_mmu_page *sp, int index)
+{
+	if (sp->translation)
+		return FIELD_GET(SHADOW_TR_GFN, READ_ONCE(sp->translation[index]));
+	if (sp->role.passthrough)
+		return sp->gfn;
+	return sp->gfn + ((gfn_t)index << ((sp->role.level - 1) * SPTE_LEVEL_BITS));
+}
+
+/* The access that the guest's tables grant; KVM may grant less. */
+static inline unsigned int shadow_access(const struct kvm_mmu_page *sp, int index)
+{
+	if (sp->translation)
+		return FIELD_GET(SHADOW_TR_ACCESS, READ_ONCE(sp->translation[index]));
+	return sp->role.access;
+}
+
+/* The slot of a gfn that @sp maps or shadows; there is one as long as it does. */
+static inline struct kvm_memory_slot *shadow_slot(struct kvm *kvm,
+						  const struct kvm_mmu_page *sp,
+						  gfn_t gfn)
+{
+	return __gfn_to_memslot(kvm_memslots_for_spte_role(kvm, sp->role), gfn);
+}
+
+/* shadow_page.c */
+
+/* Where a new page's memory comes from. */
+struct shadow_caches {
+	struct kvm_mmu_memory_cache *header;
+	struct kvm_mmu_memory_cache *table;
+	struct kvm_mmu_memory_cache *translation;	/* indirect pages only */
+};
+
+/**
+ * shadow_page_get() - the page with a key: found, or made
+ * @vcpu: the vCPU, whose caches are filled
+ * @gfn: with @role the key
+ * @role: of the page
+ *
+ * An unsync page is synced before it is returned, as it is about to be linked.
+ * A new one write-protects its gfn, or makes it a tracked one (level > 1).
+ *
+ * Return: the page, never NULL.
+ */
+struct kvm_mmu_page *shadow_page_get(struct kvm_vcpu *vcpu, gfn_t gfn,
+				     union kvm_mmu_page_role role);
+
+/* The same for a direct page, without a vCPU. */
+struct kvm_mmu_page *shadow_page_get_direct(struct kvm *kvm,
+					    const struct shadow_caches *caches,
+					    gfn_t gfn, union kvm_mmu_page_role role);
+
+/**
+ * shadow_page_zap() - zap a page: it cannot be found or reached any more
+ * @kvm: the VM
+ * @sp: ACTIVE or ROOT
+ * @zap: takes it, unless it is a root of some vCPU; then shadow_root_put() does,
+ *	and the vCPUs are asked to let go of it
+ *
+ * Its SPTEs are dropped, the links to it are cut, and the unsync pages below it
+ * go with it, as nobody would sync them.
+ *
+ * Return: true if other pages went too: a walk over pages starts anew.
+ */
+bool shadow_page_zap(struct kvm *kvm, struct kvm_mmu_page *sp,
+		     struct shadow_zap *zap);
+
+/* shadow_quota.c */
+
+/**
+ * shadow_quota_left() - how many pages the VM may still have
+ * @kvm: the VM
+ */
+unsigned long shadow_quota_left(struct kvm *kvm);
+
+/**
+ * shadow_reserve_pages() - make room for new pages, for who holds no root
+ * @kvm: the VM
+ *
+ * Return: 0 or -ENOSPC.
+ */
+int __must_check shadow_reserve_pages(struct kvm *kvm);
+
+/* So many pages more, or less, are in use. */
+void shadow_quota_use(struct kvm *kvm, int nr);
+
+int shadow_quota_module_init(void);
+void shadow_quota_module_exit(void);
+
+/* shadow_pte.c */
+
+/**
+ * shadow_clear() - make an entry SPTE_NONE, whatever it is
+ * @kvm: the VM
+ * @sp: the page
+ * @index: the entry
+ * @zap: a flush is noted if it was present.  A child of a nested guest that
+ *	nobody links to any more is zapped into it
+ *
+ * A leaf: A and D are given to the host's mm, its rmap entry and its statistics
+ * go; if it was writable, its slot is dirty-logged and @sp is indirect, its gfn
+ * is marked dirty (fast_fault.c relies on it).  A link: the child loses a parent.
+ *
+ * Return: true if @zap got pages.
+ */
+bool shadow_clear(struct kvm *kvm, struct kvm_mmu_page *sp, int index,
+		  struct shadow_zap *zap);
+
+/* shadow_clear() for every entry of a page. */
+bool shadow_clear_table(struct kvm *kvm, struct kvm_mmu_page *sp,
+			struct shadow_zap *zap);
+
+/* Cut all links to a page, for who zaps it; a flush is noted if there are any. */
+void shadow_clear_parents(struct kvm_mmu_page *sp, struct shadow_zap *zap);
+
+/* Make every MMIO SPTE of a page SPTE_NONE.  No flush is due. */
+void shadow_clear_mmio(struct kvm *kvm, struct kvm_mmu_page *sp);
+
+/**
+ * shadow_clear_rmap() - shadow_clear() for all leaves of a list
+ * @kvm: the VM
+ * @head: the list of a gfn, see rmap_of()
+ * @slot: the gfn's slot
+ *
+ * Is an rmap_handler_t.
+ *
+ * Return: true if a flush is due: the list was not empty.
+ */
+bool shadow_clear_rmap(struct kvm *kvm, struct kvm_rmap_head *head,
+		       const struct kvm_memory_slot *slot);
+
+/**
+ * shadow_set_leaf() - map a page of guest memory
+ * @kvm: the VM
+ * @cache: of struct rmap_block
+ * @slot: of @gfn
+ * @sp: the page
+ * @index: the entry; anything may be there, and is accounted for
+ * @gfn: what it will translate to: a direct page insists on its own shadow_gfn()
+ * @access: ACC_* of the guest's tables
+ * @spte: the value
+ * @zap: a flush is noted if one is due: another pfn or a table was there, or
+ *	rights are lost
+ *
+ * Return: true if something changed.
+ */
+bool shadow_set_leaf(struct kvm *kvm, struct kvm_mmu_memory_cache *cache,
+		     const struct kvm_memory_slot *slot, struct kvm_mmu_page *sp,
+		     int index, gfn_t gfn, unsigned int access, u64 spte,
+		     struct shadow_zap *zap);
+
+/* Put an MMIO SPTE there; anything may be there, and is accounted for. */
+void shadow_set_mmio(struct kvm *kvm, struct kvm_mmu_page *sp, int index,
+		     u64 spte, struct shadow_zap *zap);
+
+/**
+ * shadow_link() - link a child; anything may be there, and is accounted for
+ * @kvm: the VM
+ * @cache: of struct rmap_block
+ * @sp: the page
+ * @index: the entry
+ * @child: one level below; not linked here yet
+ * @zap: see shadow_clear()
+ */
+void shadow_link(struct kvm *kvm, struct kvm_mmu_memory_cache *cache,
+		 struct kvm_mmu_page *sp, int index, struct kvm_mmu_page *child,
+		 struct shadow_zap *zap);
+
+/**
+ * shadow_child() - the child that an entry links to, if it is the wanted one
+ * @sp: the page
+ * @index: the entry
+ * @gfn: with @role the wanted key
+ * @role: of the wanted child
+ *
+ * Return: the child, or NULL: then shadow_page_get() and shadow_link().
+ */
+struct kvm_mmu_page *shadow_child(struct kvm_mmu_page *sp, int index, gfn_t gfn,
+				  union kvm_mmu_page_role role);
+
+/**
+ * shadow_update() - change a present leaf, not its pfn
+ * @sptep: the SPTE
+ * @spte: the new value, present
+ *
+ * Atomic if it is volatile.  A or D that get lost are given to the host's mm.
+ *
+ * Return: true if TLBs must be flushed: M was set and W is clear now, or A or D
+ * got lost.
+ */
+bool shadow_update(u64 *sptep, u64 spte);
+
+/* Age a present leaf, atomically; true if it had been accessed.  No flush. */
+bool shadow_clear_accessed(u64 *sptep);
+
+/* Clear W of a present leaf for D's sake; true if it was set. */
+bool shadow_clear_writable(u64 *sptep);
+
+/* Store the access of an entry, whose gfn stays. */
+void shadow_set_access(struct kvm_mmu_page *sp, int index, unsigned int access);
+
+/* shadow_rmap.c */
+
+/*
+ * A list of SPTEs: of one gfn, or of the parents of a page.  Most have one entry,
+ * so kvm_rmap_head::val is 0, or the one SPTE, or RMAP_MANY and the address of a
+ * struct rmap_block.
+ */
+#define RMAP_MANY	1UL
+
+struct rmap_iter {
+	struct rmap_block *block;
+	int pos;
+};
+
+/* The parts of the functions below that know of blocks. */
+unsigned int __rmap_add(struct kvm_mmu_memory_cache *cache,
+			struct kvm_rmap_head *head, u64 *sptep);
+void __rmap_del(struct kvm *kvm, struct kvm_rmap_head *head, u64 *sptep);
+u64 *__rmap_first(struct kvm_rmap_head *head, struct rmap_iter *iter);
+u64 *__rmap_next(struct rmap_iter *iter);
+
+/**
+ * rmap_of() - the list of SPTEs of one level that map a gfn
+ * @slot: the gfn's slot
+ * @gfn: the page
+ * @level: PG_LEVEL_*
+ */
+static inline struct kvm_rmap_head *rmap_of(const struct kvm_memory_slot *slot,
+					    gfn_t gfn, int level)
+{
+	return &slot->arch.rmap[level - PG_LEVEL_4K]
+			       [gfn_to_index(gfn, slot->base_gfn, level)];
+}
+
+/**
+ * rmap_add() - put an SPTE on a list
+ * @cache: of struct rmap_block
+ * @head: the list
+ * @sptep: not on it
+ *
+ * Return: how many were on it.
+ */
+static inline unsigned int rmap_add(struct kvm_mmu_memory_cache *cache,
+				    struct kvm_rmap_head *head, u64 *sptep)
+{
+	if (head->val)
+		return __rmap_add(cache, head, sptep);
+
+	head->val = (unsigned long)sptep;
+	return 0;
+}
+
+/* Take an SPTE off a list.  It is a bug, reported, if it is not there. */
+static inline void rmap_del(struct kvm *kvm, struct kvm_rmap_head *head,
+			    u64 *sptep)
+{
+	if (head->val == (unsigned long)sptep)
+		head->val = 0;
+	else
+		__rmap_del(kvm, head, sptep);
+}
+
+/* Take all SPTEs off a list. */
+void rmap_clear(struct kvm_rmap_head *head);
+
+/* The SPTEs of a list; the body must not change it, but may clear the SPTEs. */
+static inline u64 *rmap_first(struct kvm_rmap_head *head, struct rmap_iter *iter)
+{
+	if (head->val & RMAP_MANY)
+		return __rmap_first(head, iter);
+
+	iter->block = NULL;
+	return (u64 *)head->val;
+}
+
+static inline u64 *rmap_next(struct rmap_iter *iter)
+{
+	return iter->block ? __rmap_next(iter) : NULL;
+}
+
+#define for_each_rmap_spte(head, iter, sptep)				\
+	for (sptep = rmap_first(head, &(iter)); sptep;			\
+	     sptep = rmap_next(&(iter)))
+
+/**
+ * struct shadow_rmap_walk - all lists of a range of a slot, level by level
+ * @slot: the slot
+ * @start: first gfn
+ * @end: first gfn beyond
+ * @min_level: lists of pages of this level
+ * @max_level: up to this one
+ * @can_yield: let go of mmu_lock when it is wanted
+ * @flush_on_yield: and flush TLBs of the range before, if the handler asked for it
+ */
+struct shadow_rmap_walk {
+	const struct kvm_memory_slot *slot;
+	gfn_t start;
+	gfn_t end;
+	int min_level;
+	int max_level;
+	bool can_yield;
+	bool flush_on_yield;
+};
+
+/* Handles one list, which is not empty; true: a flush is due. */
+typedef bool (*rmap_handler_t)(struct kvm *kvm, struct kvm_rmap_head *head,
+			       const struct kvm_memory_slot *slot);
+
+/**
+ * shadow_rmap_walk() - call a handler for every list that is not empty
+ * @kvm: the VM
+ * @walk: which
+ * @handler: for each
+ *
+ * Return: true if the caller must flush TLBs.
+ */
+bool shadow_rmap_walk(struct kvm *kvm, const struct shadow_rmap_walk *walk,
+	       rmap_handler_t handler);
+
+int rmap_module_init(void);
+void rmap_module_exit(void);
+
+/* shadow_sync.c */
+
+/* An entry's child may have become unsync: tell all pages above. */
+void shadow_mark_unsync_child(u64 *sptep);
+
+/* How many unsync pages are dealt with between two looks at who wants the lock. */
+#define SHADOW_UNSYNC_BATCH	16
+
+/**
+ * shadow_find_unsync() - search for unsync pages below a page
+ * @parent: the page
+ * @found: takes up to SHADOW_UNSYNC_BATCH of them; the same page twice if two
+ *	entries link to it
+ * @nr: how many @found has already
+ *
+ * On the way back, bits of unsync_child are cleared that promise nothing any
+ * more: who has dealt with what was found searches again, until that is nothing,
+ * and then @parent has no bit left.
+ *
+ * Return: how many @found has.
+ */
+unsigned int shadow_find_unsync(struct kvm_mmu_page *parent,
+				struct kvm_mmu_page **found, unsigned int nr);
+
+/**
+ * shadow_sync_page() - make an unsync page follow its table
+ * @vcpu: the vCPU, whose MMU has the page's role
+ * @sp: the page; it stays unsync and writable, as the guest may go on
+ * @zap: a flush is noted, if due; takes the page if it cannot be synced
+ *
+ * Return: true if @sp is good, false if it was zapped.
+ */
+bool shadow_sync_page(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp,
+		      struct shadow_zap *zap);
+
+/**
+ * shadow_sync_children() - sync and write-protect all unsync pages below
+ * @vcpu: the vCPU
+ * @parent: the page
+ * @can_yield: mmu_lock may be let go
+ *
+ * Return: 0; -EINTR if the lock is wanted and may not be let go: then
+ * KVM_REQ_MMU_SYNC is raised, and the caller retries the fault.
+ */
+int shadow_sync_children(struct kvm_vcpu *vcpu, struct kvm_mmu_page *parent,
+			 bool can_yield);
+
+/* The page is not unsync any more, because it is synced or goes. */
+void shadow_clear_unsync(struct kvm *kvm, struct kvm_mmu_page *sp);
+
+/* Zap all unsync pages below; true if there were any. */
+bool shadow_zap_unsync_children(struct kvm *kvm, struct kvm_mmu_page *parent,
+				struct shadow_zap *zap);
+
+/* shadow_write.c */
+
+/**
+ * shadow_write_misaligned() - is a write not one that sets one gPTE
+ * @role: of a page that shadows what is written
+ * @offset: in the page
+ * @bytes: how many, at least 1
+ *
+ * Four bytes or more of one gPTE are, and so is its lowest byte alone.
+ */
+bool shadow_write_misaligned(union kvm_mmu_page_role role, unsigned int offset,
+			     unsigned int bytes);
+
+/**
+ * shadow_write_covers() - the SPTEs of a page that stand for a written gPTE
+ * @role: of the page
+ * @offset: of the write, which is not misaligned
+ * @first: set to the first
+ *
+ * Return: how many, one after the other: 0 if it is another page's quadrant.
+ */
+unsigned int shadow_write_covers(union kvm_mmu_page_role role, unsigned int offset,
+				 unsigned int *first);
+
+/* shadow_map.c */
+
+/**
+ * struct shadow_iter - the SPTEs that translate one address, from the root down
+ * @addr: the address
+ * @table: the table of @level
+ * @sptep: the entry
+ * @level: of @sptep; 0 at the end
+ * @index: of @sptep
+ */
+struct shadow_iter {
+	u64 addr;
+	hpa_t table;
+	u64 *sptep;
+	int level;
+	int index;
+};
+
+void shadow_iter_start(struct shadow_iter *iter, struct kvm_vcpu *vcpu,
+		       hpa_t root, u64 addr);
+bool shadow_iter_ok(struct shadow_iter *iter);
+
+/* @spte: the value of the current entry, as the caller read it. */
+void shadow_iter_next(struct shadow_iter *iter, u64 spte);
+
+/* The role of a child of @sp at @index. */
+union kvm_mmu_page_role shadow_child_role(const struct kvm_mmu_page *sp, int index,
+					  bool direct, unsigned int access);
+
+#endif /* __KVM_X86_MMU_SHADOW_INTERNAL_H */

@@ -1,0 +1,644 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Shadow paging: from a fault to a mapping, and walks over what is mapped.
+ *
+ * A fault goes down from the root in two stretches.  The first follows the
+ * guest's tables: each gets its shadow page, and only then the gPTE that leads
+ * on is compared with what the fault's walk had read, because from then on no
+ * write to it goes unseen.  The second begins where the guest's tables end (a
+ * guest without paging: at the root): direct tables, down to the size of page
+ * that the host allows.
+ *
+ * Faults hold mmu_lock for writing, and flush once, at their end.  Walks
+ * without the lock are between shadow_walk_begin() and shadow_walk_end().
+ */
+#include <linux/kvm_host.h>
+
+#include "guest_walk.h"
+#include "level.h"
+#include "mmio.h"
+#include "mmu.h"
+#include "mmutrace.h"
+#include "nx_huge_page.h"
+#include "shadow_internal.h"
+
+/**
+ * struct shadow_map - a fault on its way down
+ * @vcpu: the vCPU
+ * @fault: the fault
+ * @iter: how far it is
+ * @zap: what its end has to flush and free
+ */
+struct shadow_map {
+	struct kvm_vcpu *vcpu;
+	struct kvm_page_fault *fault;
+	struct shadow_iter iter;
+	struct shadow_zap zap;
+};
+
+/**
+ * struct shadow_leaf - a page on its way into an entry: of a fault or a prefetch
+ * @slot: its slot; NULL: MMIO
+ * @gfn: the first that the entry maps
+ * @pfn: of @gfn
+ * @access: ACC_*
+ * @host_writable: the host lets it be written
+ * @write: the guest waits to write it
+ * @prefetch: nobody waits for it
+ */
+struct shadow_leaf {
+	const struct kvm_memory_slot *slot;
+	gfn_t gfn;
+	kvm_pfn_t pfn;
+	unsigned int access;
+	bool host_writable;
+	bool write;
+	bool prefetch;
+};
+
+/* Walks. */
+
+/*
+ * The guest has 32-bit addresses: its top is the four entries of pae_root,
+ * which may hang below a PML4 and a PML5 that nested NPT needs.
+ */
+static bool root_is_pae(const struct kvm_mmu *mmu)
+{
+	if (mmu->root_role.level == PT32E_ROOT_LEVEL)
+		return true;
+
+	return !mmu->root_role.direct &&
+	       mmu->cpu_role.base.level < PT64_ROOT_4LEVEL;
+}
+
+void shadow_iter_start(struct shadow_iter *iter, struct kvm_vcpu *vcpu,
+		       hpa_t root, u64 addr)
+{
+	const struct kvm_mmu *mmu = vcpu->arch.mmu;
+
+	iter->addr = addr;
+	iter->table = root;
+	iter->level = 0;
+
+	if (WARN_ON_ONCE(!VALID_PAGE(root)) || mmu_is_dummy_root(root))
+		return;
+
+	if (!root_is_pae(mmu)) {
+		iter->level = mmu->root_role.level;
+		return;
+	}
+
+	/* There is one pae_root: previous roots are never of this kind. */
+	if (WARN_ON_ONCE(root != mmu->root.hpa))
+		return;
+
+	iter->table = mmu->pae_root[(addr >> 30) & 3] & SPTE_ADDR_MASK;
+	if (iter->table)
+		iter->level = PT32E_ROOT_LEVEL - 1;
+}
+
+bool shadow_iter_ok(struct shadow_iter *iter)
+{
+	if (!iter->level)
+		return false;
+
+	iter->index = spte_index_of(iter->addr, iter->level);
+	iter->sptep = (u64 *)__va(iter->table) + iter->index;
+	return true;
+}
+
+void shadow_iter_next(struct shadow_iter *iter, u64 spte)
+{
+	if (!spte_present_table(spte, iter->level)) {
+		iter->level = 0;
+		return;
+	}
+
+	iter->level--;
+	iter->table = spte & SPTE_ADDR_MASK;
+}
+
+void shadow_walk_begin(struct kvm_vcpu *vcpu)
+{
+	local_irq_disable();
+	/*
+	 * SPTEs are read after the mode is seen.  Pairs with the barrier of
+	 * kvm_make_all_cpus_request() between a zap and its look at the mode.
+	 */
+	smp_store_mb(vcpu->mode, READING_SHADOW_PAGE_TABLES);
+}
+
+void shadow_walk_end(struct kvm_vcpu *vcpu)
+{
+	/* Who sees this mode may free the tables: all reads are over. */
+	smp_store_release(&vcpu->mode, OUTSIDE_GUEST_MODE);
+	local_irq_enable();
+}
+
+int shadow_walk(struct kvm_vcpu *vcpu, u64 addr, u64 *sptes, int *root_level)
+{
+	struct shadow_iter iter;
+	int last = -1;
+
+	shadow_iter_start(&iter, vcpu, vcpu->arch.mmu->root.hpa, addr);
+	*root_level = iter.level;
+
+	while (shadow_iter_ok(&iter)) {
+		last = iter.level;
+		sptes[last] = READ_ONCE(*iter.sptep);
+		shadow_iter_next(&iter, sptes[last]);
+	}
+	return last;
+}
+
+u64 *shadow_walk_leaf(struct kvm_vcpu *vcpu, u64 addr, u64 *spte)
+{
+	struct shadow_iter iter;
+	u64 *sptep = NULL;
+
+	shadow_iter_start(&iter, vcpu, vcpu->arch.mmu->root.hpa, addr);
+	while (shadow_iter_ok(&iter)) {
+		sptep = iter.sptep;
+		*spte = READ_ONCE(*sptep);
+		shadow_iter_next(&iter, *spte);
+	}
+	return sptep;
+}
+
+u64 shadow_translation(u64 *sptep)
+{
+	const struct kvm_mmu_page *sp = sptep_to_sp(sptep);
+	const int index = sptep_index(sptep);
+
+	if (!sp->translation)
+		return FIELD_PREP(SHADOW_TR_GFN, shadow_gfn(sp, index));
+
+	/* After the reader's look at the SPTE: pairs with set_translation(), */
+	smp_rmb();
+	/* and before its next one: pairs with shadow_set_leaf(). */
+	return smp_load_acquire(&sp->translation[index]);
+}
+
+gfn_t shadow_translation_gfn(u64 translation)
+{
+	return FIELD_GET(SHADOW_TR_GFN, translation);
+}
+
+/* The table is in use as a table: writes to it so far were no flood. */
+static void forget_writes(struct kvm_mmu_page *sp)
+{
+	if (atomic_read(&sp->write_flooding_count))
+		atomic_set(&sp->write_flooding_count, 0);
+}
+
+void shadow_clear_flood(struct kvm_vcpu *vcpu, u64 addr)
+{
+	struct shadow_iter iter;
+
+	shadow_walk_begin(vcpu);
+	shadow_iter_start(&iter, vcpu, vcpu->arch.mmu->root.hpa, addr);
+	while (shadow_iter_ok(&iter)) {
+		forget_writes(to_sp(iter.table));
+		shadow_iter_next(&iter, READ_ONCE(*iter.sptep));
+	}
+	shadow_walk_end(vcpu);
+}
+
+/* Leaves. */
+
+/*
+ * May the entry be writable?  If it is already, for the same gfn, whatever
+ * shadows the gfn is unsync, and need not be looked up.
+ */
+static bool leaf_may_write(struct kvm *kvm, const struct kvm_mmu_page *sp,
+			   int index, const struct shadow_leaf *leaf)
+{
+	const u64 old = READ_ONCE(sp->spt[index]);
+
+	if (spte_present_leaf(old, sp->role.level) && spte_writable(old) &&
+	    shadow_gfn(sp, index) == leaf->gfn)
+		return true;
+
+	return !shadow_try_unsync(kvm, leaf->slot, leaf->gfn, true,
+				  leaf->prefetch);
+}
+
+static int set_mmio(struct shadow_map *map, struct kvm_mmu_page *sp, int index,
+		    const struct shadow_leaf *leaf)
+{
+	struct kvm_vcpu *vcpu = map->vcpu;
+	const u64 gen = READ_ONCE(kvm_vcpu_memslots(vcpu)->generation);
+	const u64 spte = mmio_make_spte(vcpu->kvm, gen, leaf->gfn, leaf->access);
+
+	vcpu->stat.pf_mmio_spte_created++;
+	trace_mark_mmio_spte(&sp->spt[index], leaf->gfn, spte);
+	shadow_set_mmio(vcpu->kvm, sp, index, spte, &map->zap);
+	return RET_PF_EMULATE;
+}
+
+/* Return: RET_PF_*. */
+static int set_page(struct shadow_map *map, struct kvm_mmu_page *sp, int index,
+		    const struct shadow_leaf *leaf)
+{
+	struct kvm_vcpu *vcpu = map->vcpu;
+	struct kvm *kvm = vcpu->kvm;
+	const bool writable = leaf->host_writable &&
+			      (leaf->access & ACC_WRITE_MASK);
+	const struct spte_leaf_args args = {
+		.gfn = leaf->gfn,
+		.pfn = leaf->pfn,
+		.level = sp->role.level,
+		.role = sp->role,
+		.access = leaf->access,
+		.nx_huge = nx_huge_page_enabled(kvm),
+		.host_writable = leaf->host_writable,
+		.mmu_writable = writable && leaf_may_write(kvm, sp, index, leaf),
+		.prefetch = leaf->prefetch,
+	};
+	const u64 spte = spte_make_leaf(vcpu, &args);
+	int ret = RET_PF_SPURIOUS;
+
+	if (spte_writable(spte) && kvm_slot_dirty_track_enabled(leaf->slot)) {
+		/* The log is of 4K pages: level_choose() knows. */
+		WARN_ON_ONCE(args.level > PG_LEVEL_4K);
+		mark_page_dirty_in_slot(kvm, leaf->slot, leaf->gfn);
+	}
+
+	if (shadow_set_leaf(kvm, &vcpu->arch.mmu_pte_list_desc_cache, leaf->slot,
+			    sp, index, leaf->gfn, leaf->access, spte, &map->zap)) {
+		trace_kvm_mmu_set_spte(args.level, leaf->gfn, &sp->spt[index]);
+		ret = RET_PF_FIXED;
+	}
+
+	if (leaf->write && writable && !args.mmu_writable)
+		ret = RET_PF_WRITE_PROTECTED;
+	return ret;
+}
+
+static int map_leaf(struct shadow_map *map)
+{
+	const struct kvm_page_fault *fault = map->fault;
+	const struct shadow_iter *iter = &map->iter;
+	const struct shadow_leaf leaf = {
+		.slot = fault->slot,
+		.gfn = gfn_round_for_level(fault->gfn, iter->level),
+		.pfn = fault->pfn,
+		.access = fault->access,
+		.host_writable = fault->map_writable,
+		.write = fault->write,
+		.prefetch = fault->prefetch,
+	};
+	struct kvm_mmu_page *sp = to_sp(iter->table);
+
+	if (unlikely(!leaf.slot))
+		return set_mmio(map, sp, iter->index, &leaf);
+
+	return set_page(map, sp, iter->index, &leaf);
+}
+
+/* Prefetch: what lies in the same cache line of the table. */
+
+static struct kvm_memory_slot *prefetch_slot(struct kvm_vcpu *vcpu, gfn_t gfn,
+					     unsigned int access)
+{
+	struct kvm_memory_slot *slot = kvm_vcpu_gfn_to_memslot(vcpu, gfn);
+
+	if (!slot || slot->flags & KVM_MEMSLOT_INVALID)
+		return NULL;
+
+	/* A page that nobody writes to must not enter the dirty log. */
+	if (access & ACC_WRITE_MASK && kvm_slot_dirty_track_enabled(slot))
+		return NULL;
+
+	return slot;
+}
+
+/* Return: false to stop; the next pages are hardly better. */
+static bool prefetch_run(struct shadow_map *map, struct kvm_mmu_page *sp,
+			 int index, int nr)
+{
+	struct page *pages[MMU_PREFETCH_NR];
+	struct kvm_memory_slot *slot;
+	struct shadow_leaf leaf = {
+		.gfn = shadow_gfn(sp, index),
+		.access = sp->role.access,
+		.host_writable = true,
+		.prefetch = true,
+	};
+	int i, pinned;
+
+	slot = prefetch_slot(map->vcpu, leaf.gfn, leaf.access);
+	if (!slot)
+		return false;
+
+	pinned = gfn_to_page_many_atomic(slot, leaf.gfn, pages, nr);
+	leaf.slot = slot;
+	for (i = 0; i < pinned; i++) {
+		leaf.pfn = page_to_pfn(pages[i]);
+		set_page(map, sp, index + i, &leaf);
+		put_page(pages[i]);
+		leaf.gfn++;
+	}
+	return pinned > 0;
+}
+
+/* Nothing to do at an entry: it is mapped, or the fault's own (maybe MMIO). */
+static bool prefetch_skips(const struct shadow_map *map,
+			   const struct kvm_mmu_page *sp, int index)
+{
+	return index == map->iter.index ||
+	       spte_present(READ_ONCE(sp->spt[index]));
+}
+
+static void prefetch_direct(struct shadow_map *map, struct kvm_mmu_page *sp)
+{
+	int index = round_down(map->iter.index, MMU_PREFETCH_NR);
+	const int end = index + MMU_PREFETCH_NR;
+	int nr;
+
+	for (; index < end; index += nr + 1) {
+		nr = 0;
+		while (index + nr < end && !prefetch_skips(map, sp, index + nr))
+			nr++;
+		if (nr && !prefetch_run(map, sp, index, nr))
+			return;
+	}
+}
+
+static bool prefetch_gpte(struct shadow_map *map, struct kvm_mmu_page *sp,
+			  int index, u64 gpte)
+{
+	struct kvm_vcpu *vcpu = map->vcpu;
+	struct shadow_leaf leaf = { .host_writable = true, .prefetch = true };
+	struct guest_leaf guest;
+
+	if (!guest_decode_leaf(vcpu->arch.mmu, gpte, sp->role.access, &guest))
+		return false;
+
+	leaf.slot = prefetch_slot(vcpu, guest.gfn, guest.access);
+	if (!leaf.slot)
+		return false;
+
+	leaf.pfn = gfn_to_pfn_memslot_atomic(leaf.slot, guest.gfn);
+	if (is_error_noslot_pfn(leaf.pfn))
+		return false;
+
+	leaf.gfn = guest.gfn;
+	leaf.access = guest.access;
+	set_page(map, sp, index, &leaf);
+	kvm_release_pfn_clean(leaf.pfn);
+	return true;
+}
+
+static void prefetch_indirect(struct shadow_map *map, struct kvm_mmu_page *sp,
+			      const u64 *gptes)
+{
+	const int first = round_down(map->iter.index, MMU_PREFETCH_NR);
+	int i;
+
+	for (i = 0; i < MMU_PREFETCH_NR; i++) {
+		if (prefetch_skips(map, sp, first + i))
+			continue;
+		if (!prefetch_gpte(map, sp, first + i, gptes[i]))
+			return;
+	}
+}
+
+/* @ret: of the fault's own leaf.  @gptes: beside its gPTE, if it is a 4K one. */
+static void prefetch_around(struct shadow_map *map, int ret, const u64 *gptes)
+{
+	struct kvm_mmu_page *sp;
+
+	if (ret < 0 || ret == RET_PF_SPURIOUS)
+		return;
+
+	/* No page may be pinned while its invalidation is under way. */
+	if (unlikely(map->vcpu->kvm->mmu_invalidate_in_progress))
+		return;
+
+	sp = to_sp(map->iter.table);
+	if (sp->role.level > PG_LEVEL_4K)
+		return;
+
+	if (sp->role.direct)
+		prefetch_direct(map, sp);
+	else
+		prefetch_indirect(map, sp, gptes);
+}
+
+/* Faults. */
+
+union kvm_mmu_page_role shadow_child_role(const struct kvm_mmu_page *sp, int index,
+					  bool direct, unsigned int access)
+{
+	union kvm_mmu_page_role role = sp->role;
+
+	KVM_MMU_WARN_ON(role.invalid || sp->state == SP_ZAPPED);
+
+	role.level--;
+	role.direct = direct;
+	role.access = access;
+	role.passthrough = 0;
+
+	/*
+	 * A table of 1024 4-byte gPTEs takes two tables of 512 SPTEs: which of
+	 * the two is bit 21 of the address, the lowest that @index stands for.
+	 * The four of a page directory are roots.
+	 */
+	if (role.has_4_byte_gpte) {
+		WARN_ON_ONCE(role.level != PG_LEVEL_4K);
+		role.quadrant = index & 1;
+	}
+	return role;
+}
+
+static void link_child(struct shadow_map *map, struct kvm_mmu_page *sp,
+		       struct kvm_mmu_page *child)
+{
+	struct kvm_vcpu *vcpu = map->vcpu;
+
+	shadow_link(vcpu->kvm, &vcpu->arch.mmu_pte_list_desc_cache, sp,
+		    map->iter.index, child, &map->zap);
+}
+
+/* A table below a guest's huge page, or for a guest without paging. */
+static void link_direct(struct shadow_map *map)
+{
+	const struct shadow_iter *iter = &map->iter;
+	struct kvm_page_fault *fault = map->fault;
+	struct kvm_mmu_page *sp = to_sp(iter->table);
+	const gfn_t gfn = gfn_round_for_level(fault->gfn, iter->level);
+	union kvm_mmu_page_role role;
+	struct kvm_mmu_page *child;
+
+	role = shadow_child_role(sp, iter->index, true, fault->access);
+	if (shadow_child(sp, iter->index, gfn, role))
+		return;
+
+	child = shadow_page_get(map->vcpu, gfn, role);
+	link_child(map, sp, child);
+
+	if (!fault->huge_page_disallowed)
+		return;
+
+	child->nx_huge_page_disallowed = true;
+	if (fault->req_level >= iter->level)
+		nx_huge_page_track(map->vcpu->kvm, child);
+}
+
+/* From where the guest's tables end to the page. */
+static int map_linear(struct shadow_map *map)
+{
+	struct kvm_page_fault *fault = map->fault;
+	struct shadow_iter *iter = &map->iter;
+
+	level_choose(map->vcpu, fault);
+	trace_kvm_mmu_spte_requested(fault);
+
+	while (shadow_iter_ok(iter)) {
+		/* A table may hold executable pages: it stays. */
+		if (fault->nx_mitigation)
+			level_step_down(fault, READ_ONCE(*iter->sptep),
+					iter->level);
+
+		if (iter->level == fault->goal_level)
+			return map_leaf(map);
+
+		link_direct(map);
+		shadow_iter_next(iter, READ_ONCE(*iter->sptep));
+	}
+
+	/* No root, or a link that did not hold. */
+	WARN_ON_ONCE(1);
+	return -EFAULT;
+}
+
+int shadow_map_direct(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
+{
+	struct shadow_map map = { .vcpu = vcpu, .fault = fault };
+	int ret;
+
+	lockdep_assert_held_write(&vcpu->kvm->mmu_lock);
+	INIT_LIST_HEAD(&map.zap.pages);
+
+	shadow_iter_start(&map.iter, vcpu, vcpu->arch.mmu->root.hpa, fault->addr);
+	ret = map_linear(&map);
+	prefetch_around(&map, ret, NULL);
+
+	shadow_zap_finish(vcpu->kvm, &map.zap);
+	return ret;
+}
+
+/* As guest_gpte_changed(); at 4K the neighbours are read with it, for prefetches. */
+static bool gpte_changed(struct kvm_vcpu *vcpu, const struct guest_walk *walk,
+			 int level, u64 *gptes)
+{
+	const int size = guest_gpte_size(vcpu->arch.mmu);
+	gpa_t line;
+
+	if (level > PG_LEVEL_4K)
+		return guest_gpte_changed(vcpu, walk, level);
+
+	line = round_down(walk->gpte_gpa[0], MMU_PREFETCH_NR * size);
+	if (guest_read_gptes(vcpu, line, gptes, MMU_PREFETCH_NR))
+		return true;
+
+	return gptes[(walk->gpte_gpa[0] - line) / size] != walk->gpte[0];
+}
+
+/*
+ * Go down to the guest's table that the current entry leads to.  The child is
+ * in sync when it is linked: a CPU may cache nothing of what the guest has
+ * changed from not present to present.
+ *
+ * Return: false if something changed, and the fault has to start over.
+ */
+static bool link_indirect(struct shadow_map *map, const struct guest_walk *walk,
+			  u64 *gptes)
+{
+	const struct shadow_iter *iter = &map->iter;
+	const int level = iter->level - 1;
+	const gfn_t gfn = walk->table_gfn[level - 1];
+	struct kvm_mmu_page *sp = to_sp(iter->table);
+	struct kvm_mmu_page *child = NULL;
+	union kvm_mmu_page_role role;
+
+	role = shadow_child_role(sp, iter->index, false,
+				 walk->table_access[level - 1]);
+
+	if (!shadow_child(sp, iter->index, gfn, role)) {
+		child = shadow_page_get(map->vcpu, gfn, role);
+		if (child->unsync_children &&
+		    shadow_sync_children(map->vcpu, child, false))
+			return false;
+	}
+
+	/* A linked child counts too: another vCPU may have changed it. */
+	if (gpte_changed(map->vcpu, walk, level, gptes))
+		return false;
+
+	if (child)
+		link_child(map, sp, child);
+
+	if (map->fault->write && gfn == map->fault->gfn)
+		map->fault->self_map_write = true;
+	return true;
+}
+
+static bool link_guest_tables(struct shadow_map *map,
+			      const struct guest_walk *walk, u64 *gptes)
+{
+	struct shadow_iter *iter = &map->iter;
+
+	while (shadow_iter_ok(iter)) {
+		forget_writes(to_sp(iter->table));
+		if (iter->level == walk->level)
+			break;
+		if (!link_indirect(map, walk, gptes))
+			return false;
+		shadow_iter_next(iter, READ_ONCE(*iter->sptep));
+	}
+	return true;
+}
+
+/* Is the root the guest's, with the gPTE that the walk began with? */
+static bool root_usable(struct kvm_vcpu *vcpu, const struct guest_walk *walk)
+{
+	const hpa_t root = vcpu->arch.mmu->root.hpa;
+
+	if (WARN_ON_ONCE(!VALID_PAGE(root)))
+		return false;
+
+	/* A slot was created for the guest's root since the dummy was loaded. */
+	if (unlikely(mmu_is_dummy_root(root))) {
+		kvm_make_request(KVM_REQ_MMU_FREE_OBSOLETE_ROOTS, vcpu);
+		return false;
+	}
+
+	return !guest_gpte_changed(vcpu, walk, walk->top_level);
+}
+
+int shadow_map_indirect(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
+			const struct guest_walk *walk)
+{
+	struct shadow_map map = { .vcpu = vcpu, .fault = fault };
+	u64 gptes[MMU_PREFETCH_NR];
+	int ret = RET_PF_RETRY;
+
+	lockdep_assert_held_write(&vcpu->kvm->mmu_lock);
+	WARN_ON_ONCE(walk->gfn != fault->gfn);
+
+	if (!root_usable(vcpu, walk))
+		return RET_PF_RETRY;
+
+	INIT_LIST_HEAD(&map.zap.pages);
+	shadow_iter_start(&map.iter, vcpu, vcpu->arch.mmu->root.hpa, fault->addr);
+	if (link_guest_tables(&map, walk, gptes)) {
+		/* After its tables are shadowed: no huge page may hold one. */
+		ret = map_linear(&map);
+		prefetch_around(&map, ret, gptes);
+	}
+
+	shadow_zap_finish(vcpu->kvm, &map.zap);
+	return ret;
+}

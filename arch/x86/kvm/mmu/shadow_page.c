@@ -1,0 +1,488 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Shadow pages: found by their key or made, zapped and freed.
+ *
+ * From its making to its zapping a page is in the hash of its gfn, and in
+ * active_mmu_pages, which is in the order of age, newest first, and counts for the
+ * quota.  A page with gPTEs is also in the index by gfn, and its gfn is watched:
+ * KVM learns of every write to it, or the page is unsync.
+ *
+ * shadow_page_zap() ends all that at once.  The memory stays: of a root, until
+ * the last vCPU lets go of it; of any, until walkers without lock have left
+ * (shadow_zap_finish()).
+ *
+ * mmu_lock is held for writing.
+ */
+#include <linux/kvm_host.h>
+#include <linux/list.h>
+#include <linux/rbtree.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "level.h"
+#include "mmu.h"
+#include "mmutrace.h"
+#include "nx_huge_page.h"
+#include "page_track.h"
+#include "shadow_internal.h"
+
+/* How many pages are zapped before mmu_lock may be let go. */
+#define SHADOW_ZAP_BATCH	10
+
+struct kmem_cache *mmu_page_header_cache;
+
+/* The index by gfn. */
+
+static u64 index_key(int as_id, gfn_t gfn)
+{
+	return (u64)as_id << 52 | gfn;
+}
+
+static u64 sp_index_key(const struct rb_node *node)
+{
+	const struct kvm_mmu_page *sp;
+
+	sp = rb_entry(node, struct kvm_mmu_page, gfn_node);
+	return index_key(role_as_id(sp->role), sp->gfn);
+}
+
+static bool index_less(struct rb_node *a, const struct rb_node *b)
+{
+	return sp_index_key(a) < sp_index_key(b);
+}
+
+struct index_range {
+	u64 start;
+	u64 end;
+};
+
+static int index_cmp(const void *key, const struct rb_node *node)
+{
+	const struct index_range *range = key;
+	const u64 node_key = sp_index_key(node);
+
+	if (node_key < range->start)
+		return 1;
+	return node_key < range->end ? 0 : -1;
+}
+
+static struct kvm_mmu_page *index_first(struct kvm *kvm,
+					const struct index_range *range)
+{
+	struct rb_node *node;
+
+	node = rb_find_first(range, &shadow_vm(kvm)->by_gfn, index_cmp);
+	return rb_entry_safe(node, struct kvm_mmu_page, gfn_node);
+}
+
+/* Watching the tables that pages shadow. */
+
+/*
+ * The guest turns what was a page table into a table of a higher level, which
+ * is never unsync: it has hardly any use for the page table any more.
+ */
+static void zap_unsync_of(struct kvm *kvm, gfn_t gfn)
+{
+	SHADOW_ZAP(zap);
+	struct kvm_mmu_page *sp;
+	struct hlist_node *next;
+
+	/* Pages of level 1 go alone. */
+	hlist_for_each_entry_safe(sp, next, shadow_bucket(kvm, gfn), hash_link)
+		if (sp->gfn == gfn && sp->unsync)
+			shadow_page_zap(kvm, sp, &zap);
+
+	shadow_zap_finish(kvm, &zap);
+}
+
+static void count_watched(struct kvm *kvm, int nr)
+{
+	WRITE_ONCE(kvm->arch.indirect_shadow_pages,
+		   kvm->arch.indirect_shadow_pages + nr);
+}
+
+/* A page table can be unsync, so it is not a tracked gfn. */
+static void watch_page_table(struct kvm *kvm, struct kvm_memory_slot *slot,
+			     gfn_t gfn)
+{
+	level_disallow(slot, gfn);
+	if (kvm_mmu_slot_gfn_write_protect(kvm, slot, gfn, PG_LEVEL_4K))
+		mmu_flush_gfn(kvm, gfn, PG_LEVEL_4K);
+}
+
+static void watch_table(struct kvm *kvm, struct kvm_mmu_page *sp)
+{
+	struct kvm_memory_slot *slot = shadow_slot(kvm, sp, sp->gfn);
+
+	rb_add(&sp->gfn_node, &shadow_vm(kvm)->by_gfn, index_less);
+	count_watched(kvm, 1);
+	/*
+	 * Pairs with shadow_track_write(): it sees the count, or its write is
+	 * seen when the gPTEs are read again.
+	 */
+	smp_mb();
+
+	if (sp->role.level == PG_LEVEL_4K)
+		watch_page_table(kvm, slot, sp->gfn);
+	else
+		__kvm_write_track_add_gfn(kvm, slot, sp->gfn);
+}
+
+static void unwatch_table(struct kvm *kvm, struct kvm_mmu_page *sp)
+{
+	struct kvm_memory_slot *slot = shadow_slot(kvm, sp, sp->gfn);
+
+	rb_erase(&sp->gfn_node, &shadow_vm(kvm)->by_gfn);
+	count_watched(kvm, -1);
+
+	if (sp->role.level == PG_LEVEL_4K)
+		level_allow(slot, sp->gfn);
+	else
+		__kvm_write_track_remove_gfn(kvm, slot, sp->gfn);
+}
+
+/* Making and finding. */
+
+static struct kvm_mmu_page *alloc_page_of(const struct shadow_caches *caches,
+					  gfn_t gfn, union kvm_mmu_page_role role)
+{
+	struct kvm_mmu_page *sp = kvm_mmu_memory_cache_alloc(caches->header);
+
+	sp->gfn = gfn;
+	sp->role = role;
+	sp->spt = kvm_mmu_memory_cache_alloc(caches->table);
+	/* Above, entries are never leaves. */
+	if (!role.direct && role.level <= KVM_MAX_HUGEPAGE_LEVEL)
+		sp->translation = kvm_mmu_memory_cache_alloc(caches->translation);
+
+	INIT_LIST_HEAD(&sp->nx_link);
+	set_page_private(virt_to_page(sp->spt), (unsigned long)sp);
+	kvm_account_pgtable_pages(sp->spt, 1);
+	return sp;
+}
+
+static struct kvm_mmu_page *make_page(struct kvm *kvm,
+				      const struct shadow_caches *caches,
+				      gfn_t gfn, union kvm_mmu_page_role role)
+{
+	struct kvm_mmu_page *sp = alloc_page_of(caches, gfn, role);
+
+	kvm->stat.mmu_cache_miss++;
+	if (sp_has_gptes(sp) && role.level > PG_LEVEL_4K)
+		zap_unsync_of(kvm, gfn);
+
+	sp->mmu_valid_gen = kvm->arch.mmu_valid_gen;
+	sp->state = SP_ACTIVE;
+	list_add(&sp->link, &kvm->arch.active_mmu_pages);
+	hlist_add_head(&sp->hash_link, shadow_bucket(kvm, gfn));
+	shadow_quota_use(kvm, 1);
+	if (sp_has_gptes(sp))
+		watch_table(kvm, sp);
+
+	trace_kvm_mmu_get_page(sp, true);
+	return sp;
+}
+
+static struct kvm_mmu_page *find_page(struct kvm *kvm, gfn_t gfn,
+				      union kvm_mmu_page_role role)
+{
+	unsigned int collisions = 0;
+	struct kvm_mmu_page *sp;
+
+	/* An obsolete page waits for its zapping, maybe beside its successor. */
+	hlist_for_each_entry(sp, shadow_bucket(kvm, gfn), hash_link) {
+		if (sp->gfn != gfn)
+			collisions++;
+		else if (sp->role.word == role.word && !shadow_sp_obsolete(kvm, sp))
+			break;
+	}
+
+	if (collisions > kvm->stat.max_mmu_page_hash_collisions)
+		kvm->stat.max_mmu_page_hash_collisions = collisions;
+	return sp;
+}
+
+/* Return: false if the page had to be zapped. */
+static bool sync_page(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp)
+{
+	SHADOW_ZAP(zap);
+	bool good = shadow_sync_page(vcpu, sp, &zap);
+
+	shadow_zap_finish(vcpu->kvm, &zap);
+	return good;
+}
+
+struct kvm_mmu_page *shadow_page_get(struct kvm_vcpu *vcpu, gfn_t gfn,
+				     union kvm_mmu_page_role role)
+{
+	const struct shadow_caches caches = {
+		.header = &vcpu->arch.mmu_page_header_cache,
+		.table = &vcpu->arch.mmu_shadow_page_cache,
+		.translation = &vcpu->arch.mmu_shadowed_info_cache,
+	};
+	struct kvm_mmu_page *sp;
+
+	lockdep_assert_held_write(&vcpu->kvm->mmu_lock);
+
+	sp = find_page(vcpu->kvm, gfn, role);
+	if (!sp || (sp->unsync && !sync_page(vcpu, sp)))
+		return make_page(vcpu->kvm, &caches, gfn, role);
+
+	/* It is in use as a table. */
+	if (!role.direct)
+		atomic_set(&sp->write_flooding_count, 0);
+
+	trace_kvm_mmu_get_page(sp, false);
+	return sp;
+}
+
+struct kvm_mmu_page *shadow_page_get_direct(struct kvm *kvm,
+					    const struct shadow_caches *caches,
+					    gfn_t gfn, union kvm_mmu_page_role role)
+{
+	struct kvm_mmu_page *sp;
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+	KVM_MMU_WARN_ON(!role.direct);
+
+	sp = find_page(kvm, gfn, role);
+	if (!sp)
+		return make_page(kvm, caches, gfn, role);
+
+	trace_kvm_mmu_get_page(sp, false);
+	return sp;
+}
+
+/* Zapping and freeing. */
+
+/* Nobody finds the page any more, and nothing depends on it. */
+static void hide_page(struct kvm *kvm, struct kvm_mmu_page *sp)
+{
+	hlist_del_init(&sp->hash_link);
+	if (sp_has_gptes(sp))
+		unwatch_table(kvm, sp);
+	if (sp->unsync)
+		shadow_clear_unsync(kvm, sp);
+	if (sp->nx_huge_page_disallowed)
+		nx_huge_page_untrack(kvm, sp);
+
+	list_del_init(&sp->link);
+	shadow_quota_use(kvm, -1);
+}
+
+bool shadow_page_zap(struct kvm *kvm, struct kvm_mmu_page *sp,
+		     struct shadow_zap *zap)
+{
+	bool others;
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+
+	if (WARN_ON_ONCE(sp->state == SP_ZAPPED))
+		return false;
+
+	trace_kvm_mmu_prepare_zap_page(sp);
+	kvm->stat.mmu_shadow_zapped++;
+
+	others = shadow_zap_unsync_children(kvm, sp, zap);
+	others |= shadow_clear_table(kvm, sp, zap);
+	shadow_clear_parents(sp, zap);
+	hide_page(kvm, sp);
+
+	/* A vCPU that handles the request must see it: roots are read unlocked. */
+	WRITE_ONCE(sp->state, SP_ZAPPED);
+	if (!sp->root_count)
+		list_add(&sp->link, &zap->pages);
+	else if (sp->mmu_valid_gen == kvm->arch.mmu_valid_gen)
+		kvm_make_all_cpus_request(kvm, KVM_REQ_MMU_FREE_OBSOLETE_ROOTS);
+
+	return others;
+}
+
+void shadow_zap_page(struct kvm *kvm, struct kvm_mmu_page *sp,
+		     struct shadow_zap *zap)
+{
+	shadow_page_zap(kvm, sp, zap);
+}
+
+static void prove_unused(const struct kvm_mmu_page *sp)
+{
+	int i;
+
+	KVM_MMU_WARN_ON(sp->state != SP_ZAPPED || sp->root_count);
+	KVM_MMU_WARN_ON(sp->parents.val || !list_empty(&sp->nx_link));
+	KVM_MMU_WARN_ON(!hlist_unhashed(&sp->hash_link));
+
+	for (i = 0; i < SPTE_ENT_PER_PAGE; i++)
+		KVM_MMU_WARN_ON(spte_present(sp->spt[i]));
+}
+
+static void free_page_of(struct kvm_mmu_page *sp)
+{
+	prove_unused(sp);
+
+	kvm_account_pgtable_pages(sp->spt, -1);
+	free_page((unsigned long)sp->spt);
+	free_page((unsigned long)sp->translation);
+	kmem_cache_free(mmu_page_header_cache, sp);
+}
+
+bool shadow_zap_finish(struct kvm *kvm, struct shadow_zap *zap)
+{
+	struct kvm_mmu_page *sp, *next;
+
+	if (!zap->flush && list_empty(&zap->pages))
+		return false;
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+
+	/*
+	 * Pairs with shadow_walk_begin(): a walk that is not waited for sees the
+	 * links cut.
+	 */
+	kvm_flush_remote_tlbs(kvm);
+	zap->flush = false;
+
+	list_for_each_entry_safe(sp, next, &zap->pages, link)
+		free_page_of(sp);
+	INIT_LIST_HEAD(&zap->pages);
+	return true;
+}
+
+/* Zapping many. */
+
+static struct kvm_mmu_page *oldest_page(struct kvm *kvm)
+{
+	struct list_head *pages = &kvm->arch.active_mmu_pages;
+
+	return list_empty(pages) ? NULL :
+	       list_last_entry(pages, struct kvm_mmu_page, link);
+}
+
+/*
+ * No flush before mmu_lock is let go: the pages are of vCPUs that have to load
+ * another root, or never run again.  One that waits for walkers comes last.
+ */
+static void zap_from_oldest(struct kvm *kvm, bool only_obsolete)
+{
+	SHADOW_ZAP(zap);
+	struct kvm_mmu_page *sp;
+	int batch = 0;
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+
+	/* Pages of the new generation are newer than all obsolete ones. */
+	while ((sp = oldest_page(kvm))) {
+		if (only_obsolete && !shadow_sp_obsolete(kvm, sp))
+			break;
+
+		shadow_page_zap(kvm, sp, &zap);
+		if (++batch >= SHADOW_ZAP_BATCH &&
+		    cond_resched_rwlock_write(&kvm->mmu_lock))
+			batch = 0;
+	}
+
+	shadow_zap_finish(kvm, &zap);
+}
+
+void shadow_zap_obsolete(struct kvm *kvm)
+{
+	lockdep_assert_held(&kvm->slots_lock);
+	zap_from_oldest(kvm, true);
+}
+
+void shadow_zap_all(struct kvm *kvm)
+{
+	zap_from_oldest(kvm, false);
+}
+
+void shadow_zap_gfn_tables(struct kvm *kvm, int as_id, gfn_t start, gfn_t end,
+			   struct shadow_zap *zap)
+{
+	const struct index_range range = {
+		.start = index_key(as_id, start),
+		.end = index_key(as_id, end),
+	};
+	struct kvm_mmu_page *sp;
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+
+	while ((sp = index_first(kvm, &range))) {
+		shadow_page_zap(kvm, sp, zap);
+		if (!need_resched() && !rwlock_needbreak(&kvm->mmu_lock))
+			continue;
+
+		shadow_zap_finish(kvm, zap);
+		cond_resched_rwlock_write(&kvm->mmu_lock);
+	}
+}
+
+void shadow_zap_mmio(struct kvm *kvm)
+{
+	struct kvm_mmu_page *sp;
+	int i;
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+
+	/* Pages that are made when the lock is let go have no old MMIO SPTE. */
+	for (i = 0; i < KVM_NUM_MMU_PAGES; i++) {
+		hlist_for_each_entry(sp, &shadow_vm(kvm)->hash[i], hash_link)
+			shadow_clear_mmio(kvm, sp);
+		cond_resched_rwlock_write(&kvm->mmu_lock);
+	}
+}
+
+/* Module and VM. */
+
+int shadow_module_init(void)
+{
+	int r;
+
+	r = rmap_module_init();
+	if (r)
+		return r;
+
+	r = -ENOMEM;
+	mmu_page_header_cache = kmem_cache_create("kvm_mmu_page_header",
+						  sizeof(struct kvm_mmu_page), 0,
+						  SLAB_ACCOUNT, NULL);
+	if (!mmu_page_header_cache)
+		goto out_rmap;
+
+	r = shadow_quota_module_init();
+	if (!r)
+		return 0;
+
+	kmem_cache_destroy(mmu_page_header_cache);
+	mmu_page_header_cache = NULL;
+out_rmap:
+	rmap_module_exit();
+	return r;
+}
+
+void shadow_module_exit(void)
+{
+	shadow_quota_module_exit();
+	kmem_cache_destroy(mmu_page_header_cache);
+	mmu_page_header_cache = NULL;
+	rmap_module_exit();
+}
+
+int shadow_init_vm(struct kvm *kvm)
+{
+	struct shadow_vm *vm = kvzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
+
+	if (!vm)
+		return -ENOMEM;
+
+	vm->by_gfn = RB_ROOT;
+	kvm->arch.mmu_page_hash = vm->hash;
+	INIT_LIST_HEAD(&kvm->arch.active_mmu_pages);
+	return 0;
+}
+
+void shadow_uninit_vm(struct kvm *kvm)
+{
+	KVM_MMU_WARN_ON(!list_empty(&kvm->arch.active_mmu_pages));
+	kvfree(shadow_vm(kvm));
+	kvm->arch.mmu_page_hash = NULL;
+}

@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The only stores to SPTEs of shadow paging, but for the cmpxchg of the fast
+ * page fault, and to what their entries translate to.
+ *
+ *  - A leaf is on the rmap of shadow_gfn(), and a link is on its child's list of
+ *    parents, exactly as long as it is present.
+ *  - What the CPU or the fast page fault may change meanwhile (spte_volatile())
+ *    is exchanged atomically, and the value that was there in the end counts.
+ *  - An entry's gfn changes while it is not present, and after a flush since it
+ *    was: a walk without lock that found the SPTE reads the gfn that it had.
+ *
+ * mmu_lock is held for writing.
+ */
+#include <linux/kvm_host.h>
+
+#include "mmu.h"
+#include "shadow_internal.h"
+
+/* A list that is longer than this costs too much whenever it is walked. */
+#define RMAP_RECYCLE_THRESHOLD 1000
+
+/* Stores. */
+
+/* For what nobody else changes. */
+static void store_spte(u64 *sptep, u64 spte)
+{
+	KVM_MMU_WARN_ON(spte_causes_ve(spte));
+	WRITE_ONCE(*sptep, spte);
+}
+
+/* Replaces a present leaf, and returns what it was. */
+static u64 exchange_spte(u64 *sptep, u64 spte)
+{
+	const u64 old = READ_ONCE(*sptep);
+
+	if (!spte_volatile(old)) {
+		store_spte(sptep, spte);
+		return old;
+	}
+
+	KVM_MMU_WARN_ON(spte_causes_ve(spte));
+	return xchg(sptep, spte);
+}
+
+/* The host's mm learns what @old knew of its page, and @spte does not say. */
+static bool give_ad(u64 old, u64 spte)
+{
+	const bool accessed = spte_accessed(old) && !spte_accessed(spte);
+	const bool dirty = spte_dirty(old) && !spte_dirty(spte);
+
+	if (accessed)
+		kvm_set_pfn_accessed(spte_pfn(old));
+	if (dirty)
+		kvm_set_pfn_dirty(spte_pfn(old));
+	return accessed || dirty;
+}
+
+/* KVM holds no reference to what it maps: notifiers unmap a page before it goes. */
+static void prove_page_in_use(u64 spte)
+{
+	struct page *page;
+
+	if (!IS_ENABLED(CONFIG_KVM_PROVE_MMU))
+		return;
+
+	page = kvm_pfn_to_refcounted_page(spte_pfn(spte));
+	WARN_ON_ONCE(page && !page_count(page));
+}
+
+/*
+ * The W that goes may be one that a fast page fault has just given, and not
+ * logged yet.  The vCPU that runs here, if any, need not be of this VM: so this
+ * is not mark_page_dirty_in_slot().  A ring is left to the fast page fault.
+ */
+static void log_lost_write(const struct kvm_memory_slot *slot, gfn_t gfn)
+{
+	if (slot->dirty_bitmap)
+		set_bit_le(gfn - slot->base_gfn, slot->dirty_bitmap);
+}
+
+/* Clear. */
+
+/* All but the rmap: that is the caller's. */
+static void drop_leaf(struct kvm *kvm, const struct kvm_memory_slot *slot,
+		      struct kvm_mmu_page *sp, int index)
+{
+	const u64 old = exchange_spte(&sp->spt[index], SPTE_NONE);
+
+	prove_page_in_use(old);
+	give_ad(old, SPTE_NONE);
+	kvm_update_page_stats(kvm, sp->role.level, -1);
+	if (sp->translation && spte_writable(old))
+		log_lost_write(slot, shadow_gfn(sp, index));
+}
+
+static void clear_leaf(struct kvm *kvm, struct kvm_mmu_page *sp, int index)
+{
+	const gfn_t gfn = shadow_gfn(sp, index);
+	const struct kvm_memory_slot *slot = shadow_slot(kvm, sp, gfn);
+
+	drop_leaf(kvm, slot, sp, index);
+	rmap_del(kvm, rmap_of(slot, gfn, sp->role.level), &sp->spt[index]);
+}
+
+/* A nested guest's tables are many, and without parents hardly used again. */
+static bool is_nested_orphan(const struct kvm_mmu_page *sp)
+{
+	return tdp_enabled && sp->role.guest_mode && !sp->parents.val &&
+	       !sp->root_count;
+}
+
+static bool clear_link(struct kvm *kvm, u64 *sptep, struct kvm_mmu_page *child,
+		       struct shadow_zap *zap)
+{
+	store_spte(sptep, SPTE_NONE);
+	rmap_del(kvm, &child->parents, sptep);
+	if (!is_nested_orphan(child))
+		return false;
+
+	shadow_page_zap(kvm, child, zap);
+	return true;
+}
+
+bool shadow_clear(struct kvm *kvm, struct kvm_mmu_page *sp, int index,
+		  struct shadow_zap *zap)
+{
+	u64 *sptep = &sp->spt[index];
+	const u64 spte = READ_ONCE(*sptep);
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+
+	if (!spte_present(spte)) {
+		if (spte != SPTE_NONE)
+			store_spte(sptep, SPTE_NONE);
+		return false;
+	}
+
+	zap->flush = true;
+	if (!spte_leaf(spte, sp->role.level))
+		return clear_link(kvm, sptep, spte_child(spte), zap);
+
+	clear_leaf(kvm, sp, index);
+	return false;
+}
+
+bool shadow_clear_table(struct kvm *kvm, struct kvm_mmu_page *sp,
+			struct shadow_zap *zap)
+{
+	bool zapped = false;
+	int i;
+
+	for (i = 0; i < SPTE_ENT_PER_PAGE; i++)
+		if (READ_ONCE(sp->spt[i]) != SPTE_NONE)
+			zapped |= shadow_clear(kvm, sp, i, zap);
+
+	return zapped;
+}
+
+void shadow_clear_parents(struct kvm_mmu_page *sp, struct shadow_zap *zap)
+{
+	struct rmap_iter iter;
+	u64 *sptep;
+
+	if (!sp->parents.val)
+		return;
+
+	for_each_rmap_spte(&sp->parents, iter, sptep)
+		store_spte(sptep, SPTE_NONE);
+
+	rmap_clear(&sp->parents);
+	zap->flush = true;
+}
+
+void shadow_clear_mmio(struct kvm *kvm, struct kvm_mmu_page *sp)
+{
+	int i;
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+
+	for (i = 0; i < SPTE_ENT_PER_PAGE; i++)
+		if (spte_is_mmio(kvm, READ_ONCE(sp->spt[i])))
+			store_spte(&sp->spt[i], SPTE_NONE);
+}
+
+bool shadow_clear_rmap(struct kvm *kvm, struct kvm_rmap_head *head,
+		       const struct kvm_memory_slot *slot)
+{
+	struct rmap_iter iter;
+	u64 *sptep;
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+
+	if (!head->val)
+		return false;
+
+	for_each_rmap_spte(head, iter, sptep)
+		drop_leaf(kvm, slot, sptep_to_sp(sptep), sptep_index(sptep));
+
+	rmap_clear(head);
+	return true;
+}
+
+/* Set. */
+
+/*
+ * What the entry, not present now, is going to translate to.  If it was until
+ * just now, walks that saw it end first: they may log its gfn as written to.
+ */
+static void set_translation(struct kvm *kvm, struct kvm_mmu_page *sp, int index,
+			    gfn_t gfn, unsigned int access,
+			    struct shadow_zap *zap)
+{
+	const u64 old = sp->translation[index];
+	u64 new = (old & SHADOW_TR_VERSION) | FIELD_PREP(SHADOW_TR_GFN, gfn) |
+		  FIELD_PREP(SHADOW_TR_ACCESS, access);
+
+	if ((old ^ new) & SHADOW_TR_GFN) {
+		new += FIELD_PREP(SHADOW_TR_VERSION, 1);
+		if (zap->flush) {
+			kvm_flush_remote_tlbs(kvm);
+			zap->flush = false;
+		}
+	}
+
+	/* After the SPTE was cleared; pairs with shadow_translation(). */
+	smp_wmb();
+	WRITE_ONCE(sp->translation[index], new);
+}
+
+static void add_leaf_to_rmap(struct kvm *kvm, struct kvm_mmu_memory_cache *cache,
+			     const struct kvm_memory_slot *slot,
+			     struct kvm_mmu_page *sp, int index, gfn_t gfn,
+			     struct shadow_zap *zap)
+{
+	struct kvm_rmap_head *head = rmap_of(slot, gfn, sp->role.level);
+	const unsigned int count = rmap_add(cache, head, &sp->spt[index]);
+
+	kvm_update_page_stats(kvm, sp->role.level, 1);
+	if (count > kvm->stat.max_mmu_rmap_size)
+		kvm->stat.max_mmu_rmap_size = count;
+
+	/* What is still in use faults again, and makes a shorter list. */
+	if (unlikely(count > RMAP_RECYCLE_THRESHOLD))
+		zap->flush |= shadow_clear_rmap(kvm, head, slot);
+}
+
+/* Does the entry map the gfn to the same pfn already? */
+static bool maps_same_page(const struct kvm_mmu_page *sp, int index, u64 spte,
+			   gfn_t gfn)
+{
+	const u64 old = READ_ONCE(sp->spt[index]);
+
+	return spte_present_leaf(old, sp->role.level) &&
+	       spte_pfn(old) == spte_pfn(spte) && shadow_gfn(sp, index) == gfn;
+}
+
+/* Other rights, or another A or D, for a page that is mapped already. */
+static bool change_leaf(struct kvm_mmu_page *sp, int index, unsigned int access,
+			u64 spte, struct shadow_zap *zap)
+{
+	u64 *sptep = &sp->spt[index];
+
+	shadow_set_access(sp, index, access);
+	if (READ_ONCE(*sptep) == spte)
+		return false;
+
+	zap->flush |= shadow_update(sptep, spte);
+	return true;
+}
+
+bool shadow_set_leaf(struct kvm *kvm, struct kvm_mmu_memory_cache *cache,
+		     const struct kvm_memory_slot *slot, struct kvm_mmu_page *sp,
+		     int index, gfn_t gfn, unsigned int access, u64 spte,
+		     struct shadow_zap *zap)
+{
+	u64 *sptep = &sp->spt[index];
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+	KVM_MMU_WARN_ON(!spte_present_leaf(spte, sp->role.level));
+
+	/* Its rmap could not be found again. */
+	if (!sp->translation && KVM_BUG_ON(gfn != shadow_gfn(sp, index), kvm))
+		return false;
+
+	if (maps_same_page(sp, index, spte, gfn))
+		return change_leaf(sp, index, access, spte, zap);
+
+	if (READ_ONCE(*sptep) != SPTE_NONE)
+		shadow_clear(kvm, sp, index, zap);
+	if (sp->translation)
+		set_translation(kvm, sp, index, gfn, access, zap);
+	else
+		KVM_MMU_WARN_ON(access != sp->role.access);
+
+	KVM_MMU_WARN_ON(spte_causes_ve(spte));
+	spte_check_writable(spte);
+	/* After the translation; pairs with the walk's read of the SPTE. */
+	smp_store_release(sptep, spte);
+	add_leaf_to_rmap(kvm, cache, slot, sp, index, gfn, zap);
+	return true;
+}
+
+void shadow_set_mmio(struct kvm *kvm, struct kvm_mmu_page *sp, int index,
+		     u64 spte, struct shadow_zap *zap)
+{
+	KVM_MMU_WARN_ON(!spte_is_mmio(kvm, spte));
+
+	shadow_clear(kvm, sp, index, zap);
+	store_spte(&sp->spt[index], spte);
+}
+
+void shadow_link(struct kvm *kvm, struct kvm_mmu_memory_cache *cache,
+		 struct kvm_mmu_page *sp, int index, struct kvm_mmu_page *child,
+		 struct shadow_zap *zap)
+{
+	u64 *sptep = &sp->spt[index];
+
+	shadow_clear(kvm, sp, index, zap);
+
+	/* Nobody would ever cut a link to a page that is gone. */
+	if (KVM_BUG_ON(child->state == SP_ZAPPED ||
+		       child->role.level + 1 != sp->role.level, kvm))
+		return;
+
+	store_spte(sptep, spte_make_table(child->spt, child->role.ad_disabled));
+	rmap_add(cache, &child->parents, sptep);
+
+	/* shadow_sync_children() comes first: only @child itself is unsync. */
+	if (WARN_ON_ONCE(child->unsync_children) || child->unsync)
+		shadow_mark_unsync_child(sptep);
+}
+
+struct kvm_mmu_page *shadow_child(struct kvm_mmu_page *sp, int index, gfn_t gfn,
+				  union kvm_mmu_page_role role)
+{
+	const u64 spte = READ_ONCE(sp->spt[index]);
+	struct kvm_mmu_page *child;
+
+	if (!spte_present_table(spte, sp->role.level))
+		return NULL;
+
+	child = spte_child(spte);
+	return child->gfn == gfn && child->role.word == role.word ? child : NULL;
+}
+
+/* Update. */
+
+bool shadow_update(u64 *sptep, u64 spte)
+{
+	u64 old;
+
+	KVM_MMU_WARN_ON(!spte_present(spte));
+	spte_check_writable(spte);
+
+	old = exchange_spte(sptep, spte);
+	KVM_MMU_WARN_ON(!spte_present(old) || spte_pfn(old) != spte_pfn(spte));
+
+	/* Also if W was clear: a CPU may have cached it before it was cleared. */
+	return give_ad(old, spte) ||
+	       (spte_mmu_writable(old) && !spte_writable(spte));
+}
+
+bool shadow_clear_accessed(u64 *sptep)
+{
+	const u64 spte = READ_ONCE(*sptep);
+	u64 old;
+
+	if (!spte_accessed(spte))
+		return false;
+
+	if (spte_has_ad(spte)) {
+		clear_bit(__ffs(spte_fmt.accessed), (unsigned long *)sptep);
+		return true;
+	}
+
+	/* Without A and D bits, W stands for D, and goes with R and X. */
+	old = exchange_spte(sptep, spte_make_old(spte));
+	if (spte_writable(old))
+		kvm_set_pfn_dirty(spte_pfn(old));
+	return true;
+}
+
+bool shadow_clear_writable(u64 *sptep)
+{
+	const u64 spte = READ_ONCE(*sptep);
+
+	if (!test_and_clear_bit(PT_WRITABLE_SHIFT, (unsigned long *)sptep))
+		return false;
+
+	/* The host's mm has lost what W stood for; a D bit is still there. */
+	if (!spte_has_ad(spte))
+		kvm_set_pfn_dirty(spte_pfn(spte));
+	return true;
+}
+
+void shadow_set_access(struct kvm_mmu_page *sp, int index, unsigned int access)
+{
+	u64 translation;
+
+	if (!sp->translation) {
+		KVM_MMU_WARN_ON(access != sp->role.access);
+		return;
+	}
+
+	translation = sp->translation[index] & ~SHADOW_TR_ACCESS;
+	translation |= FIELD_PREP(SHADOW_TR_ACCESS, access);
+	WRITE_ONCE(sp->translation[index], translation);
+}

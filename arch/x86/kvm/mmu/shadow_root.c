@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Roots of shadow paging.  What an MMU's root stands for decides its form:
+ *
+ *   guest's tables         root
+ *   4 or 5 levels          a page that shadows the guest's root
+ *   PAE                    pae_root: four pages, of what the PDPTRs link to
+ *   32-bit, 2 levels       pae_root: four pages of one table, a quadrant each
+ *   none (no paging)       pae_root: four direct pages of 1G each; or one direct
+ *                          page of 4 or 5 levels
+ *
+ * An L1 that is not in long mode may have nested tables of the 2nd and 3rd form,
+ * while NPT of the host has 4 or 5 levels: then a PML4, and a PML5, with the one
+ * entry that counts, are above pae_root.  Neither they nor pae_root are shadow
+ * pages.
+ *
+ * What may sleep or fail comes before mmu_lock is taken (struct root_plan).  A
+ * page is in state SP_ROOT as long as it is the root of some vCPU, unless it is
+ * zapped: then the last that lets go of it has it freed.
+ */
+#include <linux/kvm_host.h>
+#include <linux/mutex.h>
+
+#include "mmu.h"
+#include "page_track.h"
+#include "root.h"
+#include "shadow_internal.h"
+
+#define NR_PDPTRS	4
+
+/* No table: the PDPTR is not present, or points where no slot is. */
+#define GFN_NONE	(~(gfn_t)0)
+
+/**
+ * struct root_plan - the pages that an MMU needs as roots
+ * @pgd: the guest's, by which the root is cached; 0 for direct MMUs
+ * @gfn: what they shadow, or map from; only the first if there is no pae_root
+ */
+struct root_plan {
+	gpa_t pgd;
+	gfn_t gfn[NR_PDPTRS];
+};
+
+/* Four pages below pae_root, or one? */
+static bool has_pae_root(const struct kvm_mmu *mmu)
+{
+	if (mmu->root_role.direct)
+		return mmu->root_role.level == PT32E_ROOT_LEVEL;
+
+	return mmu->cpu_role.base.level < PT64_ROOT_4LEVEL;
+}
+
+/* Entries of pae_root; a CPU with 4 or 5 levels wants rights there too. */
+static u64 pdpte_bits(const struct kvm_mmu *mmu)
+{
+	u64 bits = PT_PRESENT_MASK | spte_fmt.me_value;
+
+	if (mmu->root_role.level >= PT64_ROOT_4LEVEL)
+		bits |= PT_WRITABLE_MASK | PT_USER_MASK | PT_ACCESSED_MASK;
+	return bits;
+}
+
+/*
+ * pae_root and what is above it, for nested NPT: on demand, as hardly any L1 is
+ * without long mode.  All vCPUs and MMUs of a host have the same NPT level: the
+ * tables are there all or none.
+ */
+static int alloc_upper_tables(struct kvm_mmu *mmu)
+{
+	const int nr = mmu->root_role.level - PT32E_ROOT_LEVEL + 1;
+	u64 *table[PT64_ROOT_MAX_LEVEL - PT32E_ROOT_LEVEL + 1] = {};
+	int i;
+
+	if (mmu->pae_root && mmu->pml4_root &&
+	    (mmu->pml5_root || mmu->root_role.level == PT64_ROOT_4LEVEL))
+		return 0;
+
+	if (WARN_ON_ONCE(!tdp_enabled || mmu->pae_root || mmu->pml4_root))
+		return -EIO;
+
+	for (i = 0; i < nr; i++) {
+		table[i] = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+		if (!table[i])
+			goto out_free;
+		if (i)
+			*table[i] = __pa(table[i - 1]) | pdpte_bits(mmu);
+	}
+
+	mmu->pae_root = table[0];
+	mmu->pml4_root = table[1];
+	mmu->pml5_root = table[2];
+	return 0;
+
+out_free:
+	while (i--)
+		free_page((unsigned long)table[i]);
+	return -ENOMEM;
+}
+
+/*
+ * What a slot has for shadow paging alone.  What was allocated when there is no
+ * memory left stays: it goes with its slot, or serves the next try.
+ */
+static int alloc_slots(struct kvm *kvm)
+{
+	struct kvm_memory_slot *slot;
+	int as_id, bkt, r;
+
+	for (as_id = 0; as_id < kvm_arch_nr_memslot_as_ids(kvm); as_id++) {
+		kvm_for_each_memslot(slot, bkt, __kvm_memslots(kvm, as_id)) {
+			r = memslot_rmap_alloc(slot, slot->npages);
+			if (!r)
+				r = kvm_page_track_write_tracking_alloc(slot);
+			if (r)
+				return r;
+		}
+	}
+	return 0;
+}
+
+/* The first root of a VM with direct paging: slots that come later have all. */
+static int prepare_slots(struct kvm *kvm)
+{
+	int r = 0;
+
+	if (kvm_shadow_root_allocated(kvm))
+		return 0;
+
+	mutex_lock(&kvm->slots_arch_lock);
+	if (!kvm_memslots_have_rmaps(kvm) ||
+	    !kvm_page_track_write_tracking_enabled(kvm))
+		r = alloc_slots(kvm);
+	if (!r) {
+		/* After what it promises: kvm_shadow_root_allocated(). */
+		smp_store_release(&kvm->arch.shadow_root_allocated, true);
+	}
+	mutex_unlock(&kvm->slots_arch_lock);
+	return r;
+}
+
+static hpa_t take_page(struct kvm_vcpu *vcpu, gfn_t gfn, int level, int quadrant)
+{
+	union kvm_mmu_page_role role = vcpu->arch.mmu->root_role;
+	struct kvm_mmu_page *sp;
+
+	WARN_ON_ONCE(role.has_4_byte_gpte && role.direct);
+	role.level = level;
+	role.quadrant = quadrant;
+
+	sp = shadow_page_get(vcpu, gfn, role);
+	sp->root_count++;
+	sp->state = SP_ROOT;
+	return __pa(sp->spt);
+}
+
+/* Return: the topmost table. */
+static hpa_t take_pae_pages(struct kvm_vcpu *vcpu, const struct root_plan *plan)
+{
+	struct kvm_mmu *mmu = vcpu->arch.mmu;
+	int i;
+
+	for (i = 0; i < NR_PDPTRS; i++) {
+		WARN_ON_ONCE(mmu->pae_root[i] != PAE_ROOT_NONE);
+		if (plan->gfn[i] == GFN_NONE)
+			continue;
+
+		mmu->pae_root[i] = pdpte_bits(mmu) |
+				   take_page(vcpu, plan->gfn[i],
+					     PT32E_ROOT_LEVEL - 1,
+					     mmu->root_role.has_4_byte_gpte ? i : 0);
+	}
+
+	switch (mmu->root_role.level) {
+	case PT64_ROOT_5LEVEL:
+		return __pa(mmu->pml5_root);
+	case PT64_ROOT_4LEVEL:
+		return __pa(mmu->pml4_root);
+	default:
+		return __pa(mmu->pae_root);
+	}
+}
+
+static int take_roots(struct kvm_vcpu *vcpu, const struct root_plan *plan)
+{
+	struct kvm_mmu *mmu = vcpu->arch.mmu;
+	const bool pae = has_pae_root(mmu);
+	int r;
+
+	if (WARN_ON_ONCE(pae && !mmu->pae_root))
+		return -EIO;
+
+	write_lock(&vcpu->kvm->mmu_lock);
+	r = shadow_reserve_pages(vcpu->kvm);
+	if (!r) {
+		mmu->root.hpa = pae ? take_pae_pages(vcpu, plan) :
+				      take_page(vcpu, plan->gfn[0],
+						mmu->root_role.level, 0);
+		mmu->root.pgd = plan->pgd;
+	}
+	write_unlock(&vcpu->kvm->mmu_lock);
+	return r;
+}
+
+static int load_direct(struct kvm_vcpu *vcpu)
+{
+	struct root_plan plan = {};
+	int i;
+
+	if (WARN_ON_ONCE(vcpu->arch.mmu->root_role.level < PT32E_ROOT_LEVEL))
+		return -EIO;
+
+	for (i = 0; i < NR_PDPTRS; i++)
+		plan.gfn[i] = i * KVM_PAGES_PER_HPAGE(PG_LEVEL_1G);
+	return take_roots(vcpu, &plan);
+}
+
+/* On SVM, PDPTRs are read from the guest's memory, which may sleep. */
+static gfn_t pdptr_gfn(struct kvm_vcpu *vcpu, int i)
+{
+	const u64 pdptr = vcpu->arch.mmu->get_pdptr(vcpu, i);
+
+	if (!(pdptr & PT_PRESENT_MASK) ||
+	    !kvm_vcpu_is_visible_gfn(vcpu, gpa_to_gfn(pdptr)))
+		return GFN_NONE;
+	return gpa_to_gfn(pdptr);
+}
+
+static int load_indirect(struct kvm_vcpu *vcpu)
+{
+	struct kvm_mmu *mmu = vcpu->arch.mmu;
+	struct root_plan plan = { .pgd = root_guest_pgd(vcpu, mmu) };
+	const gfn_t top = gpa_to_gfn(plan.pgd & GENMASK_ULL(51, PAGE_SHIFT));
+	int i, r;
+
+	if (!kvm_vcpu_is_visible_gfn(vcpu, top)) {
+		mmu->root.hpa = mmu_dummy_root();
+		return 0;
+	}
+
+	for (i = 0; i < NR_PDPTRS; i++)
+		plan.gfn[i] = mmu->cpu_role.base.level == PT32E_ROOT_LEVEL ?
+			      pdptr_gfn(vcpu, i) : top;
+
+	r = prepare_slots(vcpu->kvm);
+	return r ?: take_roots(vcpu, &plan);
+}
+
+int shadow_roots_load(struct kvm_vcpu *vcpu)
+{
+	struct kvm_mmu *mmu = vcpu->arch.mmu;
+	int r = 0;
+
+	if (mmu->root_role.direct)
+		return load_direct(vcpu);
+
+	if (has_pae_root(mmu) && mmu->root_role.level >= PT64_ROOT_4LEVEL)
+		r = alloc_upper_tables(mmu);
+	return r ?: load_indirect(vcpu);
+}
+
+void shadow_root_put(struct kvm *kvm, hpa_t *root, struct shadow_zap *zap)
+{
+	struct kvm_mmu_page *sp;
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+
+	sp = root_to_sp(*root);
+	*root = INVALID_PAGE;
+	if (WARN_ON_ONCE(!sp || sp->root_count <= 0))
+		return;
+
+	if (--sp->root_count)
+		return;
+
+	if (sp->state == SP_ROOT)
+		sp->state = SP_ACTIVE;
+	else
+		list_add(&sp->link, &zap->pages);
+}

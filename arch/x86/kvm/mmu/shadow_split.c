@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Huge pages of shadow paging: split before dirty logging needs it, and made
+ * possible again afterwards.
+ *
+ * With direct paging, what is left here are the pages of nested guests.  Splits
+ * take memory from caches of the VM, which slots_lock protects; they are filled
+ * with mmu_lock let go, and whatever was known of a list is void then.
+ */
+#include <linux/kvm_host.h>
+
+#include "level.h"
+#include "mmu.h"
+#include "mmutrace.h"
+#include "shadow_internal.h"
+
+/* A piece may be on a list with others, and the table's parents are a list. */
+#define SPLIT_RMAP_BLOCKS	SPLIT_DESC_CACHE_MIN_NR_OBJECTS
+
+/* Time to let go of mmu_lock: for others, or because the memory is used up. */
+static bool split_must_pause(struct kvm *kvm)
+{
+	return need_resched() || rwlock_needbreak(&kvm->mmu_lock) ||
+	       kvm->arch.split_desc_cache.nobjs < SPLIT_RMAP_BLOCKS ||
+	       !kvm->arch.split_page_header_cache.nobjs ||
+	       !kvm->arch.split_shadow_page_cache.nobjs;
+}
+
+/*
+ * Blocks are rarely needed, only for gfns that are mapped more than once: with
+ * the spare ones, a few of those do not cost a pause each.
+ */
+static int split_fill_caches(struct kvm *kvm)
+{
+	const int capacity = SPLIT_RMAP_BLOCKS + KVM_ARCH_NR_OBJS_PER_MEMORY_CACHE;
+	struct kvm_arch *arch = &kvm->arch;
+	int r;
+
+	lockdep_assert_held(&kvm->slots_lock);
+
+	r = __kvm_mmu_topup_memory_cache(&arch->split_desc_cache, capacity,
+					 SPLIT_RMAP_BLOCKS);
+	if (!r)
+		r = kvm_mmu_topup_memory_cache(&arch->split_page_header_cache, 1);
+	if (!r)
+		r = kvm_mmu_topup_memory_cache(&arch->split_shadow_page_cache, 1);
+	return r;
+}
+
+static int split_pause(struct kvm *kvm)
+{
+	int r;
+
+	write_unlock(&kvm->mmu_lock);
+	cond_resched();
+	r = split_fill_caches(kvm);
+	write_lock(&kvm->mmu_lock);
+
+	return r ?: -EAGAIN;
+}
+
+static struct kvm_mmu_page *split_table(struct kvm *kvm, struct kvm_mmu_page *sp,
+					int index)
+{
+	const struct shadow_caches caches = {
+		.header = &kvm->arch.split_page_header_cache,
+		.table = &kvm->arch.split_shadow_page_cache,
+	};
+	union kvm_mmu_page_role role;
+
+	/* The pieces of a huge page are linear, whatever @sp shadows. */
+	role = shadow_child_role(sp, index, true, shadow_access(sp, index));
+
+	return shadow_page_get_direct(kvm, &caches, shadow_gfn(sp, index), role);
+}
+
+/*
+ * The table may be there already, for the same huge page elsewhere: what it maps
+ * is the same, as it is direct.  TLBs are flushed, as the table may lack pages
+ * below its own tables, and whoever unmaps those would see no need to.
+ */
+static void split_leaf(struct kvm *kvm, const struct kvm_memory_slot *slot,
+		       struct kvm_mmu_page *sp, int index)
+{
+	SHADOW_ZAP(zap);
+	struct kvm_mmu_memory_cache *cache = &kvm->arch.split_desc_cache;
+	struct kvm_mmu_page *table = split_table(kvm, sp, index);
+	const u64 huge = READ_ONCE(sp->spt[index]);
+	u64 spte;
+	int i;
+
+	for (i = 0; i < SPTE_ENT_PER_PAGE; i++) {
+		if (spte_present(READ_ONCE(table->spt[i])))
+			continue;
+
+		spte = spte_make_split(kvm, huge, table->role, i);
+		shadow_set_leaf(kvm, cache, slot, table, i, shadow_gfn(table, i),
+				table->role.access, spte, &zap);
+	}
+
+	shadow_link(kvm, cache, sp, index, table, &zap);
+	shadow_zap_finish(kvm, &zap);
+}
+
+/*
+ * Return: 0; -EAGAIN if mmu_lock was let go; -ENOSPC or -ENOMEM if splitting has
+ * to end.
+ */
+static int try_split(struct kvm *kvm, const struct kvm_memory_slot *slot,
+		     struct kvm_mmu_page *sp, int index)
+{
+	/* For the tracepoint: gone when mmu_lock is let go. */
+	const gfn_t gfn = shadow_gfn(sp, index);
+	const u64 huge = READ_ONCE(sp->spt[index]);
+	const int level = sp->role.level;
+	int r = 0;
+
+	if (shadow_quota_left(kvm) <= KVM_MIN_FREE_MMU_PAGES)
+		r = -ENOSPC;
+	else if (split_must_pause(kvm))
+		r = split_pause(kvm);
+	else
+		split_leaf(kvm, slot, sp, index);
+
+	trace_kvm_mmu_split_huge_page(gfn, huge, level, r);
+	return r;
+}
+
+/* Only leaves of nested guests are on a list of huge pages. */
+static bool can_split(u64 *sptep)
+{
+	const struct kvm_mmu_page *sp = sptep_to_sp(sptep);
+
+	return !WARN_ON_ONCE(!sp->role.guest_mode || sp->unsync ||
+			     sp->state == SP_ZAPPED ||
+			     !spte_huge(READ_ONCE(*sptep)));
+}
+
+static u64 *first_to_split(struct kvm_rmap_head *head)
+{
+	struct rmap_iter iter;
+	u64 *sptep;
+
+	for_each_rmap_spte(head, iter, sptep)
+		if (can_split(sptep))
+			return sptep;
+
+	return NULL;
+}
+
+/* Each success takes one off the list, each pause makes the list another. */
+static bool split_list(struct kvm *kvm, struct kvm_rmap_head *head,
+		       const struct kvm_memory_slot *slot)
+{
+	u64 *sptep;
+	int r;
+
+	do {
+		sptep = first_to_split(head);
+		if (!sptep)
+			break;
+		r = try_split(kvm, slot, sptep_to_sp(sptep), sptep_index(sptep));
+	} while (!r || r == -EAGAIN);
+
+	return false;
+}
+
+void shadow_split_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
+			gfn_t start, gfn_t end, int target_level)
+{
+	struct shadow_rmap_walk walk = {
+		.slot = slot,
+		.start = start,
+		.end = end,
+		.can_yield = true,
+	};
+	int level;
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+
+	/* From the top: the pieces are split again, down to the target. */
+	for (level = KVM_MAX_HUGEPAGE_LEVEL; level > target_level; level--) {
+		walk.min_level = level;
+		walk.max_level = level;
+		shadow_rmap_walk(kvm, &walk, split_list);
+	}
+}
+
+/*
+ * Could a huge page stand in the place of @sp?  If it begins before the slot, it
+ * could not, and level_max() must not be asked: it would look beyond the slot's
+ * arrays.  Tables of 4K gPTEs never can.
+ */
+static bool can_be_huge(struct kvm *kvm, const struct kvm_memory_slot *slot,
+			const struct kvm_mmu_page *sp)
+{
+	return sp->role.direct && is_gfn_in_memslot(slot, sp->gfn) &&
+	       sp->role.level < level_max(kvm, slot, sp->gfn, PG_LEVEL_NUM);
+}
+
+static u64 *first_to_recover(struct kvm *kvm, struct kvm_rmap_head *head,
+			     const struct kvm_memory_slot *slot)
+{
+	struct rmap_iter iter;
+	u64 *sptep;
+
+	for_each_rmap_spte(head, iter, sptep)
+		if (can_be_huge(kvm, slot, sptep_to_sp(sptep)))
+			return sptep;
+
+	return NULL;
+}
+
+static bool recover_list(struct kvm *kvm, struct kvm_rmap_head *head,
+			 const struct kvm_memory_slot *slot)
+{
+	SHADOW_ZAP(zap);
+	u64 *sptep;
+
+	while ((sptep = first_to_recover(kvm, head, slot)))
+		shadow_clear(kvm, sptep_to_sp(sptep), sptep_index(sptep), &zap);
+
+	return zap.flush;
+}
+
+void shadow_recover_huge(struct kvm *kvm, const struct kvm_memory_slot *slot)
+{
+	/* Pages of the largest size have nothing to gain. */
+	const struct shadow_rmap_walk walk = {
+		.slot = slot,
+		.start = slot->base_gfn,
+		.end = slot->base_gfn + slot->npages,
+		.min_level = PG_LEVEL_4K,
+		.max_level = KVM_MAX_HUGEPAGE_LEVEL - 1,
+		.can_yield = true,
+		.flush_on_yield = true,
+	};
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+
+	if (shadow_rmap_walk(kvm, &walk, recover_list))
+		kvm_flush_remote_tlbs_memslot(kvm, slot);
+}

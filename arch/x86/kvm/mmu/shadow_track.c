@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Shadow paging, by gfn or slot: unmap, and write-protect, clean or age what is
+ * mapped.  From the rmaps, so a range costs its lists, not the guest's tables.
+ *
+ * mmu_lock is held for writing, but CPUs and the fast page fault go on to set
+ * bits: the writers of shadow_pte.c lose none of them.
+ */
+#include <linux/kvm_host.h>
+
+#include "mmu.h"
+#include "shadow_internal.h"
+
+/* All lists of a range that a notifier names: it may not wait for anybody. */
+static struct shadow_rmap_walk notified_range(const struct kvm_gfn_range *range)
+{
+	return (struct shadow_rmap_walk) {
+		.slot = range->slot,
+		.start = range->start,
+		.end = range->end,
+		.min_level = PG_LEVEL_4K,
+		.max_level = KVM_MAX_HUGEPAGE_LEVEL,
+	};
+}
+
+/* A whole slot.  Whoever asks flushes TLBs at the end, without mmu_lock. */
+static void walk_slot(struct kvm *kvm, const struct kvm_memory_slot *slot,
+		      int min_level, int max_level, rmap_handler_t handler)
+{
+	const struct shadow_rmap_walk walk = {
+		.slot = slot,
+		.start = slot->base_gfn,
+		.end = slot->base_gfn + slot->npages,
+		.min_level = min_level,
+		.max_level = max_level,
+		.can_yield = true,
+	};
+
+	shadow_rmap_walk(kvm, &walk, handler);
+}
+
+/* Unmap. */
+
+bool shadow_zap_gfn_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
+			  gfn_t start, gfn_t end, bool can_yield, bool flush)
+{
+	const struct shadow_rmap_walk walk = {
+		.slot = slot,
+		.start = start,
+		.end = end,
+		.min_level = PG_LEVEL_4K,
+		.max_level = KVM_MAX_HUGEPAGE_LEVEL,
+		.can_yield = can_yield,
+		.flush_on_yield = true,
+	};
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+
+	/* The walk knows only of its own flush when it lets go of the lock. */
+	if (flush && can_yield) {
+		kvm_flush_remote_tlbs(kvm);
+		flush = false;
+	}
+	return shadow_rmap_walk(kvm, &walk, shadow_clear_rmap) || flush;
+}
+
+/* Accessed. */
+
+static bool age_list(struct kvm *kvm, struct kvm_rmap_head *head,
+		     const struct kvm_memory_slot *slot)
+{
+	struct rmap_iter iter;
+	bool young = false;
+	u64 *sptep;
+
+	for_each_rmap_spte(head, iter, sptep)
+		young |= shadow_clear_accessed(sptep);
+
+	return young;
+}
+
+static bool test_age_list(struct kvm *kvm, struct kvm_rmap_head *head,
+			  const struct kvm_memory_slot *slot)
+{
+	struct rmap_iter iter;
+	u64 *sptep;
+
+	for_each_rmap_spte(head, iter, sptep)
+		if (spte_accessed(READ_ONCE(*sptep)))
+			return true;
+
+	return false;
+}
+
+bool shadow_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
+{
+	const struct shadow_rmap_walk walk = notified_range(range);
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+	return shadow_rmap_walk(kvm, &walk, age_list);
+}
+
+bool shadow_test_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
+{
+	const struct shadow_rmap_walk walk = notified_range(range);
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+	return shadow_rmap_walk(kvm, &walk, test_age_list);
+}
+
+/* Writes and Dirty. */
+
+/*
+ * The next write faults.  With @bits W, for dirty logging, the fast page fault
+ * may give W back; with M as well, for a shadowed table, nobody may.
+ *
+ * Return: true if TLBs must be flushed: if M was set, a writable translation may
+ * be cached even though W is clear already.
+ */
+static bool take_write(u64 *sptep, u64 bits)
+{
+	const u64 spte = READ_ONCE(*sptep);
+
+	return spte & bits && shadow_update(sptep, spte & ~bits);
+}
+
+/* The next write sets D or faults, whichever the SPTE is logged by. */
+static bool clean(u64 *sptep)
+{
+	const u64 spte = READ_ONCE(*sptep);
+
+	if (!spte_has_dirty(spte))
+		return shadow_clear_writable(sptep);
+
+	return spte & spte_fmt.dirty &&
+	       shadow_update(sptep, spte & ~spte_fmt.dirty);
+}
+
+static bool wrprot_list(struct kvm *kvm, struct kvm_rmap_head *head,
+			const struct kvm_memory_slot *slot)
+{
+	struct rmap_iter iter;
+	bool flush = false;
+	u64 *sptep;
+
+	for_each_rmap_spte(head, iter, sptep)
+		flush |= take_write(sptep, PT_WRITABLE_MASK);
+
+	return flush;
+}
+
+static bool protect_list(struct kvm_rmap_head *head)
+{
+	const u64 bits = PT_WRITABLE_MASK | spte_fmt.mmu_writable;
+	struct rmap_iter iter;
+	bool flush = false;
+	u64 *sptep;
+
+	for_each_rmap_spte(head, iter, sptep)
+		flush |= take_write(sptep, bits);
+
+	return flush;
+}
+
+static bool clean_list(struct kvm *kvm, struct kvm_rmap_head *head,
+		       const struct kvm_memory_slot *slot)
+{
+	struct rmap_iter iter;
+	bool flush = false;
+	u64 *sptep;
+
+	for_each_rmap_spte(head, iter, sptep)
+		flush |= clean(sptep);
+
+	return flush;
+}
+
+void shadow_wrprot_slot(struct kvm *kvm, const struct kvm_memory_slot *slot,
+			int min_level)
+{
+	lockdep_assert_held_write(&kvm->mmu_lock);
+	walk_slot(kvm, slot, min_level, KVM_MAX_HUGEPAGE_LEVEL, wrprot_list);
+}
+
+/* The log is of 4K pages: huge ones are write-protected, by shadow_wrprot_slot(). */
+void shadow_clear_dirty_slot(struct kvm *kvm, const struct kvm_memory_slot *slot)
+{
+	lockdep_assert_held_write(&kvm->mmu_lock);
+	walk_slot(kvm, slot, PG_LEVEL_4K, PG_LEVEL_4K, clean_list);
+}
+
+void shadow_clear_dirty_masked(struct kvm *kvm, struct kvm_memory_slot *slot,
+			       gfn_t gfn, unsigned long mask, bool wrprot)
+{
+	const rmap_handler_t handler = wrprot ? wrprot_list : clean_list;
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+
+	for (; mask; mask &= mask - 1)
+		handler(kvm, rmap_of(slot, gfn + __ffs(mask), PG_LEVEL_4K), slot);
+}
+
+bool shadow_write_protect_gfn(struct kvm *kvm, const struct kvm_memory_slot *slot,
+			      gfn_t gfn, int min_level)
+{
+	bool flush = false;
+	int level;
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+
+	for (level = min_level; level <= KVM_MAX_HUGEPAGE_LEVEL; level++)
+		flush |= protect_list(rmap_of(slot, gfn, level));
+
+	return flush;
+}

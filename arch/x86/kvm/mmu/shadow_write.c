@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Writes to guest memory that KVM does itself, for the emulator above all, where
+ * they hit a table that is shadowed: the SPTEs of the written gPTEs go, and the
+ * next fault makes new ones.  Where it does not look like a table any more, or
+ * where so much is written that faults cost more than a new page, the page goes.
+ *
+ * Zapping changes the hash: a walk over the pages of a gfn ends with it, and the
+ * next one begins anew.  What a walk does once per write comes before the zaps.
+ */
+#include <linux/atomic.h>
+#include <linux/kvm_host.h>
+
+#include "mmu.h"
+#include "shadow_internal.h"
+
+/* So many writes without a walk through the table: no table, or a fork(). */
+#define WRITE_FLOOD	3
+
+/**
+ * struct guest_write - what was written
+ * @gpa: where
+ * @bytes: how many
+ */
+struct guest_write {
+	gpa_t gpa;
+	int bytes;
+};
+
+/* Of the size of a gPTE. */
+static unsigned int gpte_shift(union kvm_mmu_page_role role)
+{
+	return role.has_4_byte_gpte ? 2 : 3;
+}
+
+bool shadow_write_misaligned(union kvm_mmu_page_role role, unsigned int offset,
+			     unsigned int bytes)
+{
+	const unsigned int shift = gpte_shift(role);
+
+	/* The lowest byte has the status bits: a guest may write it alone. */
+	if (bytes == 1 && !(offset & (BIT(shift) - 1)))
+		return false;
+
+	return bytes < 4 || offset >> shift != (offset + bytes - 1) >> shift;
+}
+
+unsigned int shadow_write_covers(union kvm_mmu_page_role role, unsigned int offset,
+				 unsigned int *first)
+{
+	/* A 4-byte gPTE of level 2 maps 4M, the SPTEs 2M each. */
+	const unsigned int nr = role.has_4_byte_gpte &&
+				role.level == PT32_ROOT_LEVEL ? 2 : 1;
+	const unsigned int entry = (offset >> gpte_shift(role)) * nr;
+
+	*first = entry % SPTE_ENT_PER_PAGE;
+	return entry / SPTE_ENT_PER_PAGE == role.quadrant ? nr : 0;
+}
+
+/*
+ * A guest with 8-byte gPTEs and 32-bit registers writes two halves: each counts
+ * as a write of the whole.
+ */
+static struct guest_write whole_gpte(struct kvm_vcpu *vcpu, gpa_t gpa, int bytes)
+{
+	if (bytes == 4 && is_pae(vcpu))
+		return (struct guest_write){ round_down(gpa, 8), 8 };
+
+	return (struct guest_write){ gpa, bytes };
+}
+
+/* Is there a gPTE now, which the page's entry cannot stand for any more? */
+static bool wrote_gpte(struct kvm_vcpu *vcpu, const struct guest_write *write)
+{
+	u64 gpte = 0;
+
+	if (write->bytes != 4 && write->bytes != 8)
+		return false;
+
+	return !kvm_vcpu_read_guest_atomic(vcpu, write->gpa, &gpte,
+					   write->bytes) && gpte;
+}
+
+/* A flood of writes makes a page of level 1 unsync instead. */
+static bool flooded(const struct kvm_mmu_page *sp)
+{
+	return sp->role.level > PG_LEVEL_4K &&
+	       atomic_read(&sp->write_flooding_count) >= WRITE_FLOOD;
+}
+
+static bool is_no_table(const struct kvm_mmu_page *sp,
+			const struct guest_write *write)
+{
+	return shadow_write_misaligned(sp->role, offset_in_page(write->gpa),
+				       write->bytes) || flooded(sp);
+}
+
+/* What is counted; nothing is zapped yet. */
+static void count_write(struct kvm_vcpu *vcpu, const struct guest_write *write)
+{
+	struct kvm *kvm = vcpu->kvm;
+	struct kvm_mmu_page *sp;
+	unsigned int first, nr;
+
+	kvm->stat.mmu_pte_write++;
+
+	shadow_for_each_table(kvm, sp, gpa_to_gfn(write->gpa)) {
+		if (sp->role.level == PG_LEVEL_4K)
+			continue;
+
+		if (!shadow_write_misaligned(sp->role, offset_in_page(write->gpa),
+					     write->bytes))
+			atomic_inc(&sp->write_flooding_count);
+		if (is_no_table(sp, write))
+			continue;
+
+		nr = shadow_write_covers(sp->role, offset_in_page(write->gpa),
+					 &first);
+		if (nr && wrote_gpte(vcpu, write))
+			kvm->stat.mmu_pde_zapped += nr;
+	}
+}
+
+/* Return: true if pages were zapped. */
+static bool drop_written(struct kvm *kvm, struct kvm_mmu_page *sp,
+			 const struct guest_write *write, struct shadow_zap *zap)
+{
+	unsigned int first, nr;
+	bool zapped = false;
+
+	nr = shadow_write_covers(sp->role, offset_in_page(write->gpa), &first);
+	for (; nr; nr--, first++)
+		if (READ_ONCE(sp->spt[first]) != SPTE_NONE)
+			zapped |= shadow_clear(kvm, sp, first, zap);
+	return zapped;
+}
+
+/*
+ * Return: true if pages were zapped: there may be more to do.  It ends, as each
+ * time there is a page less, or an entry that is not SPTE_NONE.
+ */
+static bool apply_write(struct kvm *kvm, const struct guest_write *write,
+			struct shadow_zap *zap)
+{
+	struct kvm_mmu_page *sp;
+
+	shadow_for_each_table(kvm, sp, gpa_to_gfn(write->gpa)) {
+		if (is_no_table(sp, write)) {
+			kvm->stat.mmu_flooded++;
+			shadow_page_zap(kvm, sp, zap);
+			return true;
+		}
+		if (drop_written(kvm, sp, write, zap))
+			return true;
+	}
+	return false;
+}
+
+void shadow_track_write(struct kvm_vcpu *vcpu, gpa_t gpa, int bytes)
+{
+	SHADOW_ZAP(zap);
+	struct kvm *kvm = vcpu->kvm;
+	struct guest_write write;
+
+	/*
+	 * The write is done.  Either this sees a page that is being made for the
+	 * table, or who makes it sees the write when it compares the gPTE again:
+	 * pairs with the barrier of shadow_page.c after it has counted the page.
+	 */
+	smp_mb();
+	if (!READ_ONCE(kvm->arch.indirect_shadow_pages))
+		return;
+
+	write_lock(&kvm->mmu_lock);
+	write = whole_gpte(vcpu, gpa, bytes);
+	count_write(vcpu, &write);
+	while (apply_write(kvm, &write, &zap))
+		;
+	shadow_zap_finish(kvm, &zap);
+	write_unlock(&kvm->mmu_lock);
+}
+
+static struct kvm_mmu_page *first_table(struct kvm *kvm, gfn_t gfn)
+{
+	struct kvm_mmu_page *sp;
+
+	shadow_for_each_table(kvm, sp, gfn)
+		return sp;
+	return NULL;
+}
+
+bool shadow_unprotect_gfn(struct kvm *kvm, gfn_t gfn)
+{
+	SHADOW_ZAP(zap);
+	struct kvm_mmu_page *sp;
+	bool any;
+
+	write_lock(&kvm->mmu_lock);
+	while ((sp = first_table(kvm, gfn)))
+		shadow_page_zap(kvm, sp, &zap);
+
+	/* A root would be made and protected again before the guest runs. */
+	any = !list_empty(&zap.pages);
+	shadow_zap_finish(kvm, &zap);
+	write_unlock(&kvm->mmu_lock);
+	return any;
+}
