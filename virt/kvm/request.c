@@ -159,7 +159,7 @@ void kvm_flush_remote_tlbs(struct kvm *kvm)
 	 * barrier is that of kvm_vcpu_exiting_guest_mode(); it pairs with the
 	 * vCPU's between mode and page tables: on x86
 	 * smp_mb__after_srcu_read_unlock() in vcpu_enter_guest() and
-	 * smp_store_mb() in walk_shadow_page_lockless_begin(), on powerpc
+	 * smp_store_mb() in the walks of its MMU without lock, on powerpc
 	 * smp_mb() in kvmppc_prepare_to_enter().
 	 */
 	if (kvm_arch_flush_remote_tlbs(kvm) &&

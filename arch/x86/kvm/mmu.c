@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The MMU's door: what is set up for kvm.ko, a vendor module and a VM, and the
+ * functions of the rest of KVM that concern both MMUs, direct paging (tdp_*) and
+ * shadow paging (shadow_*).
+ *
+ * The other doors are mmu/page_fault.c (faults), mmu/root.c (CR3, INVLPG),
+ * mmu/role.c (paging modes), mmu/zap.c (unmapping) and mmu/page_track.c.
+ * Documentation/virtual/kvm/mmu.txt tells how it all works together.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/kvm_host.h>
+#include <trace/events/kvm.h>
+
+#include "kvm_cache_regs.h"
+#include "mmu.h"
+#include "mmu/level.h"
+#include "mmu/mmio.h"
+#include "mmu/mmu_internal.h"
+#include "mmu/nx_huge_page.h"
+#include "mmu/shadow.h"
+#include "mmu/tdp.h"
+#include "x86.h"
+#include "trace.h"
+
+#define CREATE_TRACE_POINTS
+#include "mmu/mmutrace.h"
+
+void __init kvm_mmu_x86_module_init(void)
+{
+	nx_huge_page_init();
+	spte_format_init();
+}
+
+int kvm_mmu_vendor_module_init(void)
+{
+	/* Roles are compared, and hashed, as words. */
+	BUILD_BUG_ON(sizeof(union kvm_mmu_page_role) != sizeof(u32));
+	BUILD_BUG_ON(sizeof(union kvm_mmu_extended_role) != sizeof(u32));
+	BUILD_BUG_ON(sizeof(union kvm_cpu_role) != sizeof(u64));
+
+	spte_format_reset();
+	return shadow_module_init();
+}
+
+void kvm_mmu_vendor_module_exit(void)
+{
+	shadow_module_exit();
+}
+
+int kvm_mmu_init_vm(struct kvm *kvm)
+{
+	struct kvm_arch *arch = &kvm->arch;
+	int r;
+
+	arch->shadow_mmio_value = spte_fmt.mmio_value;
+	INIT_LIST_HEAD(&arch->possible_nx_huge_pages);
+	spin_lock_init(&arch->mmu_unsync_pages_lock);
+	tdp_init_vm(kvm);
+	r = shadow_init_vm(kvm);
+	if (r)
+		return r;
+
+	arch->split_page_header_cache.kmem_cache = mmu_page_header_cache;
+	arch->split_page_header_cache.gfp_zero = __GFP_ZERO;
+	arch->split_shadow_page_cache.init_value = SPTE_NONE;
+	arch->split_desc_cache.kmem_cache = rmap_block_cache;
+	arch->split_desc_cache.gfp_zero = __GFP_ZERO;
+	return 0;
+}
+
+void kvm_mmu_uninit_vm(struct kvm *kvm)
+{
+	tdp_uninit_vm(kvm);
+	shadow_uninit_vm(kvm);
+	kvm_mmu_free_memory_cache(&kvm->arch.split_desc_cache);
+	kvm_mmu_free_memory_cache(&kvm->arch.split_page_header_cache);
+	kvm_mmu_free_memory_cache(&kvm->arch.split_shadow_page_cache);
+}
+
+void kvm_mmu_change_mmu_pages(struct kvm *kvm, unsigned long goal_nr_mmu_pages)
+{
+	shadow_change_quota(kvm, goal_nr_mmu_pages);
+}
+
+bool kvm_mmu_may_ignore_guest_pat(struct kvm *kvm)
+{
+	/*
+	 * With EPT, a VM without DMA that bypasses the caches may have its PAT
+	 * ignored; with such DMA, its userspace decides by the quirk.
+	 */
+	return kvm_check_has_quirk(kvm, KVM_X86_QUIRK_IGNORE_GUEST_PAT);
+}
+
+int kvm_cpu_dirty_log_size(void)
+{
+	return kvm_x86_ops.cpu_dirty_log_size;
+}
+
+bool kvm_mmu_slot_gfn_write_protect(struct kvm *kvm, struct kvm_memory_slot *slot,
+				    u64 gfn, int min_level)
+{
+	bool flush = false;
+
+	if (kvm_memslots_have_rmaps(kvm))
+		flush = shadow_write_protect_gfn(kvm, slot, gfn, min_level);
+	if (tdp_enabled)
+		flush |= tdp_write_protect_gfn(kvm, slot, gfn, min_level);
+	return flush;
+}
+
+/*
+ * Dirty logging of a slot begins: all its pages, or those of @start_level and
+ * above, trap the next write.  The caller flushes TLBs.
+ */
+void kvm_mmu_slot_remove_write_access(struct kvm *kvm,
+				      const struct kvm_memory_slot *memslot,
+				      int start_level)
+{
+	if (kvm_memslots_have_rmaps(kvm)) {
+		write_lock(&kvm->mmu_lock);
+		shadow_wrprot_slot(kvm, memslot, start_level);
+		write_unlock(&kvm->mmu_lock);
+	}
+	if (tdp_enabled) {
+		read_lock(&kvm->mmu_lock);
+		tdp_wrprot_slot(kvm, memslot, start_level);
+		read_unlock(&kvm->mmu_lock);
+	}
+}
+
+/* The same where the CPU logs what it writes to clean pages (PML). */
+void kvm_mmu_slot_leaf_clear_dirty(struct kvm *kvm,
+				   const struct kvm_memory_slot *memslot)
+{
+	if (kvm_memslots_have_rmaps(kvm)) {
+		write_lock(&kvm->mmu_lock);
+		shadow_clear_dirty_slot(kvm, memslot);
+		write_unlock(&kvm->mmu_lock);
+	}
+	if (tdp_enabled) {
+		read_lock(&kvm->mmu_lock);
+		tdp_clear_dirty_slot(kvm, memslot);
+		read_unlock(&kvm->mmu_lock);
+	}
+}
+
+/* Dirty logging of a slot has ended: huge pages may come back. */
+void kvm_mmu_zap_collapsible_sptes(struct kvm *kvm,
+				   const struct kvm_memory_slot *memslot)
+{
+	if (kvm_memslots_have_rmaps(kvm)) {
+		write_lock(&kvm->mmu_lock);
+		shadow_recover_huge(kvm, memslot);
+		write_unlock(&kvm->mmu_lock);
+	}
+	if (tdp_enabled) {
+		read_lock(&kvm->mmu_lock);
+		tdp_recover_huge(kvm, memslot);
+		read_unlock(&kvm->mmu_lock);
+	}
+}
+
+/* Split a slot's huge pages; shadow paging leaves its own to the first write. */
+void kvm_mmu_slot_try_split_huge_pages(struct kvm *kvm,
+				       const struct kvm_memory_slot *memslot,
+				       int target_level)
+{
+	gfn_t start = memslot->base_gfn, end = start + memslot->npages;
+
+	if (!tdp_enabled)
+		return;
+
+	if (kvm_memslots_have_rmaps(kvm)) {
+		write_lock(&kvm->mmu_lock);
+		shadow_split_range(kvm, memslot, start, end, target_level);
+		write_unlock(&kvm->mmu_lock);
+	}
+	read_lock(&kvm->mmu_lock);
+	tdp_split_range(kvm, memslot, start, end, target_level, true);
+	read_unlock(&kvm->mmu_lock);
+}
+
+/* The same for a range, under mmu_lock for writing. */
+void kvm_mmu_try_split_huge_pages(struct kvm *kvm,
+				  const struct kvm_memory_slot *memslot,
+				  u64 start, u64 end, int target_level)
+{
+	if (!tdp_enabled)
+		return;
+	if (kvm_memslots_have_rmaps(kvm))
+		shadow_split_range(kvm, memslot, start, end, target_level);
+	tdp_split_range(kvm, memslot, start, end, target_level, false);
+}
+
+/*
+ * "Initially all set": nothing was write-protected when logging began, so huge
+ * pages are still there.  The 64 pages of a mask may touch two of them.
+ */
+static void log_dirty_split_huge(struct kvm *kvm, struct kvm_memory_slot *slot,
+				 gfn_t first, gfn_t last)
+{
+	if (READ_ONCE(eager_page_split))
+		kvm_mmu_try_split_huge_pages(kvm, slot, first, last + 1,
+					     PG_LEVEL_4K);
+
+	kvm_mmu_slot_gfn_write_protect(kvm, slot, first, PG_LEVEL_2M);
+	if (gfn_round_for_level(first, PG_LEVEL_2M) !=
+	    gfn_round_for_level(last, PG_LEVEL_2M))
+		kvm_mmu_slot_gfn_write_protect(kvm, slot, last, PG_LEVEL_2M);
+}
+
+/*
+ * The pages of @mask were reported: see the next write to them.  D is enough if
+ * the CPU logs by D (PML), but for what has no D.  The caller flushes TLBs.
+ */
+void kvm_arch_mmu_enable_log_dirty_pt_masked(struct kvm *kvm,
+					     struct kvm_memory_slot *slot,
+					     gfn_t gfn_offset, unsigned long mask)
+{
+	gfn_t gfn = slot->base_gfn + gfn_offset;
+	bool wrprot = !kvm_x86_ops.cpu_dirty_log_size;
+
+	if (kvm_dirty_log_manual_protect_and_init_set(kvm))
+		log_dirty_split_huge(kvm, slot, gfn + __ffs(mask),
+				     gfn + __fls(mask));
+
+	if (tdp_enabled)
+		tdp_clear_dirty_masked(kvm, slot, gfn, mask, wrprot);
+	if (kvm_memslots_have_rmaps(kvm))
+		shadow_clear_dirty_masked(kvm, slot, gfn, mask, wrprot);
+}
+
+/* KVM wrote to guest memory for the guest. */
+void kvm_mmu_track_write(struct kvm_vcpu *vcpu, gpa_t gpa, const u8 *new, int bytes)
+{
+	shadow_track_write(vcpu, gpa, bytes);
+}
+
+/*
+ * The emulator failed on a write, or should not have been asked: zap what
+ * shadows the page, so that the guest does the write itself.  last_retry_* keep
+ * it from doing that for ever at the same instruction.
+ */
+bool __kvm_mmu_unprotect_gfn_and_retry(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa,
+				       bool always_retry)
+{
+	gpa_t gpa = cr2_or_gpa;
+	bool zapped = false;
+
+	/* Unlocked: a wrong answer costs an emulation, or a search, no more. */
+	if (READ_ONCE(vcpu->kvm->arch.indirect_shadow_pages)) {
+		if (!vcpu->arch.mmu->root_role.direct)
+			gpa = kvm_mmu_gva_to_gpa_write(vcpu, cr2_or_gpa, NULL);
+		if (gpa != INVALID_GPA)
+			zapped = shadow_unprotect_gfn(vcpu->kvm, gpa_to_gfn(gpa));
+	}
+
+	if (zapped || always_retry) {
+		vcpu->arch.last_retry_eip = kvm_rip_read(vcpu);
+		vcpu->arch.last_retry_addr = cr2_or_gpa;
+	}
+	return zapped;
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The fast page fault: gives W, or R and X, back to an SPTE without mmu_lock.
+ *
+ * One cmpxchg does it (fast_fix()).  It can only do what the SPTE allows: W
+ * where H and M are set, R and X where they are saved.  Whoever clears H or M,
+ * or unmaps the page, changes the SPTE, and the cmpxchg fails.  All others
+ * change such an SPTE atomically (spte_volatile()), so that they see W, and the
+ * D that it leads to.
+ *
+ * The gfn that is marked dirty has to be the one that the SPTE stood for when W
+ * was set.  A direct page's gfns never change.  The entries of an indirect page
+ * do, and pfn and bits may be the same for two gfns, so that the cmpxchg does
+ * not notice (locking.txt, "the mapping from gfn to pfn").  Here the gfn is read
+ * after the cmpxchg: an entry's gfn changes only while its SPTE is not present,
+ * so it either is still the one, or somebody has removed the SPTE since, saw W
+ * in it, and marked the gfn (shadow_clear()).
+ */
+#include "fault.h"
+#include "guest_walk.h"
+#include "shadow.h"
+#include "tdp.h"
+#include "mmutrace.h"
+
+/* More than that means contention, which mmu_lock handles better. */
+#define FAST_FAULT_TRIES 5
+
+/* The only store to an SPTE without mmu_lock.  A full barrier if it succeeds. */
+static bool fast_fix(u64 *sptep, u64 old, u64 new)
+{
+	return try_cmpxchg64(sptep, &old, new);
+}
+
+static bool fast_possible(struct kvm *kvm, const struct kvm_page_fault *fault)
+{
+	/* MMIO SPTEs are never fixed; reserved bits mean one, or a stale one. */
+	if (fault->rsvd || !fault->slot || (fault->slot->flags & KVM_MEMSLOT_INVALID))
+		return false;
+	/* The page is of the other kind: leave it to who can exit to userspace. */
+	if (kvm->arch.has_private_mem &&
+	    fault->is_private != kvm_mem_is_private(kvm, fault->gfn))
+		return false;
+	/* Not present to the CPU: it can be access tracking, or nothing. */
+	return fault->present ? fault->write : !mmu_ad_enabled();
+}
+
+/* The SPTE with all that may be given back, and @fault needs. */
+static u64 fast_fixed(const struct kvm_page_fault *fault, u64 spte, int level)
+{
+	u64 fixed = spte_tracked(spte) ? spte_untrack(spte) : spte;
+
+	/* A dirty-logged huge page has to be split: one gfn is marked, not 512. */
+	if (fault->write && spte_mmu_writable(spte) &&
+	    (level == PG_LEVEL_4K || !kvm_slot_dirty_track_enabled(fault->slot)))
+		fixed |= PT_WRITABLE_MASK;
+	return fixed;
+}
+
+/* RET_PF_RETRY: the SPTE changed.  RET_PF_INVALID: not a case for this file. */
+static int fast_try(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault,
+		    u64 *sptep, u64 spte)
+{
+	int level = sptep_to_sp(sptep)->role.level;
+	u64 fixed;
+
+	if (!spte_present_leaf(spte, level))
+		return RET_PF_INVALID;
+	/* Fixed by another vCPU, or the TLB entry was stale. */
+	if (spte_allows(spte, fault))
+		return RET_PF_SPURIOUS;
+
+	fixed = fast_fixed(fault, spte, level);
+	if (fixed == spte || !spte_allows(fixed, fault))
+		return RET_PF_INVALID;
+	return fast_fix(sptep, spte, fixed) ? RET_PF_FIXED : RET_PF_RETRY;
+}
+
+static int fast_finish(struct kvm_vcpu *vcpu, int r)
+{
+	if (r == RET_PF_RETRY)
+		return RET_PF_INVALID;
+	if (r != RET_PF_INVALID)
+		vcpu->stat.pf_fast++;
+	return r;
+}
+
+int fast_fault_direct(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
+{
+	bool tdp = tdp_active(vcpu);
+	int r = RET_PF_RETRY, tries;
+	u64 *sptep, spte;
+
+	if (!fast_possible(vcpu->kvm, fault))
+		return RET_PF_INVALID;
+
+	/* Of RCU, a shadow walk has no use, and takes no harm. */
+	tdp_walk_begin();
+	if (!tdp)
+		shadow_walk_begin(vcpu);
+	for (tries = 0; r == RET_PF_RETRY && tries < FAST_FAULT_TRIES; tries++) {
+		sptep = tdp ? tdp_walk_leaf(vcpu, fault->gfn, &spte) :
+			      shadow_walk_leaf(vcpu, fault->addr, &spte);
+		/* The vCPU holds its root, so there is a first SPTE. */
+		if (WARN_ON_ONCE(!sptep)) {
+			r = RET_PF_INVALID;
+			break;
+		}
+		r = fast_try(vcpu, fault, sptep, spte);
+		if (r == RET_PF_FIXED && fault->write && !spte_writable(spte))
+			mark_page_dirty_in_slot(vcpu->kvm, fault->slot, fault->gfn);
+		trace_fast_page_fault(vcpu, fault, sptep, spte, r);
+	}
+	if (!tdp)
+		shadow_walk_end(vcpu);
+	tdp_walk_end();
+	return fast_finish(vcpu, r);
+}
+
+/*
+ * The SPTE must say what the guest's tables say now, or fixing it leads nowhere:
+ * the page, writes allowed, and the same rights for user and kernel.
+ */
+static bool fast_matches_walk(u64 *sptep, u64 spte, const struct guest_walk *walk)
+{
+	bool user = walk->access & ACC_USER_MASK;
+
+	return spte_present(spte) &&
+	       sptep_to_sp(sptep)->role.level == PG_LEVEL_4K &&
+	       shadow_sptep_gfn(sptep) == walk->gfn &&
+	       user == !!(spte & spte_fmt.user);
+}
+
+int fast_fault_indirect(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
+			const struct guest_walk *walk)
+{
+	int r = RET_PF_INVALID;
+	u64 *sptep, spte;
+
+	if (!fault->write || !fault->present || !(walk->access & ACC_WRITE_MASK) ||
+	    !fast_possible(vcpu->kvm, fault))
+		return RET_PF_INVALID;
+
+	shadow_walk_begin(vcpu);
+	sptep = shadow_walk_leaf(vcpu, fault->addr, &spte);
+	if (sptep && fast_matches_walk(sptep, spte, walk)) {
+		r = fast_try(vcpu, fault, sptep, spte);
+		/* Read after the cmpxchg, see the top of this file. */
+		if (r == RET_PF_FIXED && !spte_writable(spte))
+			kvm_vcpu_mark_page_dirty(vcpu, shadow_sptep_gfn(sptep));
+		trace_fast_page_fault(vcpu, fault, sptep, spte, r);
+	}
+	shadow_walk_end(vcpu);
+	return fast_finish(vcpu, r);
+}

@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A page fault's way to a mapping:
+ *
+ *  resolve  the gfn, and its slot
+ *  pin      the host's page, which may sleep
+ *  commit   under mmu_lock: is all that still true?  Then choose the level, and
+ *           map (tdp_map.c, shadow_map.c)
+ *
+ * What makes it right against memslot updates and MMU notifiers is the order:
+ * kvm->mmu_invalidate_seq is read before the slot is looked up, and compared
+ * under mmu_lock before anything is mapped.  A slot that was replaced, or a pfn
+ * that the host took away, in between, is never mapped.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/kvm_host.h>
+#include <linux/sched/signal.h>
+#include <trace/events/kvm.h>
+
+#include "fault.h"
+#include "guest_walk.h"
+#include "kvm_emulate.h"
+#include "lapic.h"
+#include "nx_huge_page.h"
+#include "page_track.h"
+#include "permission.h"
+#include "root.h"
+#include "shadow.h"
+#include "tdp.h"
+#include "x86.h"
+
+static void fault_exit_to_user(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
+{
+	kvm_prepare_memory_fault_exit(vcpu, gfn_to_gpa(fault->gfn), PAGE_SIZE,
+				      fault->write, fault->exec, fault->is_private);
+}
+
+static void fault_resolve(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
+			  gfn_t gfn)
+{
+	fault->mmu_seq = READ_ONCE(vcpu->kvm->mmu_invalidate_seq);
+	/* The slot must not be older.  Pairs with kvm_mmu_invalidate_end(). */
+	smp_rmb();
+	fault->gfn = gfn;
+	fault->slot = kvm_vcpu_gfn_to_memslot(vcpu, gfn);
+}
+
+static int fault_noslot(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
+{
+	if (fault->is_private) {
+		fault_exit_to_user(vcpu, fault);
+		return -EFAULT;
+	}
+
+	vcpu_cache_mmio_info(vcpu, fault->is_tdp ? 0 : fault->addr, fault->gfn,
+			     fault->access & spte_fmt.mmio_access);
+
+	fault->slot = NULL;
+	fault->pfn = KVM_PFN_NOSLOT;
+	fault->hva = KVM_HVA_ERR_BAD;
+	fault->map_writable = false;
+
+	/*
+	 * No SPTE for what the host's CPU cannot address: a nested guest can
+	 * name such a gfn if its host's userspace lied about MAXPHYADDR.
+	 */
+	if (!enable_mmio_caching || fault->gfn > kvm_mmu_max_gfn())
+		return RET_PF_EMULATE;
+	return RET_PF_CONTINUE;
+}
+
+static int fault_error_pfn(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
+{
+	if (is_sigpending_pfn(fault->pfn)) {
+		kvm_handle_signal_exit(vcpu);
+		return -EINTR;
+	}
+
+	switch (fault->pfn) {
+	case KVM_PFN_ERR_RO_FAULT:
+		/* A write to a ROM is MMIO, but a read is not: cache nothing. */
+		return RET_PF_EMULATE;
+	case KVM_PFN_ERR_HWPOISON:
+		send_sig_mceerr(BUS_MCEERR_AR,
+				(void __user *)gfn_to_hva_memslot(fault->slot, fault->gfn),
+				PAGE_SHIFT, current);
+		return RET_PF_RETRY;
+	default:
+		return -EFAULT;
+	}
+}
+
+/* The largest page of guest_memfd's folio, and of what the vendor allows. */
+static u8 private_max_level(struct kvm *kvm, struct kvm_page_fault *fault, int order)
+{
+	u8 vendor_max;
+	int level;
+
+	for (level = fault->max_level; level > PG_LEVEL_4K; level--)
+		if (order >= KVM_HPAGE_GFN_SHIFT(level))
+			break;
+	if (level == PG_LEVEL_4K)
+		return level;
+
+	vendor_max = kvm_x86_call(private_max_mapping_level)(kvm, fault->pfn);
+	return vendor_max ? min_t(u8, level, vendor_max) : level;
+}
+
+static int fault_pin_private(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
+{
+	int order, r = -EFAULT;
+
+	if (kvm_slot_can_be_private(fault->slot))
+		r = kvm_gmem_get_pfn(vcpu->kvm, fault->slot, fault->gfn, &fault->pfn,
+				     &order);
+	if (r) {
+		fault_exit_to_user(vcpu, fault);
+		return r;
+	}
+
+	fault->map_writable = !(fault->slot->flags & KVM_MEM_READONLY);
+	fault->max_level = private_max_level(vcpu->kvm, fault, order);
+	return RET_PF_CONTINUE;
+}
+
+static u32 apf_new_token(struct kvm_vcpu *vcpu)
+{
+	u32 id = vcpu->arch.apf.id;
+
+	/* 0 is not a token; the upper 20 bits count. */
+	if (!(id << 12))
+		id = 1;
+	vcpu->arch.apf.id = id + 1;
+	return id << 12 | vcpu->vcpu_id;
+}
+
+/* Let the guest do something else until the page is there. */
+static bool fault_go_async(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
+{
+	struct kvm_arch_async_pf arch = {
+		.gfn = fault->gfn,
+		.error_code = fault->error_code,
+		.direct_map = vcpu->arch.mmu->root_role.direct,
+	};
+
+	if (fault->prefetch || !kvm_can_do_async_pf(vcpu))
+		return false;
+
+	trace_kvm_try_async_get_page(fault->addr, fault->gfn);
+	if (kvm_find_async_pf_gfn(vcpu, fault->gfn)) {
+		trace_kvm_async_pf_repeated_fault(fault->addr, fault->gfn);
+		kvm_make_request(KVM_REQ_APF_HALT, vcpu);
+		return true;
+	}
+
+	arch.token = apf_new_token(vcpu);
+	arch.cr3 = root_guest_pgd(vcpu, vcpu->arch.mmu);
+	return kvm_setup_async_pf(vcpu, fault->addr,
+				  kvm_vcpu_gfn_to_hva(vcpu, fault->gfn), &arch);
+}
+
+static int fault_pin_shared(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
+{
+	bool async = false;
+
+	fault->pfn = __gfn_to_pfn_memslot(fault->slot, fault->gfn, false, false,
+					  &async, fault->write,
+					  &fault->map_writable, &fault->hva);
+	if (!async)
+		return RET_PF_CONTINUE;
+	if (fault_go_async(vcpu, fault))
+		return RET_PF_RETRY;
+
+	/* Wait for it, but not longer than a signal allows. */
+	fault->pfn = __gfn_to_pfn_memslot(fault->slot, fault->gfn, false, true,
+					  NULL, fault->write,
+					  &fault->map_writable, &fault->hva);
+	return RET_PF_CONTINUE;
+}
+
+/*
+ * The APIC access page is for L1 only: KVM emulates what L2 does there, on roots
+ * of its own.  While APICv is off nothing is cached, so that nothing has to go
+ * when it comes back.
+ */
+static int fault_apic_page(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
+{
+	if (is_guest_mode(vcpu))
+		return fault_noslot(vcpu, fault);
+	return kvm_apicv_activated(vcpu->kvm) ? RET_PF_CONTINUE : RET_PF_EMULATE;
+}
+
+/* A hint, without mmu_lock; saves taking the lock for nothing. */
+static bool fault_will_be_stale(struct kvm *kvm, struct kvm_page_fault *fault)
+{
+	return mmu_invalidate_retry_gfn_unsafe(kvm, fault->mmu_seq, fault->gfn);
+}
+
+/* RET_PF_CONTINUE: fault->pfn is pinned, or there is no slot. */
+static int fault_pin(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
+{
+	struct kvm *kvm = vcpu->kvm;
+	int r = RET_PF_CONTINUE;
+
+	if (fault->is_private != kvm_mem_is_private(kvm, fault->gfn)) {
+		fault_exit_to_user(vcpu, fault);
+		return -EFAULT;
+	}
+	if (!fault->slot)
+		return fault_noslot(vcpu, fault);
+	/* It is being deleted or moved: its SPTEs go before MMIO SPTEs come. */
+	if (fault->slot->flags & KVM_MEMSLOT_INVALID)
+		return RET_PF_RETRY;
+	if (fault->slot->id == APIC_ACCESS_PAGE_PRIVATE_MEMSLOT)
+		r = fault_apic_page(vcpu, fault);
+	if (r != RET_PF_CONTINUE || !fault->slot)
+		return r;
+	if (fault_will_be_stale(kvm, fault))
+		return RET_PF_RETRY;
+
+	r = fault->is_private ? fault_pin_private(vcpu, fault) :
+				fault_pin_shared(vcpu, fault);
+	if (r != RET_PF_CONTINUE)
+		return r;
+	if (is_error_pfn(fault->pfn))
+		return fault_error_pfn(vcpu, fault);
+	if (fault_will_be_stale(kvm, fault)) {
+		kvm_release_pfn_clean(fault->pfn);
+		return RET_PF_RETRY;
+	}
+	return RET_PF_CONTINUE;
+}
+
+/* Did an invalidation hit the gfn since the slot was looked up?  Under mmu_lock. */
+static bool fault_invalidated(struct kvm *kvm, struct kvm_page_fault *fault)
+{
+	return fault->slot &&
+	       mmu_invalidate_retry_gfn(kvm, fault->mmu_seq, fault->gfn);
+}
+
+/* Somebody tracks writes to the gfn, and it is write-protected for that. */
+static bool fault_write_tracked(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
+{
+	if (fault->rsvd || !fault->present || !fault->write)
+		return false;
+	return kvm_gfn_is_write_tracked(vcpu->kvm, fault->slot, fault->gfn);
+}
+
+/* No table that KVM shadows is in the way of writes; without one, do not search. */
+static bool fault_mmu_writable(struct kvm *kvm, struct kvm_page_fault *fault)
+{
+	return !fault->slot || !kvm_page_track_write_tracking_enabled(kvm) ||
+	       !shadow_try_unsync(kvm, fault->slot, fault->gfn, true,
+				  fault->prefetch);
+}
+
+static int fault_commit_tdp(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
+{
+	struct kvm *kvm = vcpu->kvm;
+	kvm_pfn_t pfn = fault->pfn;
+	int r = RET_PF_RETRY;
+
+	read_lock(&kvm->mmu_lock);
+	if (!root_obsolete(kvm, vcpu->arch.mmu->root.hpa) &&
+	    !fault_invalidated(kvm, fault)) {
+		r = tdp_map(vcpu, fault, fault_mmu_writable(kvm, fault));
+		if (r == RET_PF_FIXED && !fault->prefetch)
+			tdp_prefetch(vcpu, fault);
+	}
+	read_unlock(&kvm->mmu_lock);
+	kvm_release_pfn_clean(pfn);
+	return r;
+}
+
+/* @walk: of the guest's tables; NULL for a guest without paging. */
+static int fault_commit_shadow(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
+			       const struct guest_walk *walk)
+{
+	struct kvm *kvm = vcpu->kvm;
+	kvm_pfn_t pfn = fault->pfn;
+	int r;
+
+	write_lock(&kvm->mmu_lock);
+	r = shadow_fault_begin(vcpu);
+	if (r == -EAGAIN || (!r && fault_invalidated(kvm, fault)))
+		r = RET_PF_RETRY;
+	else if (!r)
+		r = walk ? shadow_map_indirect(vcpu, fault, walk) :
+			   shadow_map_direct(vcpu, fault);
+	write_unlock(&kvm->mmu_lock);
+	kvm_release_pfn_clean(pfn);
+	return r;
+}
+
+/* What direct mappings do before they are committed. */
+static int fault_prepare_direct(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
+{
+	int r;
+
+	fault->access = ACC_ALL;
+	fault_resolve(vcpu, fault, gpa_to_gfn(fault->addr));
+	if (fault_write_tracked(vcpu, fault))
+		return RET_PF_WRITE_PROTECTED;
+	r = fast_fault_direct(vcpu, fault);
+	if (r != RET_PF_INVALID)
+		return r;
+	r = mmu_topup_caches(vcpu, false);
+	if (r)
+		return r;
+	return fault_pin(vcpu, fault);
+}
+
+int fault_tdp(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
+{
+	int r = fault_prepare_direct(vcpu, fault);
+
+	return r == RET_PF_CONTINUE ? fault_commit_tdp(vcpu, fault) : r;
+}
+
+int fault_nonpaging(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
+{
+	int r;
+
+	/* Its pages are below PDPTEs, which map nothing themselves. */
+	fault->max_level = PG_LEVEL_2M;
+	r = fault_prepare_direct(vcpu, fault);
+	return r == RET_PF_CONTINUE ? fault_commit_shadow(vcpu, fault, NULL) : r;
+}
+
+/*
+ * CR0.WP=0: the kernel writes to what the gPTE makes read-only.  It is mapped
+ * writable for the kernel alone, which with SMEP may then not execute it, as if
+ * it were still a user page.
+ */
+static void fault_override_wp(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
+{
+	if (!fault->write || fault->user || (fault->access & ACC_WRITE_MASK) ||
+	    !fault->slot || mmu_cr0_wp(vcpu->arch.mmu))
+		return;
+
+	fault->access = (fault->access | ACC_WRITE_MASK) & ~ACC_USER_MASK;
+	if (mmu_cr4_smep(vcpu->arch.mmu))
+		fault->access &= ~ACC_EXEC_MASK;
+}
+
+int fault_indirect(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
+{
+	struct guest_walk walk;
+	int r;
+
+	/* A reserved bit is one of KVM's own entries, not the guest's. */
+	if (!guest_walk(&walk, vcpu, vcpu->arch.mmu, fault->addr,
+			fault->error_code & ~PFERR_RSVD_MASK)) {
+		if (!fault->prefetch)
+			__kvm_inject_emulated_page_fault(vcpu, &walk.fault, true);
+		return RET_PF_RETRY;
+	}
+
+	fault->max_level = walk.level;
+	fault->access = walk.access;
+	fault_resolve(vcpu, fault, walk.gfn);
+	if (fault_write_tracked(vcpu, fault)) {
+		shadow_clear_flood(vcpu, fault->addr);
+		return RET_PF_WRITE_PROTECTED;
+	}
+	r = fast_fault_indirect(vcpu, fault, &walk);
+	if (r != RET_PF_INVALID)
+		return r;
+	r = mmu_topup_caches(vcpu, true);
+	if (r)
+		return r;
+	r = fault_pin(vcpu, fault);
+	if (r != RET_PF_CONTINUE)
+		return r;
+	fault_override_wp(vcpu, fault);
+	return fault_commit_shadow(vcpu, fault, &walk);
+}
+
+int fault_handle(struct kvm_vcpu *vcpu, gpa_t addr, u64 error_code, bool prefetch,
+		 int *emulation_type, u8 *level)
+{
+	struct kvm_mmu *mmu = vcpu->arch.mmu;
+	struct kvm_page_fault fault = {
+		.addr = addr,
+		.error_code = error_code,
+		.prefetch = prefetch,
+		.exec = error_code & PFERR_FETCH_MASK,
+		.write = error_code & PFERR_WRITE_MASK,
+		.present = error_code & PFERR_PRESENT_MASK,
+		.rsvd = error_code & PFERR_RSVD_MASK,
+		.user = error_code & PFERR_USER_MASK,
+		.is_tdp = likely(mmu->page_fault == fault_tdp),
+		.is_private = error_code & PFERR_PRIVATE_ACCESS,
+		.nx_mitigation = nx_huge_page_enabled(vcpu->kvm),
+		.max_level = KVM_MAX_HUGEPAGE_LEVEL,
+		.req_level = PG_LEVEL_4K,
+		.goal_level = PG_LEVEL_4K,
+		.pfn = KVM_PFN_ERR_FAULT,
+		.hva = KVM_HVA_ERR_BAD,
+	};
+	int r;
+
+	r = fault.is_tdp ? fault_tdp(vcpu, &fault) : mmu->page_fault(vcpu, &fault);
+
+	/* There is no MMIO in private memory: userspace has to sort it out. */
+	if (r == RET_PF_EMULATE && fault.is_private) {
+		pr_warn_ratelimited("unexpected emulation request on private memory\n");
+		fault_exit_to_user(vcpu, &fault);
+		return -EFAULT;
+	}
+	if (fault.self_map_write && emulation_type)
+		*emulation_type |= EMULTYPE_WRITE_PF_TO_SP;
+	if (level)
+		*level = fault.goal_level;
+	return r;
+}

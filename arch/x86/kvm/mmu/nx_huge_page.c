@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The iTLB multihit mitigation: its module parameters, the tables that are there
+ * for its sake, and the worker of each VM that zaps the oldest of them, so that
+ * a guest that no longer executes there gets its huge page back.
+ *
+ * Locks: the parameters are written under the kernel's lock for parameters of
+ * modules and read without any.  kvm_lock > slots_lock > mmu_lock.  The list
+ * possible_nx_huge_pages is changed under mmu_lock for writing, or for reading
+ * with tdp_mmu_pages_lock.
+ */
+#include <linux/call_once.h>
+#include <linux/cpu.h>
+#include <linux/kstrtox.h>
+#include <linux/kvm_host.h>
+#include <linux/moduleparam.h>
+#include <linux/sched/vhost_task.h>
+#include <linux/sysfs.h>
+#include <asm/spec-ctrl.h>
+
+#include "mmu.h"
+#include "nx_huge_page.h"
+#include "shadow.h"
+#include "tdp.h"
+#include "zap.h"
+
+#define HOUR_MS		(60 * 60 * MSEC_PER_SEC)
+
+/* -1: "auto", not resolved yet. */
+int __read_mostly nx_huge_pages = -1;
+
+/**
+ * struct nx_state - of the module
+ * @never: no VM has a worker or ever will: the mitigation cannot be enabled
+ * @period_ms: how often a worker runs; 0: often enough for an hour in all
+ * @ratio: it zaps one table of so many each time; 0: none
+ */
+static struct nx_state {
+	bool never;
+	uint period_ms;
+	uint ratio;
+} nx_state __read_mostly = {
+	/* Recovery costs latency. */
+	.ratio = IS_ENABLED(CONFIG_PREEMPT_RT) ? 0 : 60,
+};
+
+/* The time between two runs of a worker; 0: workers have nothing to do. */
+static uint nx_recovery_period(void)
+{
+	uint ratio = READ_ONCE(nx_state.ratio);
+	uint period = READ_ONCE(nx_state.period_ms);
+
+	if (!READ_ONCE(nx_huge_pages) || !ratio)
+		return 0;
+	/* At most once a second. */
+	return period ?: HOUR_MS / min(ratio, 3600u);
+}
+
+/* A VM that never ran has neither a worker nor pages. */
+static void nx_wake_worker(struct kvm *kvm)
+{
+	struct vhost_task *worker = READ_ONCE(kvm->arch.nx_huge_page_recovery_thread);
+
+	if (worker)
+		vhost_task_wake(worker);
+}
+
+static void nx_switch(bool enable)
+{
+	WRITE_ONCE(nx_huge_pages, enable);
+	itlb_multihit_kvm_mitigation = enable;
+}
+
+/* Huge pages of the other kind must go from all VMs. */
+static void nx_zap_vms(void)
+{
+	struct kvm *kvm;
+
+	guard(mutex)(&kvm_lock);
+	list_for_each_entry(kvm, &vm_list, vm_list) {
+		mutex_lock(&kvm->slots_lock);
+		zap_all_fast(kvm);
+		mutex_unlock(&kvm->slots_lock);
+
+		nx_wake_worker(kvm);
+	}
+}
+
+static bool nx_cpu_needs_it(void)
+{
+	return boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT) && !cpu_mitigations_off();
+}
+
+/* A VM that exists may have a worker. */
+static int nx_set_never(void)
+{
+	guard(mutex)(&kvm_lock);
+	if (!list_empty(&vm_list))
+		return -EBUSY;
+
+	nx_state.never = true;
+	return 0;
+}
+
+static int nx_parse(const char *val, bool *enable)
+{
+	*enable = false;
+	if (sysfs_streq(val, "never"))
+		return nx_set_never();
+	if (sysfs_streq(val, "off"))
+		return 0;
+
+	*enable = true;
+	if (sysfs_streq(val, "force"))
+		return 0;
+
+	*enable = nx_cpu_needs_it();
+	if (sysfs_streq(val, "auto"))
+		return 0;
+
+	return kstrtobool(val, enable) ? -EINVAL : 0;
+}
+
+static int nx_set_mode(const char *val, const struct kernel_param *kp)
+{
+	const bool was_enabled = nx_huge_pages;
+	bool enable;
+	int r;
+
+	if (nx_state.never)
+		return -EPERM;
+
+	r = nx_parse(val, &enable);
+	if (r)
+		return r;
+
+	nx_switch(enable);
+	if (enable != was_enabled)
+		nx_zap_vms();
+	return 0;
+}
+
+static int nx_get_mode(char *buffer, const struct kernel_param *kp)
+{
+	if (nx_state.never)
+		return sysfs_emit(buffer, "never\n");
+	return param_get_bool(buffer, kp);
+}
+
+/* Workers that sleep for too long now, or for ever, are woken. */
+static int nx_set_recovery(const char *val, const struct kernel_param *kp)
+{
+	const uint before = nx_recovery_period();
+	struct kvm *kvm;
+	uint after;
+	int r;
+
+	if (nx_state.never)
+		return -EPERM;
+
+	r = param_set_uint(val, kp);
+	if (r)
+		return r;
+
+	after = nx_recovery_period();
+	if (!after || (before && before <= after))
+		return 0;
+
+	guard(mutex)(&kvm_lock);
+	list_for_each_entry(kvm, &vm_list, vm_list)
+		nx_wake_worker(kvm);
+	return 0;
+}
+
+static const struct kernel_param_ops nx_mode_ops = {
+	.set = nx_set_mode,
+	.get = nx_get_mode,
+};
+
+static const struct kernel_param_ops nx_recovery_ops = {
+	.set = nx_set_recovery,
+	.get = param_get_uint,
+};
+
+module_param_cb(nx_huge_pages, &nx_mode_ops, &nx_huge_pages, 0644);
+__MODULE_PARM_TYPE(nx_huge_pages, "bool");
+module_param_cb(nx_huge_pages_recovery_ratio, &nx_recovery_ops, &nx_state.ratio, 0644);
+__MODULE_PARM_TYPE(nx_huge_pages_recovery_ratio, "uint");
+module_param_cb(nx_huge_pages_recovery_period_ms, &nx_recovery_ops,
+		&nx_state.period_ms, 0644);
+__MODULE_PARM_TYPE(nx_huge_pages_recovery_period_ms, "uint");
+
+void __init nx_huge_page_init(void)
+{
+	if (nx_huge_pages == -1)
+		nx_switch(nx_cpu_needs_it());
+}
+
+void nx_huge_page_track(struct kvm *kvm, struct kvm_mmu_page *sp)
+{
+	if (!list_empty(&sp->nx_link))
+		return;
+
+	kvm->stat.nx_lpage_splits++;
+	list_add_tail(&sp->nx_link, &kvm->arch.possible_nx_huge_pages);
+}
+
+void nx_huge_page_untrack(struct kvm *kvm, struct kvm_mmu_page *sp)
+{
+	sp->nx_huge_page_disallowed = false;
+	if (list_empty(&sp->nx_link))
+		return;
+
+	kvm->stat.nx_lpage_splits--;
+	list_del_init(&sp->nx_link);
+}
+
+/*
+ * A page whose slot is dirty-logged would come back as 4K pages: it is recovered
+ * when logging ends.  To find the slot costs, to zap in vain costs little: a
+ * stale nr_memslots_dirty_logging does no harm.
+ */
+static bool nx_dirty_logged(struct kvm *kvm, const struct kvm_mmu_page *sp)
+{
+	struct kvm_memory_slot *slot;
+
+	if (!atomic_read(&kvm->nr_memslots_dirty_logging))
+		return false;
+
+	slot = __gfn_to_memslot(kvm_memslots_for_spte_role(kvm, sp->role), sp->gfn);
+	return !WARN_ON_ONCE(!slot) && kvm_slot_dirty_track_enabled(slot);
+}
+
+/* In any case the page is off the list afterwards. */
+static void nx_recover_page(struct kvm *kvm, struct kvm_mmu_page *sp,
+			    struct shadow_zap *zap)
+{
+	WARN_ON_ONCE(!sp->nx_huge_page_disallowed);
+	WARN_ON_ONCE(!sp->role.direct);
+
+	if (nx_dirty_logged(kvm, sp))
+		nx_huge_page_untrack(kvm, sp);
+	else if (sp->tdp)
+		zap->flush |= tdp_zap_table(kvm, sp);
+	else
+		shadow_zap_page(kvm, sp, zap);
+
+	WARN_ON_ONCE(sp->nx_huge_page_disallowed);
+}
+
+/* One part in nx_state.ratio of what there is. */
+static unsigned long nx_recovery_quota(struct kvm *kvm)
+{
+	uint ratio = READ_ONCE(nx_state.ratio);
+
+	return ratio ? DIV_ROUND_UP(kvm->stat.nx_lpage_splits, ratio) : 0;
+}
+
+/*
+ * Both kinds of tables: @zap takes the flush for those of tdp, too, which has to
+ * come before the RCU reader ends.
+ */
+static void nx_recover_pages(struct kvm *kvm, struct shadow_zap *zap)
+{
+	struct list_head *pages = &kvm->arch.possible_nx_huge_pages;
+	unsigned long quota = nx_recovery_quota(kvm);
+
+	for (; quota && !list_empty(pages); quota--) {
+		nx_recover_page(kvm, list_first_entry(pages, struct kvm_mmu_page,
+						      nx_link), zap);
+
+		if (!need_resched() && !rwlock_needbreak(&kvm->mmu_lock))
+			continue;
+		shadow_zap_finish(kvm, zap);
+		rcu_read_unlock();
+		cond_resched_rwlock_write(&kvm->mmu_lock);
+		rcu_read_lock();
+	}
+	shadow_zap_finish(kvm, zap);
+}
+
+static void nx_recover(struct kvm *kvm)
+{
+	SHADOW_ZAP(zap);
+	int idx;
+
+	idx = srcu_read_lock(&kvm->srcu);
+	write_lock(&kvm->mmu_lock);
+	rcu_read_lock();
+	nx_recover_pages(kvm, &zap);
+	rcu_read_unlock();
+	write_unlock(&kvm->mmu_lock);
+	srcu_read_unlock(&kvm->srcu, idx);
+}
+
+/*
+ * Called again and again while it returns true, in TASK_INTERRUPTIBLE, so that
+ * no wakeup is missed between the look at the clock and the sleep.
+ */
+static bool nx_worker(void *data)
+{
+	struct kvm *kvm = data;
+	uint period = nx_recovery_period();
+	s64 left;
+
+	if (!period)
+		return false;
+
+	left = kvm->arch.nx_huge_page_last + msecs_to_jiffies(period) -
+	       get_jiffies_64();
+	if (left > 0) {
+		schedule_timeout(left);
+		return true;
+	}
+
+	__set_current_state(TASK_RUNNING);
+	nx_recover(kvm);
+	kvm->arch.nx_huge_page_last = get_jiffies_64();
+	return true;
+}
+
+/* The VMM is being killed: the VM goes soon, and the worker's pages with it. */
+static void nx_worker_killed(void *data)
+{
+}
+
+static int nx_start_worker(struct once *once)
+{
+	struct kvm *kvm = container_of(once, struct kvm, arch.nx_once);
+	struct vhost_task *worker;
+
+	kvm->arch.nx_huge_page_last = get_jiffies_64();
+	worker = vhost_task_create(nx_worker, nx_worker_killed, kvm,
+				   "kvm-nx-lpage-recovery");
+	if (IS_ERR(worker))
+		return PTR_ERR(worker);
+
+	vhost_task_start(worker);
+	/* nx_wake_worker() may wake it from here on. */
+	WRITE_ONCE(kvm->arch.nx_huge_page_recovery_thread, worker);
+	return 0;
+}
+
+/**
+ * kvm_mmu_post_init_vm() - start the VM's worker
+ * @kvm: the VM
+ *
+ * With the first KVM_RUN, as the worker is a thread of the process that runs the
+ * VM; and again, if that failed.
+ *
+ * Return: 0, or an errno.
+ * Context: may sleep.
+ */
+int kvm_mmu_post_init_vm(struct kvm *kvm)
+{
+	if (nx_state.never)
+		return 0;
+	return call_once(&kvm->arch.nx_once, nx_start_worker);
+}
+
+/**
+ * kvm_mmu_pre_destroy_vm() - stop the VM's worker
+ * @kvm: the VM, which is not on vm_list any more
+ *
+ * Context: may sleep.
+ */
+void kvm_mmu_pre_destroy_vm(struct kvm *kvm)
+{
+	if (kvm->arch.nx_huge_page_recovery_thread)
+		vhost_task_stop(kvm->arch.nx_huge_page_recovery_thread);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The iTLB multihit mitigation: huge pages are not executable; where the guest
+ * executes, 4K pages are, and a worker gives huge pages back after a while
+ * (Documentation/admin-guide/hw-vuln/multihit.rst).
+ */
+#ifndef __KVM_X86_MMU_NX_HUGE_PAGE_H
+#define __KVM_X86_MMU_NX_HUGE_PAGE_H
+
+#include "mmu_internal.h"
+
+/* The module parameter nx_huge_pages, resolved when kvm.ko is loaded. */
+extern int nx_huge_pages;
+
+static inline bool nx_huge_page_enabled(struct kvm *kvm)
+{
+	return READ_ONCE(nx_huge_pages) && !kvm->arch.disable_nx_huge_pages;
+}
+
+/* Resolves the parameter; kvm.ko's module init, after the CPU's bugs are known. */
+void __init nx_huge_page_init(void);
+
+/**
+ * nx_huge_page_track() - a table could be a huge page but for the mitigation
+ * @kvm: the VM
+ * @sp: the table; may be tracked already
+ *
+ * Context: mmu_lock for writing; or for reading with tdp_mmu_pages_lock.
+ */
+void nx_huge_page_track(struct kvm *kvm, struct kvm_mmu_page *sp);
+
+/* The reverse, and @sp is allowed to be huge; @sp may be untracked. */
+void nx_huge_page_untrack(struct kvm *kvm, struct kvm_mmu_page *sp);
+
+#endif /* __KVM_X86_MMU_NX_HUGE_PAGE_H */

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What brings a fault to the MMU, and what becomes of its answer: exits for #PF,
+ * EPT violations and misconfigurations and nested page faults; asynchronous
+ * page faults; KVM_PRE_FAULT_MEMORY.
+ *
+ * A fault with reserved bits comes from an MMIO SPTE, most of the time: if it is
+ * of the current generation, there is nothing to map.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/kvm_host.h>
+#include <linux/sched/signal.h>
+#include <asm/kvm_para.h>
+#include <trace/events/kvm.h>
+
+#include "fault.h"
+#include "kvm_cache_regs.h"
+#include "kvm_emulate.h"
+#include "mmio.h"
+#include "root.h"
+#include "shadow.h"
+#include "tdp.h"
+#include "x86.h"
+#include "trace.h"
+#include "mmutrace.h"
+
+int fault_walk(struct kvm_vcpu *vcpu, u64 addr, u64 *sptes, int *root_level)
+{
+	int leaf;
+
+	if (tdp_active(vcpu)) {
+		tdp_walk_begin();
+		leaf = tdp_walk(vcpu, addr, sptes, root_level);
+		tdp_walk_end();
+	} else {
+		shadow_walk_begin(vcpu);
+		leaf = shadow_walk(vcpu, addr, sptes, root_level);
+		shadow_walk_end(vcpu);
+	}
+	return leaf;
+}
+
+/* A nested guest faults on its own gpas, but the cache holds L1's. */
+static bool mmio_cached(struct kvm_vcpu *vcpu, u64 addr, bool direct)
+{
+	if (mmu_is_nested(vcpu))
+		return false;
+	return direct ? vcpu_match_mmio_gpa(vcpu, addr) :
+			vcpu_match_mmio_gva(vcpu, addr);
+}
+
+/* KVM never sets reserved bits in a present SPTE: say what is there, if it did. */
+static bool mmio_walk_is_bad(struct kvm_vcpu *vcpu, u64 addr, const u64 *sptes,
+			     int root_level, int leaf)
+{
+	const struct rsvd_bits_validate *rsvd = &vcpu->arch.mmu->shadow_zero_check;
+	int lowest = spte_present(sptes[leaf]) ? leaf : leaf + 1;
+	bool bad = false;
+	int level;
+
+	for (level = root_level; level >= lowest; level--)
+		bad |= spte_reserved(rsvd, sptes[level], level);
+	if (likely(!bad))
+		return false;
+
+	pr_err("reserved bits in present SPTEs for address 0x%llx:\n", addr);
+	for (level = root_level; level >= lowest; level--)
+		pr_err("level %d: SPTE 0x%llx, reserved 0x%llx\n", level,
+		       sptes[level], rsvd_bits_set(rsvd, sptes[level], level));
+	return true;
+}
+
+/*
+ * The CPU saw reserved bits: an MMIO SPTE, unless it changed since.
+ * RET_PF_INVALID: one of another generation.
+ */
+static int mmio_fault(struct kvm_vcpu *vcpu, u64 addr, bool direct)
+{
+	u64 sptes[PT64_ROOT_MAX_LEVEL + 1], spte;
+	unsigned int access;
+	int root_level, leaf;
+	gfn_t gfn;
+
+	if (mmio_cached(vcpu, addr, direct))
+		return RET_PF_EMULATE;
+
+	leaf = fault_walk(vcpu, addr, sptes, &root_level);
+	if (leaf < 0)
+		return RET_PF_RETRY;
+	if (WARN_ON_ONCE(mmio_walk_is_bad(vcpu, addr, sptes, root_level, leaf)))
+		return -EINVAL;
+
+	spte = sptes[leaf];
+	if (!spte_is_mmio(vcpu->kvm, spte))
+		return RET_PF_RETRY;
+	if (!mmio_spte_current(vcpu, spte))
+		return RET_PF_INVALID;
+
+	gfn = mmio_spte_gfn(spte);
+	access = mmio_spte_access(spte);
+	trace_handle_mmio_page_fault(direct ? 0 : addr, gfn, access);
+	vcpu_cache_mmio_info(vcpu, direct ? 0 : addr, gfn, access);
+	return RET_PF_EMULATE;
+}
+
+/*
+ * Rather than to emulate a write, zap what the page shadows and let the guest
+ * do it, where it would be no table of the guest that runs:
+ *  - L1's CPU set A or D in a table of its own that is also L2's nested table;
+ *  - an event waits to be injected, and emulation would delay it.
+ */
+static bool unprotect_instead(struct kvm_vcpu *vcpu, u64 error_code, bool direct)
+{
+	const u64 table_write = PFERR_GUEST_PAGE_MASK | PFERR_WRITE_MASK |
+				PFERR_PRESENT_MASK;
+
+	return direct ? (error_code & table_write) == table_write :
+			kvm_event_needs_reinjection(vcpu);
+}
+
+static int write_protect_fault(struct kvm_vcpu *vcpu, gpa_t addr, u64 error_code,
+			       int *emulation_type)
+{
+	bool direct = vcpu->arch.mmu->root_role.direct;
+
+	/* Unprotecting did not help this instruction the last time. */
+	if (vcpu->arch.last_retry_eip == kvm_rip_read(vcpu) &&
+	    vcpu->arch.last_retry_addr == addr)
+		return RET_PF_EMULATE;
+	vcpu->arch.last_retry_eip = 0;
+	vcpu->arch.last_retry_addr = 0;
+
+	/*
+	 * By gpa it cannot be cached: there is a slot, and making one made the
+	 * cache stale.  By gva it can: the guest changed its tables, no flush yet.
+	 */
+	if (mmio_cached(vcpu, addr, direct)) {
+		WARN_ON_ONCE(direct);
+		return RET_PF_EMULATE;
+	}
+
+	if (unprotect_instead(vcpu, error_code, direct) &&
+	    kvm_mmu_unprotect_gfn_and_retry(vcpu, addr))
+		return RET_PF_RETRY;
+
+	/* The emulator may do the same later, but L1's tables are not L2's. */
+	if (!is_guest_mode(vcpu))
+		*emulation_type |= EMULTYPE_ALLOW_RETRY_PF;
+	return RET_PF_EMULATE;
+}
+
+static void fault_count(struct kvm_vcpu *vcpu, int r)
+{
+	if (r == RET_PF_FIXED)
+		vcpu->stat.pf_fixed++;
+	else if (r == RET_PF_EMULATE)
+		vcpu->stat.pf_emulate++;
+	else if (r == RET_PF_SPURIOUS)
+		vcpu->stat.pf_spurious++;
+}
+
+/* For a software-protected VM, only the attributes know what is private. */
+static bool sw_protected_private(struct kvm_vcpu *vcpu, gpa_t addr, u64 error_code)
+{
+	return IS_ENABLED(CONFIG_KVM_SW_PROTECTED_VM) &&
+	       vcpu->kvm->arch.vm_type == KVM_X86_SW_PROTECTED_VM &&
+	       !(error_code & PFERR_RSVD_MASK) &&
+	       kvm_mem_is_private(vcpu->kvm, gpa_to_gfn(addr));
+}
+
+noinline int kvm_mmu_page_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa,
+				u64 error_code, void *insn, int insn_len)
+{
+	bool direct = vcpu->arch.mmu->root_role.direct;
+	int emulation_type = EMULTYPE_PF;
+	int r = RET_PF_INVALID;
+
+	if (WARN_ON_ONCE(!VALID_PAGE(vcpu->arch.mmu->root.hpa)))
+		return RET_PF_RETRY;
+	if (sw_protected_private(vcpu, cr2_or_gpa, error_code))
+		error_code |= PFERR_PRIVATE_ACCESS;
+
+	if (error_code & PFERR_RSVD_MASK) {
+		if (WARN_ON_ONCE(error_code & PFERR_PRIVATE_ACCESS))
+			return -EFAULT;
+		r = mmio_fault(vcpu, cr2_or_gpa, direct);
+		if (r == RET_PF_EMULATE)
+			goto emulate;
+	}
+
+	if (r == RET_PF_INVALID) {
+		vcpu->stat.pf_taken++;
+		r = fault_handle(vcpu, cr2_or_gpa, error_code, false,
+				 &emulation_type, NULL);
+		if (KVM_BUG_ON(r == RET_PF_INVALID, vcpu->kvm))
+			return -EIO;
+	}
+	if (r < 0)
+		return r;
+	if (r == RET_PF_WRITE_PROTECTED)
+		r = write_protect_fault(vcpu, cr2_or_gpa, error_code,
+					&emulation_type);
+	fault_count(vcpu, r);
+	if (r != RET_PF_EMULATE)
+		return 1;
+emulate:
+	return x86_emulate_instruction(vcpu, cr2_or_gpa, emulation_type, insn,
+				       insn_len);
+}
+EXPORT_SYMBOL_GPL(kvm_mmu_page_fault);
+
+/* A #PF exit: a fault of the guest, or a message of the host's own hypervisor. */
+int kvm_handle_page_fault(struct kvm_vcpu *vcpu, u64 error_code,
+			  u64 fault_address, char *insn, int insn_len)
+{
+	u32 host_flags = vcpu->arch.apf.host_apf_flags;
+
+	/* A #PF has a 32-bit error code; above are flags of KVM's own. */
+	BUILD_BUG_ON(lower_32_bits(PFERR_SYNTHETIC_MASK));
+	if (WARN_ON_ONCE(upper_32_bits(error_code)))
+		error_code = lower_32_bits(error_code);
+
+	vcpu->arch.l1tf_flush_l1d = true;
+	if (!host_flags) {
+		trace_kvm_page_fault(vcpu, fault_address, error_code);
+		return kvm_mmu_page_fault(vcpu, fault_address, error_code, insn,
+					  insn_len);
+	}
+
+	if (host_flags & KVM_PV_REASON_PAGE_NOT_PRESENT) {
+		vcpu->arch.apf.host_apf_flags = 0;
+		local_irq_disable();
+		kvm_async_pf_task_wait_schedule(fault_address);
+		local_irq_enable();
+	} else {
+		WARN_ONCE(1, "unexpected host async PF flags: %x\n", host_flags);
+	}
+	return 1;
+}
+EXPORT_SYMBOL_GPL(kvm_handle_page_fault);
+
+void kvm_arch_async_page_ready(struct kvm_vcpu *vcpu, struct kvm_async_pf *work)
+{
+	struct kvm_mmu *mmu = vcpu->arch.mmu;
+
+	if (WARN_ON_ONCE(work->arch.error_code & PFERR_PRIVATE_ACCESS))
+		return;
+	/* The guest went on to another paging mode or table: nothing to map. */
+	if (work->wakeup_all || mmu->root_role.direct != work->arch.direct_map)
+		return;
+	if (kvm_mmu_reload(vcpu))
+		return;
+	if (!mmu->root_role.direct && work->arch.cr3 != root_guest_pgd(vcpu, mmu))
+		return;
+
+	if (fault_handle(vcpu, work->cr2_or_gpa, work->arch.error_code, true,
+			 NULL, NULL) == RET_PF_FIXED)
+		vcpu->stat.pf_fixed++;
+}
+
+/* Maps one page ahead of the guest; 0, or an errno of KVM_PRE_FAULT_MEMORY. */
+static int pre_fault_page(struct kvm_vcpu *vcpu, gpa_t gpa, u64 error_code, u8 *level)
+{
+	int r;
+
+	/* Only direct paging is indexed by gpa. */
+	if (vcpu->arch.mmu->page_fault != fault_tdp)
+		return -EOPNOTSUPP;
+
+	do {
+		if (signal_pending(current))
+			return -EINTR;
+		cond_resched();
+		r = fault_handle(vcpu, gpa, error_code, true, NULL, level);
+	} while (r == RET_PF_RETRY);
+
+	switch (r) {
+	case RET_PF_FIXED:
+	case RET_PF_SPURIOUS:
+	case RET_PF_WRITE_PROTECTED:
+		return 0;
+	case RET_PF_EMULATE:
+		return -ENOENT;
+	default:
+		WARN_ONCE(r >= 0, "pre-fault ended with %d\n", r);
+		return r < 0 ? r : -EIO;
+	}
+}
+
+long kvm_arch_vcpu_pre_fault_memory(struct kvm_vcpu *vcpu,
+				    struct kvm_pre_fault_memory *range)
+{
+	u64 error_code = PFERR_GUEST_FINAL_MASK, end;
+	u8 level = PG_LEVEL_4K;
+	int r;
+
+	if (!vcpu->kvm->arch.pre_fault_allowed)
+		return -EOPNOTSUPP;
+	r = kvm_mmu_reload(vcpu);
+	if (r)
+		return r;
+	if (kvm_arch_has_private_mem(vcpu->kvm) &&
+	    kvm_mem_is_private(vcpu->kvm, gpa_to_gfn(range->gpa)))
+		error_code |= PFERR_PRIVATE_ACCESS;
+
+	r = pre_fault_page(vcpu, range->gpa, error_code, &level);
+	if (r)
+		return r;
+	/* A huge page may begin before the range, and end after it. */
+	end = (range->gpa & KVM_HPAGE_MASK(level)) + KVM_HPAGE_SIZE(level);
+	return min(range->size, end - range->gpa);
+}
+
+void kvm_mmu_print_sptes(struct kvm_vcpu *vcpu, gpa_t gpa, const char *msg)
+{
+	u64 sptes[PT64_ROOT_MAX_LEVEL + 1];
+	char line[PT64_ROOT_MAX_LEVEL * 32];
+	int root_level, leaf, level, len = 0;
+
+	leaf = fault_walk(vcpu, gpa, sptes, &root_level);
+	if (leaf < 0)
+		return;
+	for (level = root_level; level >= leaf; level--)
+		len += scnprintf(line + len, sizeof(line) - len,
+				 ", spte[%d] = 0x%llx", level, sptes[level]);
+	pr_err("%s %llx%s\n", msg, gpa, line);
+}
+EXPORT_SYMBOL_GPL(kvm_mmu_print_sptes);

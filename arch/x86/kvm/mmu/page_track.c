@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Write tracking, see page_track.h.
+ *
+ * Counters change under mmu_lock for writing and are read under mmu_lock.  They
+ * are allocated for all slots before tracking is enabled, under slots_arch_lock,
+ * and never go as long as their slot is there.
+ *
+ * External trackers are on a list that changes under mmu_lock, and is read under
+ * an SRCU of its own: they may sleep.
+ */
+#include <linux/kvm_host.h>
+#include <linux/lockdep.h>
+#include <linux/mutex.h>
+#include <linux/rculist.h>
+#include <linux/srcu.h>
+#include <linux/vmalloc.h>
+
+#include "level.h"
+#include "mmu.h"
+#include "mmu_internal.h"
+#include "page_track.h"
+
+#ifdef CONFIG_KVM_EXTERNAL_WRITE_TRACKING
+static bool external_tracking(struct kvm *kvm)
+{
+	/* Before the counters; pairs with external_tracking_enable(). */
+	return smp_load_acquire(&kvm->arch.external_write_tracking_enabled);
+}
+#else
+static bool external_tracking(struct kvm *kvm)
+{
+	return false;
+}
+#endif
+
+bool kvm_page_track_write_tracking_enabled(struct kvm *kvm)
+{
+	return !tdp_enabled || kvm_shadow_root_allocated(kvm) ||
+	       external_tracking(kvm);
+}
+
+static int counters_alloc(struct kvm_memory_slot *slot, unsigned long npages)
+{
+	if (slot->arch.gfn_write_track)
+		return 0;
+
+	slot->arch.gfn_write_track =
+		__vcalloc(npages, sizeof(*slot->arch.gfn_write_track),
+			  GFP_KERNEL_ACCOUNT);
+	return slot->arch.gfn_write_track ? 0 : -ENOMEM;
+}
+
+int kvm_page_track_write_tracking_alloc(struct kvm_memory_slot *slot)
+{
+	return counters_alloc(slot, slot->npages);
+}
+
+int kvm_page_track_create_memslot(struct kvm *kvm, struct kvm_memory_slot *slot,
+				  unsigned long npages)
+{
+	return kvm_page_track_write_tracking_enabled(kvm) ?
+	       counters_alloc(slot, npages) : 0;
+}
+
+void kvm_page_track_free_memslot(struct kvm_memory_slot *slot)
+{
+	vfree(slot->arch.gfn_write_track);
+	slot->arch.gfn_write_track = NULL;
+}
+
+/* One more tracker, or one less. */
+static void count_tracker(struct kvm *kvm, struct kvm_memory_slot *slot,
+			  gfn_t gfn, int change)
+{
+	unsigned short *counter = &slot->arch.gfn_write_track[gfn - slot->base_gfn];
+	const int count = *counter + change;
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+	lockdep_assert_once(srcu_read_lock_held(&kvm->srcu) ||
+			    lockdep_is_held(&kvm->slots_lock));
+
+	if (!WARN_ON_ONCE(count != (unsigned short)count))
+		WRITE_ONCE(*counter, count);
+}
+
+void __kvm_write_track_add_gfn(struct kvm *kvm, struct kvm_memory_slot *slot,
+			       gfn_t gfn)
+{
+	if (KVM_BUG_ON(!kvm_page_track_write_tracking_enabled(kvm), kvm))
+		return;
+
+	count_tracker(kvm, slot, gfn, 1);
+	level_disallow(slot, gfn);
+	if (kvm_mmu_slot_gfn_write_protect(kvm, slot, gfn, PG_LEVEL_4K))
+		kvm_flush_remote_tlbs(kvm);
+}
+
+void __kvm_write_track_remove_gfn(struct kvm *kvm, struct kvm_memory_slot *slot,
+				  gfn_t gfn)
+{
+	if (KVM_BUG_ON(!kvm_page_track_write_tracking_enabled(kvm), kvm))
+		return;
+
+	count_tracker(kvm, slot, gfn, -1);
+	level_allow(slot, gfn);
+}
+
+static bool slot_tracks(const struct kvm_memory_slot *slot, gfn_t gfn)
+{
+	return slot && READ_ONCE(slot->arch.gfn_write_track[gfn - slot->base_gfn]);
+}
+
+bool kvm_gfn_is_write_tracked(struct kvm *kvm,
+			      const struct kvm_memory_slot *slot, gfn_t gfn)
+{
+	if (!slot || !kvm_page_track_write_tracking_enabled(kvm))
+		return false;
+
+	if (slot_tracks(slot, gfn))
+		return true;
+
+	/* The other address space may map the same page of the host. */
+	BUILD_BUG_ON(KVM_MAX_NR_ADDRESS_SPACES > 2);
+	return kvm_arch_nr_memslot_as_ids(kvm) > 1 &&
+	       slot_tracks(__gfn_to_memslot(__kvm_memslots(kvm, !slot->as_id), gfn),
+			   gfn);
+}
+
+#ifdef CONFIG_KVM_EXTERNAL_WRITE_TRACKING
+int kvm_page_track_init(struct kvm *kvm)
+{
+	struct kvm_page_track_notifier_head *trackers = &kvm->arch.track_notifier_head;
+
+	INIT_HLIST_HEAD(&trackers->track_notifier_list);
+	return init_srcu_struct(&trackers->track_srcu);
+}
+
+void kvm_page_track_cleanup(struct kvm *kvm)
+{
+	cleanup_srcu_struct(&kvm->arch.track_notifier_head.track_srcu);
+}
+
+void __kvm_page_track_write(struct kvm *kvm, gpa_t gpa, const u8 *new, int bytes)
+{
+	struct kvm_page_track_notifier_head *trackers = &kvm->arch.track_notifier_head;
+	struct kvm_page_track_notifier_node *tracker;
+	int idx;
+
+	if (!kvm_page_track_has_external_user(kvm))
+		return;
+
+	idx = srcu_read_lock(&trackers->track_srcu);
+	hlist_for_each_entry_srcu(tracker, &trackers->track_notifier_list, node,
+				  srcu_read_lock_held(&trackers->track_srcu))
+		if (tracker->track_write)
+			tracker->track_write(gpa, new, bytes, tracker);
+	srcu_read_unlock(&trackers->track_srcu, idx);
+}
+
+void kvm_page_track_delete_slot(struct kvm *kvm, struct kvm_memory_slot *slot)
+{
+	struct kvm_page_track_notifier_head *trackers = &kvm->arch.track_notifier_head;
+	struct kvm_page_track_notifier_node *tracker;
+	int idx;
+
+	if (!kvm_page_track_has_external_user(kvm))
+		return;
+
+	idx = srcu_read_lock(&trackers->track_srcu);
+	hlist_for_each_entry_srcu(tracker, &trackers->track_notifier_list, node,
+				  srcu_read_lock_held(&trackers->track_srcu))
+		if (tracker->track_remove_region)
+			tracker->track_remove_region(slot->base_gfn, slot->npages,
+						     tracker);
+	srcu_read_unlock(&trackers->track_srcu, idx);
+}
+
+/* What was allocated before memory ran out goes with its slot. */
+static int all_counters_alloc(struct kvm *kvm)
+{
+	struct kvm_memory_slot *slot;
+	int as_id, bkt;
+
+	for (as_id = 0; as_id < kvm_arch_nr_memslot_as_ids(kvm); as_id++)
+		kvm_for_each_memslot(slot, bkt, __kvm_memslots(kvm, as_id))
+			if (kvm_page_track_write_tracking_alloc(slot))
+				return -ENOMEM;
+	return 0;
+}
+
+static int external_tracking_enable(struct kvm *kvm)
+{
+	int idx, r = 0;
+
+	/* For the sets of slots; slots_arch_lock keeps them from being changed. */
+	idx = srcu_read_lock(&kvm->srcu);
+	mutex_lock(&kvm->slots_arch_lock);
+	/* Shadow paging may have enabled it, or another tracker meanwhile. */
+	if (!kvm_page_track_write_tracking_enabled(kvm))
+		r = all_counters_alloc(kvm);
+	if (!r) {
+		/* After the counters; pairs with external_tracking(). */
+		smp_store_release(&kvm->arch.external_write_tracking_enabled, true);
+	}
+	mutex_unlock(&kvm->slots_arch_lock);
+	srcu_read_unlock(&kvm->srcu, idx);
+	return r;
+}
+
+int kvm_page_track_register_notifier(struct kvm *kvm,
+				     struct kvm_page_track_notifier_node *n)
+{
+	int r;
+
+	if (!kvm || current->mm != kvm->mm)
+		return -ESRCH;
+
+	r = external_tracking(kvm) ? 0 : external_tracking_enable(kvm);
+	if (r)
+		return r;
+
+	kvm_get_kvm(kvm);
+	write_lock(&kvm->mmu_lock);
+	hlist_add_head_rcu(&n->node,
+			   &kvm->arch.track_notifier_head.track_notifier_list);
+	write_unlock(&kvm->mmu_lock);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(kvm_page_track_register_notifier);
+
+void kvm_page_track_unregister_notifier(struct kvm *kvm,
+					struct kvm_page_track_notifier_node *n)
+{
+	write_lock(&kvm->mmu_lock);
+	hlist_del_rcu(&n->node);
+	write_unlock(&kvm->mmu_lock);
+
+	synchronize_srcu(&kvm->arch.track_notifier_head.track_srcu);
+	kvm_put_kvm(kvm);
+}
+EXPORT_SYMBOL_GPL(kvm_page_track_unregister_notifier);
+
+static int change_gfn(struct kvm *kvm, gfn_t gfn,
+		      void (*change)(struct kvm *kvm, struct kvm_memory_slot *slot,
+				     gfn_t gfn))
+{
+	const int idx = srcu_read_lock(&kvm->srcu);
+	struct kvm_memory_slot *slot = gfn_to_memslot(kvm, gfn);
+
+	if (slot) {
+		write_lock(&kvm->mmu_lock);
+		change(kvm, slot, gfn);
+		write_unlock(&kvm->mmu_lock);
+	}
+	srcu_read_unlock(&kvm->srcu, idx);
+	return slot ? 0 : -EINVAL;
+}
+
+int kvm_write_track_add_gfn(struct kvm *kvm, gfn_t gfn)
+{
+	return change_gfn(kvm, gfn, __kvm_write_track_add_gfn);
+}
+EXPORT_SYMBOL_GPL(kvm_write_track_add_gfn);
+
+int kvm_write_track_remove_gfn(struct kvm *kvm, gfn_t gfn)
+{
+	return change_gfn(kvm, gfn, __kvm_write_track_remove_gfn);
+}
+EXPORT_SYMBOL_GPL(kvm_write_track_remove_gfn);
+#endif /* CONFIG_KVM_EXTERNAL_WRITE_TRACKING */

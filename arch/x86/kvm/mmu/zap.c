@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Unmapping: MMU notifiers, memslots, ranges, whole VMs.
+ *
+ * Deleting or moving a slot unmaps its own pages: the leaves that map its gfns,
+ * and the pages that shadow tables there, found by the index of shadowed gfns.
+ * All else stays mapped.  Stock KVM zaps the whole VM by default, and says so by
+ * KVM_X86_QUIRK_SLOT_ZAP_ALL; the module parameter slot_zap_all brings that
+ * back for VMs that have not disabled the quirk.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include "mmio.h"
+#include "mmu.h"
+#include "shadow.h"
+#include "tdp.h"
+#include "x86.h"
+#include "zap.h"
+#include "mmutrace.h"
+
+static bool __read_mostly slot_zap_all;
+module_param(slot_zap_all, bool, 0644);
+MODULE_PARM_DESC(slot_zap_all, "deleting a memslot unmaps all of the VM's memory");
+
+bool kvm_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
+{
+	bool flush = false;
+
+	/*
+	 * A fault that looked up the slot before this must not map it after: it
+	 * sees the invalidation, or the deleter waits for it (SRCU).
+	 */
+	lockdep_assert_once(kvm->mmu_invalidate_in_progress ||
+			    lockdep_is_held(&kvm->slots_lock));
+
+	if (kvm_memslots_have_rmaps(kvm))
+		flush = shadow_zap_gfn_range(kvm, range->slot, range->start,
+					     range->end, range->may_block, flush);
+	if (tdp_enabled)
+		flush = tdp_unmap_gfn_range(kvm, range, flush);
+
+	if (kvm_x86_ops.set_apic_access_page_addr &&
+	    range->slot->id == APIC_ACCESS_PAGE_PRIVATE_MEMSLOT)
+		kvm_make_all_cpus_request(kvm, KVM_REQ_APIC_PAGE_RELOAD);
+	return flush;
+}
+
+bool kvm_age_gfn(struct kvm *kvm, struct kvm_gfn_range *range)
+{
+	bool young = false;
+
+	if (kvm_memslots_have_rmaps(kvm))
+		young = shadow_age_gfn_range(kvm, range);
+	if (tdp_enabled)
+		young |= tdp_age_gfn_range(kvm, range);
+	return young;
+}
+
+bool kvm_test_age_gfn(struct kvm *kvm, struct kvm_gfn_range *range)
+{
+	if (kvm_memslots_have_rmaps(kvm) && shadow_test_age_gfn_range(kvm, range))
+		return true;
+	return tdp_enabled && tdp_test_age_gfn_range(kvm, range);
+}
+
+/*
+ * Everything becomes obsolete at once, under mmu_lock: there is one valid
+ * generation and at most one obsolete one, as slots_lock is held until the
+ * latter is gone.
+ */
+static void zap_all_invalidate(struct kvm *kvm)
+{
+	lockdep_assert_held(&kvm->slots_lock);
+	lockdep_assert_held_write(&kvm->mmu_lock);
+
+	trace_kvm_mmu_zap_all_fast(kvm);
+	WRITE_ONCE(kvm->arch.mmu_valid_gen, kvm->arch.mmu_valid_gen ^ 1);
+	if (tdp_enabled)
+		tdp_roots_invalidate(kvm);
+	/* In the same critical section: nobody may miss that its root is gone. */
+	kvm_make_all_cpus_request(kvm, KVM_REQ_MMU_FREE_OBSOLETE_ROOTS);
+	shadow_zap_obsolete(kvm);
+}
+
+void zap_all_fast(struct kvm *kvm)
+{
+	write_lock(&kvm->mmu_lock);
+	zap_all_invalidate(kvm);
+	write_unlock(&kvm->mmu_lock);
+
+	/* The notifiers cannot reach a deleted slot: no SPTE may outlive it. */
+	if (tdp_enabled)
+		tdp_roots_zap_invalid(kvm);
+}
+
+/* The parts of a range that slots with rmaps have. */
+static bool shadow_zap_gfns(struct kvm *kvm, gfn_t start, gfn_t end)
+{
+	struct kvm_memslot_iter iter;
+	bool flush = false;
+	int i;
+
+	if (!kvm_memslots_have_rmaps(kvm))
+		return false;
+
+	for (i = 0; i < kvm_arch_nr_memslot_as_ids(kvm); i++) {
+		kvm_for_each_memslot_in_gfn_range(&iter, __kvm_memslots(kvm, i),
+						  start, end) {
+			struct kvm_memory_slot *slot = iter.slot;
+			gfn_t slot_end = slot->base_gfn + slot->npages;
+
+			flush = shadow_zap_gfn_range(kvm, slot,
+						     max(start, slot->base_gfn),
+						     min(end, slot_end), true, flush);
+		}
+	}
+	return flush;
+}
+
+void kvm_zap_gfn_range(struct kvm *kvm, gfn_t gfn_start, gfn_t gfn_end)
+{
+	bool flush;
+	int idx;
+
+	if (WARN_ON_ONCE(gfn_end <= gfn_start))
+		return;
+
+	idx = srcu_read_lock(&kvm->srcu);
+	write_lock(&kvm->mmu_lock);
+	/* A fault on its way must not map the range again. */
+	kvm_mmu_invalidate_begin(kvm);
+	kvm_mmu_invalidate_range_add(kvm, gfn_start, gfn_end);
+
+	flush = shadow_zap_gfns(kvm, gfn_start, gfn_end);
+	if (tdp_enabled)
+		flush = tdp_zap_leafs(kvm, gfn_start, gfn_end, flush);
+	if (flush)
+		kvm_flush_remote_tlbs_range(kvm, gfn_start, gfn_end - gfn_start);
+
+	kvm_mmu_invalidate_end(kvm);
+	write_unlock(&kvm->mmu_lock);
+	srcu_read_unlock(&kvm->srcu, idx);
+}
+EXPORT_SYMBOL_GPL(kvm_zap_gfn_range);
+
+void kvm_arch_flush_shadow_all(struct kvm *kvm)
+{
+	write_lock(&kvm->mmu_lock);
+	shadow_zap_all(kvm);
+	if (tdp_enabled)
+		tdp_zap_all(kvm);
+	write_unlock(&kvm->mmu_lock);
+}
+
+/*
+ * What shadows a table in the slot holds on to the slot's metadata (write
+ * tracking), so it goes with the leaves.
+ */
+static void zap_slot(struct kvm *kvm, struct kvm_memory_slot *slot)
+{
+	struct kvm_gfn_range range = {
+		.slot = slot,
+		.start = slot->base_gfn,
+		.end = slot->base_gfn + slot->npages,
+		.may_block = true,
+	};
+	SHADOW_ZAP(zap);
+
+	write_lock(&kvm->mmu_lock);
+	zap.flush = kvm_unmap_gfn_range(kvm, &range);
+	shadow_zap_gfn_tables(kvm, slot->as_id, range.start, range.end, &zap);
+	shadow_zap_finish(kvm, &zap);
+	write_unlock(&kvm->mmu_lock);
+}
+
+/* @slot: a copy of what was there; in the active set it is INVALID by now. */
+void kvm_arch_flush_shadow_memslot(struct kvm *kvm, struct kvm_memory_slot *slot)
+{
+	/* A first shadow root gives rmaps to the slots of the active set alone. */
+	slot = id_to_memslot(__kvm_memslots(kvm, slot->as_id), slot->id);
+	if (WARN_ON_ONCE(!slot))
+		return;
+
+	if (slot_zap_all && kvm->arch.vm_type == KVM_X86_DEFAULT_VM &&
+	    kvm_check_has_quirk(kvm, KVM_X86_QUIRK_SLOT_ZAP_ALL))
+		zap_all_fast(kvm);
+	else
+		zap_slot(kvm, slot);
+}
+
+/*
+ * A memslot update ends with generation @gen.  That makes all MMIO SPTEs
+ * stale, unless the part that they store has come round to 0: then an old one
+ * could match again, and they go.  Nothing else does.
+ */
+void kvm_mmu_invalidate_mmio_sptes(struct kvm *kvm, u64 gen)
+{
+	WARN_ON_ONCE(gen & KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS);
+
+	if (likely(!mmio_gen_wrapped(kvm, gen)))
+		return;
+
+	kvm_debug_ratelimited("zapping MMIO SPTEs for generation wraparound\n");
+	write_lock(&kvm->mmu_lock);
+	shadow_zap_mmio(kvm);
+	write_unlock(&kvm->mmu_lock);
+	if (tdp_enabled)
+		tdp_zap_mmio(kvm);
+}
