@@ -17,7 +17,7 @@
 #include "memslot_tree.h"
 #include "mmu.h"
 #include "mmu/mmu_internal.h"
-#include "mmu/spte.h"
+#include "mmu/tests/stock_names.h"
 #include "test_vm.h"
 
 #define FIRST_GFN	0x100
@@ -202,15 +202,17 @@ static const struct wrap_case wrap_cases[] = {
 
 KUNIT_ARRAY_PARAM_DESC(wrap_cases, wrap_cases, name);
 
-/* Does the installation of one more slot make all shadow pages obsolete? */
+/* Does the installation of one more slot zap MMIO SPTEs? */
 static bool memslot_vm_install_zaps(struct kunit *test, struct kvm *kvm,
 				    u16 as_id, u16 id)
 {
-	const u8 valid_gen = kvm->arch.mmu_valid_gen;
+	struct mmio_probe *probe = kunit_kzalloc(test, sizeof(*probe), GFP_KERNEL);
 
+	KUNIT_ASSERT_NOT_NULL(test, probe);
+	mmio_probe_begin(kvm, probe);
 	KUNIT_EXPECT_EQ(test, 0,
 			kvm_test_create_slot(kvm, as_id, id, FIRST_GFN + id));
-	return kvm->arch.mmu_valid_gen != valid_gen;
+	return mmio_probe_end(kvm, probe);
 }
 
 /* The one update that makes the stored bits start over zaps. */

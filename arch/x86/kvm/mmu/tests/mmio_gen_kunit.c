@@ -13,7 +13,7 @@
 
 #include "mmu.h"
 #include "mmu/mmu_internal.h"
-#include "mmu/spte.h"
+#include "mmu/tests/stock_names.h"
 #include "memslot_tree.h"
 
 #define NR_GENS		BIT_ULL(20)
@@ -147,7 +147,7 @@ static void mmio_gen_overlaps_nothing(struct kunit *test)
 		{ "non-present",	SHADOW_NONPRESENT_VALUE },
 		{ "address",		SPTE_BASE_ADDR_MASK },
 		/* These are as the vendor module, if any, set them up. */
-		{ "MMIO value",		shadow_mmio_value },
+		{ "MMIO value",		test_mmio_value },
 		{ "MMIO mask",		shadow_mmio_mask },
 		{ "MMIO access",	shadow_mmio_access_mask },
 		{ "L1TF",		shadow_nonpresent_or_rsvd_mask },
@@ -170,7 +170,7 @@ static struct kvm_vcpu *mmio_gen_vcpu(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, kvm);
 
 	vcpu->kvm = kvm;
-	kvm->arch.shadow_mmio_value = shadow_mmio_value ?: BIT_ULL(51);
+	kvm->arch.shadow_mmio_value = test_mmio_value ?: BIT_ULL(51);
 	RCU_INIT_POINTER(kvm->memslots[0], &kvm->__memslots[0][0]);
 	return vcpu;
 }

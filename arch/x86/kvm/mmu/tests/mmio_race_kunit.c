@@ -37,7 +37,7 @@
 #include "memslot_tree.h"
 #include "mmu.h"
 #include "mmu/mmu_internal.h"
-#include "mmu/spte.h"
+#include "mmu/tests/stock_names.h"
 #include "test_vm.h"
 #include "x86.h"
 
