@@ -8,7 +8,7 @@ NPT ?=
 FORCE ?=
 export NPT FORCE
 
-.PHONY: boot run test kselftest kselftest-table kunit vmtest
+.PHONY: bench boot run test kselftest kselftest-table kunit vmtest
 
 run: ## boot a Linux guest on our KVM in a VM, then race MMIO against memslots
 	@$(B)/deps.sh base tree kernel vm kselftest
@@ -34,6 +34,12 @@ kselftest-table: ## every selftest, stock's modules against ours, both NPT
 	@$(MAKE) --no-print-directory kselftest MODULES=stock TESTS= NPT=both || :
 	@$(MAKE) --no-print-directory kselftest MODULES=ours TESTS= NPT=both || :
 	@$(V)/vm table
+
+bench: ## instructions per MMU operation: stock's modules against ours
+	@$(B)/deps.sh base tree kernel vm kselftest
+	@CONFIG=fast MODULES=ours $(B)/kernel.sh
+	@CONFIG=fast $(V)/build-bench.sh
+	@$(V)/vm bench
 
 vmtest: ## our own scripts in the VM: suspend, CPU hotplug, ... (TESTS)
 	@$(B)/deps.sh base tree kernel vm kselftest

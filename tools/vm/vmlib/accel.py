@@ -3,10 +3,12 @@
 import os
 import re
 
+from . import tsc
 from .errors import Fatal
 
 NESTED = {"svm": "/sys/module/kvm_amd/parameters/nested",
           "vmx": "/sys/module/kvm_intel/parameters/nested"}
+ICOUNT_KHZ = 1_000_000
 
 
 def choose(wanted):
@@ -19,6 +21,18 @@ def choose(wanted):
     if wanted == "kvm":
         raise Fatal(f"ACCEL=kvm: {obstacle}")
     return ["-accel", "tcg,thread=multi", "-cpu", "max"], f"TCG ({obstacle})"
+
+
+def arguments(config):
+    """QEMU's arguments for a VM, and its TSC's frequency in kHz if known.
+
+    With icount, a clock cycle of the VM is an instruction.
+    """
+    if config.icount:
+        return ["-accel", "tcg,thread=single", "-cpu", "max",
+                "-icount", "shift=0"], ICOUNT_KHZ
+    qemu_arguments, _ = choose(config.accel)
+    return qemu_arguments, "tcg" in qemu_arguments[1] and tsc.host_khz()
 
 
 def why_no_kvm():

@@ -42,6 +42,7 @@ class Config:
     memory: int = MEMORY
     cpus: int = 2
     qemu: str = "qemu-system-x86_64"
+    icount: bool = False
 
     @property
     def name(self):

@@ -11,7 +11,7 @@ import select
 import subprocess
 import time
 
-from . import accel, tsc
+from . import accel
 from .console import Scanner
 from .errors import Died, Ended, Fatal
 from .image import build_image
@@ -26,10 +26,10 @@ def qemu_command(config, image, extra, loglevel=7):
 
     setpriv ends QEMU with us, even when we are killed.
     """
-    accel_args, _ = accel.choose(config.accel)
+    accel_args, tsc_khz = accel.arguments(config)
     append = config.command_line(loglevel)
-    if "tcg" in accel_args[1] and tsc.host_khz():
-        append += f" tsc_early_khz={tsc.host_khz()}"
+    if tsc_khz:
+        append += f" tsc_early_khz={tsc_khz}"
     return [
         "setpriv", "--pdeathsig", "KILL", config.qemu, *accel_args,
         "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
