@@ -243,7 +243,7 @@ static void nx_recover_page(struct kvm *kvm, struct kvm_mmu_page *sp,
 	else if (sp->tdp)
 		zap->flush |= tdp_zap_table(kvm, sp);
 	else
-		shadow_zap_page(kvm, sp, zap);
+		shadow_page_zap(kvm, sp, zap);
 
 	WARN_ON_ONCE(sp->nx_huge_page_disallowed);
 }

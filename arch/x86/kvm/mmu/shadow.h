@@ -103,8 +103,19 @@ void shadow_zap_all(struct kvm *kvm);
 void shadow_zap_gfn_tables(struct kvm *kvm, int as_id, gfn_t start, gfn_t end,
 			   struct shadow_zap *zap);
 
-/* Zap one page, e.g. for a huge page to take its place. */
-void shadow_zap_page(struct kvm *kvm, struct kvm_mmu_page *sp,
+/**
+ * shadow_page_zap() - zap a page: it cannot be found or reached any more
+ * @kvm: the VM
+ * @sp: ACTIVE or ROOT
+ * @zap: takes it, unless it is a root of some vCPU; then shadow_root_put() does,
+ *	and the vCPUs are asked to let go of it
+ *
+ * Its SPTEs are dropped, the links to it are cut, and the unsync pages below it
+ * go with it, as nobody would sync them.
+ *
+ * Return: true if other pages went too: a walk over pages starts anew.
+ */
+bool shadow_page_zap(struct kvm *kvm, struct kvm_mmu_page *sp,
 		     struct shadow_zap *zap);
 
 /* Remove every MMIO SPTE and nothing else.  mmu_lock for writing; yields. */

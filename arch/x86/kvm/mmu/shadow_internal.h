@@ -124,21 +124,6 @@ struct kvm_mmu_page *shadow_page_get_direct(struct kvm *kvm,
 					    const struct shadow_caches *caches,
 					    gfn_t gfn, union kvm_mmu_page_role role);
 
-/**
- * shadow_page_zap() - zap a page: it cannot be found or reached any more
- * @kvm: the VM
- * @sp: ACTIVE or ROOT
- * @zap: takes it, unless it is a root of some vCPU; then shadow_root_put() does,
- *	and the vCPUs are asked to let go of it
- *
- * Its SPTEs are dropped, the links to it are cut, and the unsync pages below it
- * go with it, as nobody would sync them.
- *
- * Return: true if other pages went too: a walk over pages starts anew.
- */
-bool shadow_page_zap(struct kvm *kvm, struct kvm_mmu_page *sp,
-		     struct shadow_zap *zap);
-
 /* shadow_quota.c */
 
 /**

@@ -298,12 +298,6 @@ bool shadow_page_zap(struct kvm *kvm, struct kvm_mmu_page *sp,
 	return others;
 }
 
-void shadow_zap_page(struct kvm *kvm, struct kvm_mmu_page *sp,
-		     struct shadow_zap *zap)
-{
-	shadow_page_zap(kvm, sp, zap);
-}
-
 static void prove_unused(const struct kvm_mmu_page *sp)
 {
 	int i;

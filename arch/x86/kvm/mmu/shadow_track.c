@@ -39,6 +39,20 @@ static void walk_slot(struct kvm *kvm, const struct kvm_memory_slot *slot,
 	shadow_rmap_walk(kvm, &walk, handler);
 }
 
+/* Changes every SPTE of a list.  Return: true if one of the changes says so. */
+static __always_inline bool change_list(struct kvm_rmap_head *head,
+					bool (*change)(u64 *sptep))
+{
+	struct rmap_iter iter;
+	bool any = false;
+	u64 *sptep;
+
+	for_each_rmap_spte(head, iter, sptep)
+		any |= change(sptep);
+
+	return any;
+}
+
 /* Unmap. */
 
 bool shadow_zap_gfn_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
@@ -69,14 +83,7 @@ bool shadow_zap_gfn_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
 static bool age_list(struct kvm *kvm, struct kvm_rmap_head *head,
 		     const struct kvm_memory_slot *slot)
 {
-	struct rmap_iter iter;
-	bool young = false;
-	u64 *sptep;
-
-	for_each_rmap_spte(head, iter, sptep)
-		young |= shadow_clear_accessed(sptep);
-
-	return young;
+	return change_list(head, shadow_clear_accessed);
 }
 
 static bool test_age_list(struct kvm *kvm, struct kvm_rmap_head *head,
@@ -124,6 +131,16 @@ static bool take_write(u64 *sptep, u64 bits)
 	return spte & bits && shadow_update(sptep, spte & ~bits);
 }
 
+static bool wrprot(u64 *sptep)
+{
+	return take_write(sptep, PT_WRITABLE_MASK);
+}
+
+static bool protect(u64 *sptep)
+{
+	return take_write(sptep, PT_WRITABLE_MASK | spte_fmt.mmu_writable);
+}
+
 /* The next write sets D or faults, whichever the SPTE is logged by. */
 static bool clean(u64 *sptep)
 {
@@ -139,40 +156,13 @@ static bool clean(u64 *sptep)
 static bool wrprot_list(struct kvm *kvm, struct kvm_rmap_head *head,
 			const struct kvm_memory_slot *slot)
 {
-	struct rmap_iter iter;
-	bool flush = false;
-	u64 *sptep;
-
-	for_each_rmap_spte(head, iter, sptep)
-		flush |= take_write(sptep, PT_WRITABLE_MASK);
-
-	return flush;
-}
-
-static bool protect_list(struct kvm_rmap_head *head)
-{
-	const u64 bits = PT_WRITABLE_MASK | spte_fmt.mmu_writable;
-	struct rmap_iter iter;
-	bool flush = false;
-	u64 *sptep;
-
-	for_each_rmap_spte(head, iter, sptep)
-		flush |= take_write(sptep, bits);
-
-	return flush;
+	return change_list(head, wrprot);
 }
 
 static bool clean_list(struct kvm *kvm, struct kvm_rmap_head *head,
 		       const struct kvm_memory_slot *slot)
 {
-	struct rmap_iter iter;
-	bool flush = false;
-	u64 *sptep;
-
-	for_each_rmap_spte(head, iter, sptep)
-		flush |= clean(sptep);
-
-	return flush;
+	return change_list(head, clean);
 }
 
 void shadow_wrprot_slot(struct kvm *kvm, const struct kvm_memory_slot *slot,
@@ -209,7 +199,7 @@ bool shadow_write_protect_gfn(struct kvm *kvm, const struct kvm_memory_slot *slo
 	lockdep_assert_held_write(&kvm->mmu_lock);
 
 	for (level = min_level; level <= KVM_MAX_HUGEPAGE_LEVEL; level++)
-		flush |= protect_list(rmap_of(slot, gfn, level));
+		flush |= change_list(rmap_of(slot, gfn, level), protect);
 
 	return flush;
 }
