@@ -21,10 +21,10 @@
  * no zap of MMIO SPTEs in the latter (page 18).
  */
 #include <getopt.h>
-#include <string.h>
 #include <sys/mman.h>
 
 #include "kvm_util.h"
+#include "mmio_run.h"
 #include "mmio_stats.h"
 #include "processor.h"
 #include "test_util.h"
@@ -37,7 +37,6 @@
 #define MAX_POWER	18
 #define DEFAULT_POWER	12
 
-#define MMIO_VALUE	0x4d4d494full
 #define MEM_VALUE	0x4d454dull
 
 static struct {
@@ -60,20 +59,9 @@ static void guest_main(void)
 /* Returns the number of MMIO exits. */
 static int read_pages(struct kvm_vcpu *vcpu, uint64_t first, uint64_t nr)
 {
-	const uint64_t value = MMIO_VALUE;
-	int exits = 0;
-
 	write_guest_global(vcpu->vm, shared.first, first);
 	write_guest_global(vcpu->vm, shared.nr, nr);
-	for (;;) {
-		vcpu_run(vcpu);
-		if (vcpu->run->exit_reason != KVM_EXIT_MMIO)
-			break;
-		memcpy(vcpu->run->mmio.data, &value, sizeof(value));
-		exits++;
-	}
-	TEST_ASSERT_EQ(get_ucall(vcpu, NULL), UCALL_SYNC);
-	return exits;
+	return run_to_sync(vcpu);
 }
 
 /* One installation, which neither makes nor drops any SPTE of the pages. */

@@ -16,10 +16,10 @@
  * anew, with the current generation, without asking whether the old one was
  * still current (Linux 6.12 and before).
  */
-#include <string.h>
 #include <sys/mman.h>
 
 #include "kvm_util.h"
+#include "mmio_run.h"
 #include "processor.h"
 #include "test_util.h"
 
@@ -29,7 +29,6 @@
 #define SLOT		10
 #define ROUNDS		8
 
-#define MMIO_VALUE	0x4d4d494full
 #define MEM_VALUE	0x4d454dull
 
 /* A bit of a PTE that the CPU ignores. */
@@ -67,23 +66,6 @@ static void guest_main(void)
 			guest_round(flush);
 }
 
-/* Runs to the next sync; returns the number of MMIO exits. */
-static int run(struct kvm_vcpu *vcpu)
-{
-	const uint64_t value = MMIO_VALUE;
-	int exits = 0;
-
-	for (;;) {
-		vcpu_run(vcpu);
-		if (vcpu->run->exit_reason != KVM_EXIT_MMIO)
-			break;
-		memcpy(vcpu->run->mmio.data, &value, sizeof(value));
-		exits++;
-	}
-	TEST_ASSERT_EQ(get_ucall(vcpu, NULL), UCALL_SYNC);
-	return exits;
-}
-
 static struct kvm_vm *create_vm(struct kvm_vcpu **vcpu)
 {
 	struct kvm_vm *vm = vm_create_with_one_vcpu(vcpu, guest_main);
@@ -115,10 +97,10 @@ int main(int argc, char *argv[])
 
 	for (round = 0; round < ROUNDS; round++) {
 		for (flush = 0; flush < NR_FLUSH; flush++) {
-			TEST_ASSERT_EQ(run(vcpu), 1);
+			TEST_ASSERT_EQ(run_to_sync(vcpu), 1);
 			vm_set_user_memory_region(vm, SLOT, 0, GPA, PAGE_BYTES,
 						  mem);
-			stale[flush] += run(vcpu);
+			stale[flush] += run_to_sync(vcpu);
 			vm_set_user_memory_region(vm, SLOT, 0, GPA, 0, mem);
 		}
 	}

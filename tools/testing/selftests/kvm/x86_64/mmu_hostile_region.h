@@ -9,8 +9,11 @@
 #ifndef SELFTEST_KVM_MMU_HOSTILE_REGION_H
 #define SELFTEST_KVM_MMU_HOSTILE_REGION_H
 
+#include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "kvm_util.h"
 #include "mmu_naive_walk.h"
@@ -359,6 +362,34 @@ static inline void create_region(struct kvm_vm *vm, uint32_t seed)
 	for (i = 0; i < NR_SLOTS; i++)
 		set_slot(i, true);
 	fill_entrances();
+}
+
+struct options {
+	unsigned int batches;
+	uint32_t seed;
+};
+
+/* The seed is the time unless it is given. */
+static inline struct options parse_options(int argc, char *argv[],
+					   unsigned int batches)
+{
+	struct options options = { .batches = batches, .seed = time(NULL) };
+	int opt;
+
+	while ((opt = getopt(argc, argv, "n:s:h")) != -1) {
+		switch (opt) {
+		case 'n':
+			options.batches = atoi_positive("Batches", optarg);
+			break;
+		case 's':
+			options.seed = atoi_non_negative("Seed", optarg);
+			break;
+		default:
+			printf("usage: %s [-n batches] [-s seed]\n", argv[0]);
+			exit(KSFT_SKIP);
+		}
+	}
+	return options;
 }
 
 #endif /* SELFTEST_KVM_MMU_HOSTILE_REGION_H */

@@ -27,7 +27,6 @@
  *  - check reserved bits, CR0.WP, SMEP or SMAP wrongly, or with old registers;
  *  - keep SPTEs of a slot that is gone.
  */
-#include <getopt.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -474,29 +473,15 @@ static void create_vm(uint32_t seed)
 
 int main(int argc, char *argv[])
 {
-	unsigned int batches = DEFAULT_BATCHES, i;
-	uint32_t seed = time(NULL);
-	int opt;
+	const struct options options = parse_options(argc, argv, DEFAULT_BATCHES);
+	unsigned int i;
 
-	while ((opt = getopt(argc, argv, "n:s:h")) != -1) {
-		switch (opt) {
-		case 'n':
-			batches = atoi_positive("Batches", optarg);
-			break;
-		case 's':
-			seed = atoi_non_negative("Seed", optarg);
-			break;
-		default:
-			printf("usage: %s [-n batches] [-s seed]\n", argv[0]);
-			exit(KSFT_SKIP);
-		}
-	}
 	TEST_REQUIRE(kvm_check_cap(KVM_CAP_READONLY_MEM));
-	pr_info("seed: %u\n", seed);
-	create_vm(seed);
+	pr_info("seed: %u\n", options.seed);
+	create_vm(options.seed);
 
 	for (i = 0; i < STORMS; i++) {
-		run_quiet(DIV_ROUND_UP(batches, STORMS));
+		run_quiet(DIV_ROUND_UP(options.batches, STORMS));
 		run_storm();
 	}
 	kvm_vm_free(region.vm);

@@ -18,7 +18,6 @@
  *  - not zap the SPTE of a nested gPTE that L1 wrote, or not sync on VMRUN;
  *  - report L2's linear address, or L1's physical one, in EXITINFO2.
  */
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -373,32 +372,18 @@ static void create_vm(uint32_t seed)
 
 int main(int argc, char *argv[])
 {
-	unsigned int batches = DEFAULT_BATCHES, batch;
-	uint32_t seed = time(NULL);
-	int opt;
+	const struct options options = parse_options(argc, argv, DEFAULT_BATCHES);
+	unsigned int batch;
 
-	while ((opt = getopt(argc, argv, "n:s:h")) != -1) {
-		switch (opt) {
-		case 'n':
-			batches = atoi_positive("Batches", optarg);
-			break;
-		case 's':
-			seed = atoi_non_negative("Seed", optarg);
-			break;
-		default:
-			printf("usage: %s [-n batches] [-s seed]\n", argv[0]);
-			exit(KSFT_SKIP);
-		}
-	}
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_SVM));
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_NPT));
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_GBPAGES));
 	TEST_REQUIRE(kvm_check_cap(KVM_CAP_READONLY_MEM));
-	pr_info("seed: %u\n", seed);
-	create_vm(seed);
+	pr_info("seed: %u\n", options.seed);
+	create_vm(options.seed);
 
 	fill_all();
-	for (batch = 0; batch < batches; batch++) {
+	for (batch = 0; batch < options.batches; batch++) {
 		if (!(guest_random_u32(&region.rng) % 8))
 			set_slot(FICKLE, !region.fickle_there);
 		rewrite_tables();
