@@ -5,9 +5,11 @@
 The wanted content of every touched file is worked out first (patches are
 applied to copies of the base's files), so a patch that does not apply leaves
 the tree as it was.  A patch whose head says "MMU: ours" is left out, with its
-overlay files, unless the variable MMU is "ours".  O/tree.manifest lists what is laid, one "sha256 path" a
-line; it is written before the tree changes, with "?" for a hash, so that the
-next run repairs an interrupted one.
+overlay files, unless the variable MMU is "ours".
+
+O/tree.manifest lists what is laid, one "sha256 path" a line; it is written
+before the tree changes, with "?" for a hash, so that the next run repairs an
+interrupted one.
 """
 import glob
 import hashlib
