@@ -27,6 +27,8 @@
 #define GPA		0x40000000ull
 #define NR_RANDOM_OPS	1000
 #define OPS_PER_CHECK	250
+/* The harness would end each test after 30 seconds, too few for KASAN. */
+#define SECONDS		600
 
 #define PAGE_MAGIC	0x5041474500000000ull
 #define MMIO_MAGIC	0x4d4d494f00000000ull
@@ -284,21 +286,21 @@ FIXTURE_TEARDOWN(memslot_many)
 	kvm_vm_free(self->vm);
 }
 
-TEST_F(memslot_many, create_and_delete)
+TEST_F_TIMEOUT(memslot_many, create_and_delete, SECONDS)
 {
 	for_all_shuffled(self, create_slot);
 	for_all_shuffled(self, delete_slot);
 	for_all_shuffled(self, create_slot);
 }
 
-TEST_F(memslot_many, move)
+TEST_F_TIMEOUT(memslot_many, move, SECONDS)
 {
 	for_all_shuffled(self, create_slot);
 	for_all_shuffled(self, move_slot);
 	for_all_shuffled(self, move_slot);
 }
 
-TEST_F(memslot_many, toggle_logging)
+TEST_F_TIMEOUT(memslot_many, toggle_logging, SECONDS)
 {
 	for_all_shuffled(self, create_slot);
 	check_dirty_logs(self);
@@ -306,7 +308,7 @@ TEST_F(memslot_many, toggle_logging)
 	check_dirty_logs(self);
 }
 
-TEST_F(memslot_many, random_changes)
+TEST_F_TIMEOUT(memslot_many, random_changes, SECONDS)
 {
 	int i;
 
