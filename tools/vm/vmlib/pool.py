@@ -13,6 +13,7 @@ from .results import FAIL, PASS, SKIP, Result
 
 KSFT_SKIP = 4
 KILLED = 137
+SHOWN_LINES = 40
 MARKS = {PASS: "ok", FAIL: "FAIL", SKIP: "skip"}
 
 
@@ -256,12 +257,21 @@ def save_excerpt(log, reports):
 
 
 def print_failures(results):
-    """Says for each failed test where to look, and shows kernel reports."""
+    """Says for each failed test where to look, and shows each log once."""
+    shown = {""}
     for result in results:
         if result.status != FAIL:
             continue
         print(f"FAIL {result.name}: {result.detail}")
         print(f"     log: {result.log}")
-        if os.path.exists(excerpt(result.log)):
-            with open(excerpt(result.log), encoding="utf-8") as file:
-                print(file.read().strip("\n"))
+        if result.log not in shown:
+            print_log(result.log)
+        shown.add(result.log)
+
+
+def print_log(log):
+    """The kernel's reports in a log, or its end: CI's own log is all we get."""
+    path = excerpt(log) if os.path.exists(excerpt(log)) else log
+    with open(path, encoding="utf-8", errors="replace") as file:
+        for line in file.readlines()[-SHOWN_LINES:]:
+            print("    |", line.rstrip())
