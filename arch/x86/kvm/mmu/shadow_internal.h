@@ -264,13 +264,32 @@ void shadow_set_access(struct kvm_mmu_page *sp, int index, unsigned int access);
  * A list of SPTEs: of one gfn, or of the parents of a page.  Most have one entry,
  * so kvm_rmap_head::val is 0, or the one SPTE, or RMAP_MANY and the address of a
  * struct rmap_block.
+ *
+ * The list of a 2M page also keeps RMAP_BELOW: without it, the lists of the 4K
+ * pages in its range have always been empty, and walks skip them.
  */
 #define RMAP_MANY	1UL
+#define RMAP_BELOW	2UL
 
 struct rmap_iter {
 	struct rmap_block *block;
 	int pos;
 };
+
+static inline unsigned long rmap_val(const struct kvm_rmap_head *head)
+{
+	return head->val & ~RMAP_BELOW;
+}
+
+static inline void rmap_set_val(struct kvm_rmap_head *head, unsigned long val)
+{
+	head->val = (head->val & RMAP_BELOW) | val;
+}
+
+static inline bool rmap_empty(const struct kvm_rmap_head *head)
+{
+	return !rmap_val(head);
+}
 
 /* The parts of the functions below that know of blocks. */
 unsigned int __rmap_add(struct kvm_mmu_memory_cache *cache,
@@ -292,6 +311,15 @@ static inline struct kvm_rmap_head *rmap_of(const struct kvm_memory_slot *slot,
 			       [gfn_to_index(gfn, slot->base_gfn, level)];
 }
 
+/* Before an SPTE is put on the list of a 4K page. */
+static inline void rmap_mark_below(const struct kvm_memory_slot *slot, gfn_t gfn)
+{
+	struct kvm_rmap_head *above = rmap_of(slot, gfn, PG_LEVEL_2M);
+
+	if (!(above->val & RMAP_BELOW))
+		above->val |= RMAP_BELOW;
+}
+
 /**
  * rmap_add() - put an SPTE on a list
  * @cache: of struct rmap_block
@@ -303,10 +331,10 @@ static inline struct kvm_rmap_head *rmap_of(const struct kvm_memory_slot *slot,
 static inline unsigned int rmap_add(struct kvm_mmu_memory_cache *cache,
 				    struct kvm_rmap_head *head, u64 *sptep)
 {
-	if (head->val)
+	if (!rmap_empty(head))
 		return __rmap_add(cache, head, sptep);
 
-	head->val = (unsigned long)sptep;
+	rmap_set_val(head, (unsigned long)sptep);
 	return 0;
 }
 
@@ -314,8 +342,8 @@ static inline unsigned int rmap_add(struct kvm_mmu_memory_cache *cache,
 static inline void rmap_del(struct kvm *kvm, struct kvm_rmap_head *head,
 			    u64 *sptep)
 {
-	if (head->val == (unsigned long)sptep)
-		head->val = 0;
+	if (rmap_val(head) == (unsigned long)sptep)
+		rmap_set_val(head, 0);
 	else
 		__rmap_del(kvm, head, sptep);
 }
@@ -330,7 +358,7 @@ static inline u64 *rmap_first(struct kvm_rmap_head *head, struct rmap_iter *iter
 		return __rmap_first(head, iter);
 
 	iter->block = NULL;
-	return (u64 *)head->val;
+	return (u64 *)rmap_val(head);
 }
 
 static inline u64 *rmap_next(struct rmap_iter *iter)

@@ -191,7 +191,7 @@ bool shadow_clear_rmap(struct kvm *kvm, struct kvm_rmap_head *head,
 
 	lockdep_assert_held_write(&kvm->mmu_lock);
 
-	if (!head->val)
+	if (rmap_empty(head))
 		return false;
 
 	for_each_rmap_spte(head, iter, sptep)
@@ -234,7 +234,11 @@ static void add_leaf_to_rmap(struct kvm *kvm, struct kvm_mmu_memory_cache *cache
 			     struct shadow_zap *zap)
 {
 	struct kvm_rmap_head *head = rmap_of(slot, gfn, sp->role.level);
-	const unsigned int count = rmap_add(cache, head, &sp->spt[index]);
+	unsigned int count;
+
+	if (sp->role.level == PG_LEVEL_4K)
+		rmap_mark_below(slot, gfn);
+	count = rmap_add(cache, head, &sp->spt[index]);
 
 	kvm_update_page_stats(kvm, sp->role.level, 1);
 	if (count > kvm->stat.max_mmu_rmap_size)

@@ -37,12 +37,12 @@ struct kmem_cache *rmap_block_cache;
 
 static struct rmap_block *first_block(const struct kvm_rmap_head *head)
 {
-	return (struct rmap_block *)(head->val & ~RMAP_MANY);
+	return (struct rmap_block *)(rmap_val(head) & ~RMAP_MANY);
 }
 
 static void set_first_block(struct kvm_rmap_head *head, struct rmap_block *block)
 {
-	head->val = block ? (unsigned long)block | RMAP_MANY : 0;
+	rmap_set_val(head, block ? (unsigned long)block | RMAP_MANY : 0);
 }
 
 static struct rmap_block *push_block(struct kvm_mmu_memory_cache *cache,
@@ -70,7 +70,7 @@ unsigned int __rmap_add(struct kvm_mmu_memory_cache *cache,
 		if (block->nr == RMAP_BLOCK_NR)
 			block = push_block(cache, head, block);
 	} else {
-		u64 *only = (u64 *)head->val;
+		u64 *only = (u64 *)rmap_val(head);
 
 		block = push_block(cache, head, NULL);
 		block->sptep[block->nr++] = only;
@@ -124,7 +124,7 @@ void rmap_clear(struct kvm_rmap_head *head)
 			kmem_cache_free(rmap_block_cache, block);
 		}
 	}
-	head->val = 0;
+	rmap_set_val(head, 0);
 }
 
 unsigned int pte_list_count(struct kvm_rmap_head *rmap_head)
@@ -132,7 +132,7 @@ unsigned int pte_list_count(struct kvm_rmap_head *rmap_head)
 	const struct rmap_block *block;
 
 	if (!(rmap_head->val & RMAP_MANY))
-		return !!rmap_head->val;
+		return !rmap_empty(rmap_head);
 
 	block = first_block(rmap_head);
 	return block->nr + block->below;
@@ -164,6 +164,13 @@ u64 *__rmap_next(struct rmap_iter *iter)
 	return current_entry(iter);
 }
 
+/* A part of a walk: gfns of [start, end), with a list at least. */
+struct rmap_range {
+	gfn_t start;
+	gfn_t end;
+	int level;
+};
+
 /* Let go of mmu_lock, if somebody wants it.  Return: is a flush (still) due. */
 static bool walk_pause(struct kvm *kvm, const struct shadow_rmap_walk *walk, bool flush)
 {
@@ -179,20 +186,55 @@ static bool walk_pause(struct kvm *kvm, const struct shadow_rmap_walk *walk, boo
 	return flush;
 }
 
-/* @flush: is one due from other levels. */
+/* Lists of one level; @flush: is one due from others. */
+static bool walk_lists(struct kvm *kvm, const struct shadow_rmap_walk *walk,
+		       const struct rmap_range *range, rmap_handler_t handler, bool flush)
+{
+	struct kvm_rmap_head *head = rmap_of(walk->slot, range->start, range->level);
+	struct kvm_rmap_head *last = rmap_of(walk->slot, range->end - 1, range->level);
+
+	for (; head <= last; head++) {
+		if (rmap_empty(head))
+			continue;
+		flush |= handler(kvm, head, walk->slot);
+		if (walk->can_yield)
+			flush = walk_pause(kvm, walk, flush);
+	}
+	return flush;
+}
+
+/* Are all lists of a range empty, because they have always been? */
+static bool never_used(const struct kvm_memory_slot *slot, const struct rmap_range *range)
+{
+	return range->level == PG_LEVEL_4K &&
+	       !(rmap_of(slot, range->start, PG_LEVEL_2M)->val & RMAP_BELOW);
+}
+
+static void prove_never_used(const struct kvm_memory_slot *slot,
+			     const struct rmap_range *range)
+{
+	gfn_t gfn;
+
+	if (!IS_ENABLED(CONFIG_KVM_PROVE_MMU))
+		return;
+
+	for (gfn = range->start; gfn < range->end; gfn++)
+		WARN_ON_ONCE(!rmap_empty(rmap_of(slot, gfn, range->level)));
+}
+
+/* In ranges of a page of the level above: empty lists take their time, too. */
 static bool walk_level(struct kvm *kvm, const struct shadow_rmap_walk *walk, int level,
 		       rmap_handler_t handler, bool flush)
 {
-	struct kvm_rmap_head *head = rmap_of(walk->slot, walk->start, level);
-	struct kvm_rmap_head *last = rmap_of(walk->slot, walk->end - 1, level);
+	const gfn_t step = KVM_PAGES_PER_HPAGE(level + 1);
+	struct rmap_range range = { .level = level };
 
-	for (; head <= last; head++) {
-		if (head->val)
-			flush |= handler(kvm, head, walk->slot);
-		/* A page full of empty lists takes its time, too. */
-		else if (offset_in_page(head))
-			continue;
-
+	for (range.start = walk->start; range.start < walk->end; range.start = range.end) {
+		range.end = min(walk->end, round_down(range.start, step) + step);
+		if (never_used(walk->slot, &range))
+			prove_never_used(walk->slot, &range);
+		else
+			flush = walk_lists(kvm, walk, &range, handler, flush);
 		if (walk->can_yield)
 			flush = walk_pause(kvm, walk, flush);
 	}
@@ -200,7 +242,7 @@ static bool walk_level(struct kvm *kvm, const struct shadow_rmap_walk *walk, int
 }
 
 bool shadow_rmap_walk(struct kvm *kvm, const struct shadow_rmap_walk *walk,
-	       rmap_handler_t handler)
+		      rmap_handler_t handler)
 {
 	bool flush = false;
 	int level;

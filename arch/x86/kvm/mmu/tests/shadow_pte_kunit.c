@@ -210,6 +210,23 @@ static void leaf_follows_its_gfn(struct kunit *test)
 }
 
 /* A direct page cannot be made to lie about its gfns. */
+/* Else walks over the slot do not find what is mapped. */
+static void leaf_tells_walks(struct kunit *test)
+{
+	struct shadow_test *t = shadow_test_create(test, NULL);
+	const struct kvm_rmap_head *above;
+	struct kvm_mmu_page *sp;
+
+	sp = shadow_test_get(test, t, TABLE, shadow_test_table(PG_LEVEL_4K));
+	above = rmap_of(shadow_test_slot(t), GFN_A, PG_LEVEL_2M);
+	KUNIT_EXPECT_FALSE(test, above->val & RMAP_BELOW);
+
+	set_leaf(t, sp, 3, GFN_A, ACC_ALL, leaf(SHADOW_TEST_PFN));
+	KUNIT_EXPECT_TRUE(test, above->val & RMAP_BELOW);
+	KUNIT_EXPECT_TRUE(test, rmap_empty(above));
+	clear(t, sp, 3);
+}
+
 static void leaf_of_direct_page(struct kunit *test)
 {
 	struct shadow_test *t = shadow_test_create(test, NULL);
@@ -581,6 +598,7 @@ static void told_dirty_log(struct kunit *test)
 static struct kunit_case shadow_pte_cases[] = {
 	KUNIT_CASE_PARAM(leaf_of_indirect_page, formats_gen_params),
 	KUNIT_CASE(leaf_follows_its_gfn),
+	KUNIT_CASE(leaf_tells_walks),
 	KUNIT_CASE(leaf_of_direct_page),
 	KUNIT_CASE(leaf_recycles_long_lists),
 	KUNIT_CASE(mmio_replaces_a_leaf),

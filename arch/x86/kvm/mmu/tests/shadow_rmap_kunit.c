@@ -55,6 +55,8 @@ static struct list_test *list_create(struct kunit *test)
 	t->kvm = kunit_kzalloc(test, sizeof(*t->kvm), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, t->kvm);
 	t->cache.kmem_cache = rmap_block_cache;
+	/* What else is kept in the head must not get lost, nor be in the way. */
+	t->head.val = RMAP_BELOW;
 	for (i = 0; i < NR_SPTES; i++)
 		t->sptes[i] = SPTE_PRESENT;
 	prandom_seed_state(&t->rnd, 6);
@@ -95,7 +97,8 @@ static void list_check(struct kunit *test, struct list_test *t)
 	KUNIT_EXPECT_TRUE(test, bitmap_equal(seen, t->on, NR_SPTES));
 	KUNIT_EXPECT_EQ(test, bitmap_weight(t->on, NR_SPTES),
 			pte_list_count(&t->head));
-	KUNIT_EXPECT_EQ(test, bitmap_empty(t->on, NR_SPTES), !t->head.val);
+	KUNIT_EXPECT_EQ(test, bitmap_empty(t->on, NR_SPTES), rmap_empty(&t->head));
+	KUNIT_EXPECT_TRUE(test, t->head.val & RMAP_BELOW);
 }
 
 /* Around one entry, one block, two blocks, and many. */
@@ -305,6 +308,7 @@ static void walk_fill(struct walk_test *t, unsigned int rarity)
 {
 	struct kvm_rmap_head *heads;
 	unsigned int i;
+	gfn_t gfn;
 	int level;
 
 	for (level = PG_LEVEL_4K; level <= PG_LEVEL_1G; level++) {
@@ -313,6 +317,9 @@ static void walk_fill(struct walk_test *t, unsigned int rarity)
 			heads[i].val = prandom_u32_state(&t->rnd) % rarity ? 0 :
 				       (unsigned long)&t->spte;
 	}
+	for (gfn = SLOT_BASE; gfn < SLOT_BASE + SLOT_PAGES; gfn++)
+		if (!rmap_empty(list_of(t, gfn, PG_LEVEL_4K)))
+			rmap_mark_below(&t->slot, gfn);
 }
 
 static bool walk_run(struct walk_test *t, const struct shadow_rmap_walk *walk)
@@ -340,7 +347,7 @@ static void walk_check(struct kunit *test, struct walk_test *t,
 		last = NULL;
 		for (gfn = walk->start; gfn < walk->end; gfn++) {
 			head = list_of(t, gfn, level);
-			if (head == last || !head->val)
+			if (head == last || rmap_empty(head))
 				continue;
 			last = head;
 			KUNIT_ASSERT_LT(test, nr, t->nr_visited);
