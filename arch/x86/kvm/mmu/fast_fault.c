@@ -136,8 +136,7 @@ int fast_fault_indirect(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 	int r = RET_PF_INVALID;
 	u64 *sptep, spte;
 
-	if (!fault->write || !fault->present || !(walk->access & ACC_WRITE_MASK) ||
-	    !fast_possible(vcpu->kvm, fault))
+	if (!(walk->access & ACC_WRITE_MASK) || !fast_possible(vcpu->kvm, fault))
 		return RET_PF_INVALID;
 
 	shadow_walk_begin(vcpu);

@@ -346,7 +346,7 @@ static void fault_override_wp(struct kvm_vcpu *vcpu, struct kvm_page_fault *faul
 
 int fault_indirect(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 {
-	struct guest_walk walk;
+	struct guest_walk walk __uninitialized;
 	int r;
 
 	/* A reserved bit is one of KVM's own entries, not the guest's. */
@@ -364,9 +364,11 @@ int fault_indirect(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 		shadow_clear_flood(vcpu, fault->addr);
 		return RET_PF_WRITE_PROTECTED;
 	}
-	r = fast_fault_indirect(vcpu, fault, &walk);
-	if (r != RET_PF_INVALID)
-		return r;
+	if (fault->write && fault->present) {
+		r = fast_fault_indirect(vcpu, fault, &walk);
+		if (r != RET_PF_INVALID)
+			return r;
+	}
 	r = mmu_topup_caches(vcpu, true);
 	if (r)
 		return r;

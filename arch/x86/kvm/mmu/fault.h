@@ -45,7 +45,7 @@ int fast_fault_direct(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault);
 /**
  * fast_fault_indirect() - the same for an SPTE that shadows a gPTE
  * @vcpu: the vCPU
- * @fault: a write
+ * @fault: a write to what is present
  * @walk: of the guest's tables, which allow the access
  *
  * Return: as fast_fault_direct().

@@ -52,7 +52,7 @@ static __always_inline gpa_t gva_to_gpa(guest_walk_fn walk_fn,
 					gpa_t addr, u64 access,
 					struct x86_exception *exception)
 {
-	struct guest_walk walk;
+	struct guest_walk walk __uninitialized;
 
 	if (likely(walk_fn(&walk, vcpu, mmu, addr, access)))
 		return gfn_to_gpa(walk.gfn) | offset_in_page(addr);
@@ -117,12 +117,14 @@ int guest_read_gptes(struct kvm_vcpu *vcpu, gpa_t gpa, u64 *gpte, int nr)
 	return r;
 }
 
+/* Little-endian: a gPTE of 4 bytes is the lower half. */
 bool guest_gpte_changed(struct kvm_vcpu *vcpu, const struct guest_walk *walk,
 			int level)
 {
-	u64 gpte;
+	const int size = guest_gpte_size(vcpu->arch.mmu);
+	const int i = level - 1;
+	u64 gpte = 0;
 
-	if (guest_read_gptes(vcpu, walk->gpte_gpa[level - 1], &gpte, 1))
-		return true;
-	return gpte != walk->gpte[level - 1];
+	return kvm_vcpu_read_guest_atomic(vcpu, walk->gpte_gpa[i], &gpte, size) ||
+	       gpte != walk->gpte[i];
 }

@@ -51,6 +51,7 @@ struct guest_walk {
  * @addr: gva, or gpa of a nested guest
  * @access: PFERR_* of the access
  *
+ * Fills @walk down to its level; above its top level and below nothing is set.
  * Checks Present, reserved bits, permissions, and sets A and D in the tables
  * with a cmpxchg, starting again if the guest changed a gPTE meanwhile.  In a
  * read-only slot they stay as they are.
@@ -119,10 +120,15 @@ bool guest_decode_leaf(struct kvm_mmu *mmu, u64 gpte, unsigned int table_access,
  */
 int guest_read_gptes(struct kvm_vcpu *vcpu, gpa_t gpa, u64 *gpte, int nr);
 
-/* The size of a gPTE of the vCPU's current MMU, in bytes. */
+/* The size of a gPTE of the vCPU's current MMU, in bytes: 1 << shift. */
+static inline int guest_gpte_shift(const struct kvm_mmu *mmu)
+{
+	return mmu->cpu_role.base.has_4_byte_gpte ? 2 : 3;
+}
+
 static inline int guest_gpte_size(const struct kvm_mmu *mmu)
 {
-	return mmu->cpu_role.base.has_4_byte_gpte ? 4 : 8;
+	return 1 << guest_gpte_shift(mmu);
 }
 
 #endif /* __KVM_X86_MMU_GUEST_WALK_H */

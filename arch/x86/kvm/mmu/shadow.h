@@ -40,6 +40,9 @@ struct shadow_zap {
 #define SHADOW_ZAP(name) \
 	struct shadow_zap name = { .pages = LIST_HEAD_INIT((name).pages) }
 
+/* Something is due. */
+bool __shadow_zap_finish(struct kvm *kvm, struct shadow_zap *zap);
+
 /**
  * shadow_zap_finish() - flush TLBs, and free zapped pages
  * @kvm: the VM
@@ -51,7 +54,11 @@ struct shadow_zap {
  * Return: true if TLBs were flushed.
  * Context: mmu_lock for writing.
  */
-bool shadow_zap_finish(struct kvm *kvm, struct shadow_zap *zap);
+static inline bool shadow_zap_finish(struct kvm *kvm, struct shadow_zap *zap)
+{
+	return (zap->flush || !list_empty(&zap->pages)) &&
+	       __shadow_zap_finish(kvm, zap);
+}
 
 /* Blocks of rmaps, for the caches of vCPUs and VMs (shadow_rmap.c). */
 extern struct kmem_cache *rmap_block_cache;

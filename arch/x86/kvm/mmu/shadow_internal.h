@@ -512,7 +512,29 @@ bool shadow_iter_ok(struct shadow_iter *iter);
 void shadow_iter_next(struct shadow_iter *iter, u64 spte);
 
 /* The role of a child of @sp at @index. */
-union kvm_mmu_page_role shadow_child_role(const struct kvm_mmu_page *sp, int index,
-					  bool direct, unsigned int access);
+static inline union kvm_mmu_page_role
+shadow_child_role(const struct kvm_mmu_page *sp, int index, bool direct,
+		  unsigned int access)
+{
+	union kvm_mmu_page_role role = sp->role;
+
+	KVM_MMU_WARN_ON(role.invalid || sp->state == SP_ZAPPED);
+
+	role.level--;
+	role.direct = direct;
+	role.access = access;
+	role.passthrough = 0;
+
+	/*
+	 * A table of 1024 4-byte gPTEs takes two tables of 512 SPTEs: which of
+	 * the two is bit 21 of the address, the lowest that @index stands for.
+	 * The four of a page directory are roots.
+	 */
+	if (role.has_4_byte_gpte) {
+		WARN_ON_ONCE(role.level != PG_LEVEL_4K);
+		role.quadrant = index & 1;
+	}
+	return role;
+}
 
 #endif /* __KVM_X86_MMU_SHADOW_INTERNAL_H */

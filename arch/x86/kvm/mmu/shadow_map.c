@@ -428,30 +428,6 @@ static void prefetch_around(struct shadow_map *map, int ret, const u64 *gptes)
 
 /* Faults. */
 
-union kvm_mmu_page_role shadow_child_role(const struct kvm_mmu_page *sp, int index,
-					  bool direct, unsigned int access)
-{
-	union kvm_mmu_page_role role = sp->role;
-
-	KVM_MMU_WARN_ON(role.invalid || sp->state == SP_ZAPPED);
-
-	role.level--;
-	role.direct = direct;
-	role.access = access;
-	role.passthrough = 0;
-
-	/*
-	 * A table of 1024 4-byte gPTEs takes two tables of 512 SPTEs: which of
-	 * the two is bit 21 of the address, the lowest that @index stands for.
-	 * The four of a page directory are roots.
-	 */
-	if (role.has_4_byte_gpte) {
-		WARN_ON_ONCE(role.level != PG_LEVEL_4K);
-		role.quadrant = index & 1;
-	}
-	return role;
-}
-
 static void link_child(struct shadow_map *map, struct kvm_mmu_page *sp,
 		       struct kvm_mmu_page *child)
 {
@@ -529,21 +505,24 @@ int shadow_map_direct(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	return ret;
 }
 
-/* As guest_gpte_changed(); at 4K the neighbours are read with it, for prefetches. */
+/* As guest_gpte_changed() for a 4K gPTE; its neighbours are read, for prefetches. */
+static bool gpte_line_changed(struct kvm_vcpu *vcpu, const struct guest_walk *walk,
+			      u64 *gptes)
+{
+	const int shift = guest_gpte_shift(vcpu->arch.mmu);
+	const gpa_t gpa = walk->gpte_gpa[0];
+	const gpa_t line = round_down(gpa, MMU_PREFETCH_NR << shift);
+
+	return guest_read_gptes(vcpu, line, gptes, MMU_PREFETCH_NR) ||
+	       gptes[(gpa - line) >> shift] != walk->gpte[0];
+}
+
+/* @gptes: are read at 4K. */
 static bool gpte_changed(struct kvm_vcpu *vcpu, const struct guest_walk *walk,
 			 int level, u64 *gptes)
 {
-	const int size = guest_gpte_size(vcpu->arch.mmu);
-	gpa_t line;
-
-	if (level > PG_LEVEL_4K)
-		return guest_gpte_changed(vcpu, walk, level);
-
-	line = round_down(walk->gpte_gpa[0], MMU_PREFETCH_NR * size);
-	if (guest_read_gptes(vcpu, line, gptes, MMU_PREFETCH_NR))
-		return true;
-
-	return gptes[(walk->gpte_gpa[0] - line) / size] != walk->gpte[0];
+	return level > PG_LEVEL_4K ? guest_gpte_changed(vcpu, walk, level) :
+				     gpte_line_changed(vcpu, walk, gptes);
 }
 
 /*
@@ -622,7 +601,7 @@ int shadow_map_indirect(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 			const struct guest_walk *walk)
 {
 	struct shadow_map map = { .vcpu = vcpu, .fault = fault };
-	u64 gptes[MMU_PREFETCH_NR];
+	u64 gptes[MMU_PREFETCH_NR] __uninitialized;
 	int ret = RET_PF_RETRY;
 
 	lockdep_assert_held_write(&vcpu->kvm->mmu_lock);

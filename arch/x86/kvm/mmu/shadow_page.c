@@ -320,12 +320,9 @@ static void free_page_of(struct kvm_mmu_page *sp)
 	kmem_cache_free(mmu_page_header_cache, sp);
 }
 
-bool shadow_zap_finish(struct kvm *kvm, struct shadow_zap *zap)
+bool __shadow_zap_finish(struct kvm *kvm, struct shadow_zap *zap)
 {
 	struct kvm_mmu_page *sp, *next;
-
-	if (!zap->flush && list_empty(&zap->pages))
-		return false;
 
 	lockdep_assert_held_write(&kvm->mmu_lock);
 
