@@ -260,6 +260,7 @@ static void kvm_memslot_make_invalid(struct kvm_memory_slot *invalid,
  * vCPUs keep running.  Once none of them uses the valid slot, none can build a
  * new mapping of its gfns (gfn_to_hva() and kvm_is_visible_gfn() refuse INVALID
  * slots), so after the flush there is none left and the slot can go or move.
+ * The flush is told the copy, which is where ->arch is up to date meanwhile.
  *
  * Drops slots_arch_lock on the way.  It is held again on return, and the old
  * slot, still linked in the inactive copy, has the ->arch that the lock's other
@@ -276,7 +277,7 @@ static void kvm_memslot_invalidate(struct kvm_memslot_change *c)
 			     c->invalid);
 	kvm_memslots_install(kvm, c->as_id);
 
-	kvm_arch_flush_shadow_memslot(kvm, c->old);
+	kvm_arch_flush_shadow_memslot(kvm, c->invalid);
 	kvm_arch_guest_memory_reclaimed(kvm);
 
 	mutex_lock(&kvm->slots_arch_lock);

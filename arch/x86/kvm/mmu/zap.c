@@ -168,19 +168,16 @@ static void zap_slot(struct kvm *kvm, struct kvm_memory_slot *slot)
 
 	write_lock(&kvm->mmu_lock);
 	zap.flush = kvm_unmap_gfn_range(kvm, &range);
-	shadow_zap_gfn_tables(kvm, slot->as_id, range.start, range.end, &zap);
+	if (kvm_memslots_have_rmaps(kvm))
+		shadow_zap_gfn_tables(kvm, slot->as_id, range.start, range.end,
+				      &zap);
 	shadow_zap_finish(kvm, &zap);
 	write_unlock(&kvm->mmu_lock);
 }
 
-/* @slot: a copy of what was there; in the active set it is INVALID by now. */
+/* @slot: of the active set, INVALID: a first shadow root gives rmaps to no other. */
 void kvm_arch_flush_shadow_memslot(struct kvm *kvm, struct kvm_memory_slot *slot)
 {
-	/* A first shadow root gives rmaps to the slots of the active set alone. */
-	slot = id_to_memslot(__kvm_memslots(kvm, slot->as_id), slot->id);
-	if (WARN_ON_ONCE(!slot))
-		return;
-
 	if (slot_zap_all && kvm->arch.vm_type == KVM_X86_DEFAULT_VM &&
 	    kvm_check_has_quirk(kvm, KVM_X86_QUIRK_SLOT_ZAP_ALL))
 		zap_all_fast(kvm);
