@@ -53,6 +53,9 @@ int kvm_dirty_bitmap_alloc(struct kvm *kvm, struct kvm_memory_slot *slot)
  */
 void kvm_dirty_bitmap_free(struct kvm_memory_slot *slot)
 {
+	if (!slot->dirty_bitmap)
+		return;
+
 	vfree(slot->dirty_bitmap);
 	slot->dirty_bitmap = NULL;
 }

@@ -11,6 +11,7 @@
 
 #include <linux/fs.h>
 #include <linux/kvm_host.h>
+#include <linux/lockdep.h>
 #include <linux/sched.h>
 
 #include "kvm_mm.h"
@@ -83,13 +84,20 @@ void kvm_request_module_exit(void);
 /* memslot_set.c: a VM's sets, their generation, their lifetime, lookups. */
 void kvm_memslots_init(struct kvm *kvm);
 void kvm_memslots_destroy(struct kvm *kvm);
-struct kvm_memslots *kvm_inactive_memslots(struct kvm *kvm, u16 as_id);
 void kvm_memslots_install(struct kvm *kvm, u16 as_id);
 void kvm_memslot_free(struct kvm *kvm, struct kvm_memory_slot *slot);
 #if IS_ENABLED(CONFIG_KUNIT)
 void kvm_memslots_publish(struct kvm *kvm, u16 as_id);
 void kvm_memslots_settle(struct kvm *kvm, u16 as_id);
 #endif
+
+/* The copy of a set that nobody reads: the holder of slots_lock is its only user. */
+static inline struct kvm_memslots *kvm_inactive_memslots(struct kvm *kvm, u16 as_id)
+{
+	lockdep_assert_held(&kvm->slots_lock);
+
+	return &kvm->__memslots[as_id][!__kvm_memslots(kvm, as_id)->node_idx];
+}
 
 /* memslot.c: validate, prepare, commit. */
 int kvm_set_user_memory_region(struct kvm *kvm,

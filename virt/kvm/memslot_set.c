@@ -24,21 +24,6 @@
 static_assert(BIT_ULL(0) == KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS);
 
 /**
- * kvm_inactive_memslots() - The copy of a set that nobody reads.
- * @kvm: the VM
- * @as_id: the address space
- *
- * Context: holds kvm->slots_lock, which makes the caller the copy's only user.
- * Return: the copy.
- */
-struct kvm_memslots *kvm_inactive_memslots(struct kvm *kvm, u16 as_id)
-{
-	lockdep_assert_held(&kvm->slots_lock);
-
-	return &kvm->__memslots[as_id][!__kvm_memslots(kvm, as_id)->node_idx];
-}
-
-/**
  * kvm_memslots_publish() - Make the inactive copy the active one.
  * @kvm: the VM
  * @as_id: the address space
@@ -54,9 +39,11 @@ struct kvm_memslots *kvm_inactive_memslots(struct kvm *kvm, u16 as_id)
 VISIBLE_IF_KUNIT
 void kvm_memslots_publish(struct kvm *kvm, u16 as_id)
 {
-	struct kvm_memslots *next = kvm_inactive_memslots(kvm, as_id);
-	u64 gen = __kvm_memslots(kvm, as_id)->generation;
+	struct kvm_memslots *active = __kvm_memslots(kvm, as_id);
+	struct kvm_memslots *next = &kvm->__memslots[as_id][!active->node_idx];
+	const u64 gen = active->generation;
 
+	lockdep_assert_held(&kvm->slots_lock);
 	lockdep_assert_held(&kvm->slots_arch_lock);
 	WARN_ON_ONCE(gen & KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS);
 

@@ -45,13 +45,17 @@ static void flush_all_mappings(struct kvm *kvm)
 }
 
 /* The state changes before the lock drops: a wakeup cannot be missed. */
-static void sleep_unlocked(spinlock_t *lock)
-	__must_hold(lock)
+static void wait_until_idle(struct kvm *kvm)
+	__must_hold(&kvm->mn_invalidate_lock)
 {
-	set_current_state(TASK_UNINTERRUPTIBLE);
-	spin_unlock(lock);
-	schedule();
-	spin_lock(lock);
+	prepare_to_rcuwait(&kvm->mn_memslots_update_rcuwait);
+	while (kvm->mn_active_invalidate_count) {
+		set_current_state(TASK_UNINTERRUPTIBLE);
+		spin_unlock(&kvm->mn_invalidate_lock);
+		schedule();
+		spin_lock(&kvm->mn_invalidate_lock);
+	}
+	finish_rcuwait(&kvm->mn_memslots_update_rcuwait);
 }
 
 /**
@@ -71,10 +75,8 @@ void kvm_mn_lock_idle(struct kvm *kvm)
 	lockdep_assert_held(&kvm->slots_lock);
 
 	spin_lock(&kvm->mn_invalidate_lock);
-	prepare_to_rcuwait(&kvm->mn_memslots_update_rcuwait);
-	while (kvm->mn_active_invalidate_count)
-		sleep_unlocked(&kvm->mn_invalidate_lock);
-	finish_rcuwait(&kvm->mn_memslots_update_rcuwait);
+	if (unlikely(kvm->mn_active_invalidate_count))
+		wait_until_idle(kvm);
 }
 
 /**
