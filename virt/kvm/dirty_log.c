@@ -7,14 +7,16 @@
  * whoever writes, atomically and without a lock; the second is scratch space of
  * the ioctls, under slots_lock.
  *
- * How no write is lost: take the bits out of the bitmap, then make the pages
- * trap writes (under mmu_lock), then flush the TLBs, then report.  A write that
+ * How no write is lost: take bits out of the bitmap, then make their pages trap
+ * writes, a word of the bitmap after the other; then flush the TLBs, then report.
+ * Whoever maps a page writable in between marks it again.  A write that
  * still goes through a stale TLB entry changes a page that is being reported;
  * once the ioctl has returned there is no such entry.  The flush is under
  * slots_lock, so another reader of the log finds it done.
  */
 #include <linux/bitmap.h>
 #include <linux/log2.h>
+#include <linux/sched.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
@@ -126,6 +128,26 @@ EXPORT_SYMBOL_GPL(kvm_get_dirty_log);
 
 #else /* CONFIG_KVM_GENERIC_DIRTYLOG_READ_PROTECT */
 
+/**
+ * kvm_arch_trap_dirty_pages() - see the next write to each of some pages
+ * @kvm: the VM
+ * @slot: a slot that is logged
+ * @gfn_offset: of the page of bit 0 of @mask, in pages from the slot's first
+ * @mask: the pages, at least one, whose bits were taken out of the log
+ *
+ * For architectures that can do with less than mmu_lock for writing, which this
+ * default takes, for one word at a time so that faults do not wait for long.
+ *
+ * Context: slots_lock held.  The caller flushes TLBs.
+ */
+void __weak kvm_arch_trap_dirty_pages(struct kvm *kvm, struct kvm_memory_slot *slot,
+				      gfn_t gfn_offset, unsigned long mask)
+{
+	KVM_MMU_LOCK(kvm);
+	kvm_arch_mmu_enable_log_dirty_pt_masked(kvm, slot, gfn_offset, mask);
+	KVM_MMU_UNLOCK(kvm);
+}
+
 /*
  * Move the bitmap into @snapshot and trap writes to its pages.  Returns true if
  * the slot's TLB entries must be flushed.
@@ -138,18 +160,16 @@ static bool take_dirty_bits(struct kvm *kvm, struct kvm_memory_slot *slot,
 	bool any = false;
 	unsigned long i;
 
-	KVM_MMU_LOCK(kvm);
 	for (i = 0; i < words; i++) {
 		snapshot[i] = READ_ONCE(bits[i]) ? xchg(&bits[i], 0) : 0;
 		if (!snapshot[i])
 			continue;
 
 		any = true;
-		kvm_arch_mmu_enable_log_dirty_pt_masked(kvm, slot,
-							i * BITS_PER_LONG,
-							snapshot[i]);
+		kvm_arch_trap_dirty_pages(kvm, slot, i * BITS_PER_LONG,
+					  snapshot[i]);
+		cond_resched();
 	}
-	KVM_MMU_UNLOCK(kvm);
 	return any;
 }
 
@@ -211,7 +231,6 @@ static bool clear_dirty_bits(struct kvm *kvm, struct kvm_memory_slot *slot,
 	unsigned long i, cleared;
 	bool any = false;
 
-	KVM_MMU_LOCK(kvm);
 	for (i = 0; i < BITS_TO_LONGS(log->num_pages); i++) {
 		if (!wanted[i])
 			continue;
@@ -223,12 +242,10 @@ static bool clear_dirty_bits(struct kvm *kvm, struct kvm_memory_slot *slot,
 			continue;
 
 		any = true;
-		kvm_arch_mmu_enable_log_dirty_pt_masked(kvm, slot,
-							log->first_page +
-							i * BITS_PER_LONG,
-							cleared);
+		kvm_arch_trap_dirty_pages(kvm, slot, log->first_page +
+					  i * BITS_PER_LONG, cleared);
+		cond_resched();
 	}
-	KVM_MMU_UNLOCK(kvm);
 	return any;
 }
 

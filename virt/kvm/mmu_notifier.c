@@ -99,6 +99,7 @@ void kvm_mn_unlock(struct kvm *kvm)
  * @invalidate: faults in the range must retry until kvm_mmu_invalidate_end()
  * @flush: flush the VM's TLBs if a handler returned true
  * @may_block: the handler may sleep and reschedule
+ * @lockless: the handler takes mmu_lock itself, if it needs it
  */
 struct hva_walk {
 	unsigned long start;
@@ -107,7 +108,11 @@ struct hva_walk {
 	bool invalidate;
 	bool flush;
 	bool may_block;
+	bool lockless;
 };
+
+/* The architecture's handlers of aging need no lock, or take it. */
+#define AGING_LOCKLESS IS_ENABLED(CONFIG_KVM_MMU_NOTIFIER_AGING_LOCKLESS)
 
 /* What a walk found; the handlers' answers are or-ed together. */
 enum hva_walk_result {
@@ -180,22 +185,30 @@ static __always_inline bool walk_slots(struct kvm *kvm,
 	return any;
 }
 
-static __always_inline bool walk_locked(struct kvm *kvm,
-					const struct hva_walk *walk)
+static __always_inline bool walk_sets(struct kvm *kvm,
+				      const struct hva_walk *walk)
 {
 	bool any = false;
 	int i;
-
-	lockdep_assert_held_write(&kvm->mmu_lock);
-
-	if (walk->invalidate)
-		kvm_mmu_invalidate_begin(kvm);
 
 	for (i = 0; i < kvm_arch_nr_memslot_as_ids(kvm); i++)
 		any |= walk_slots(kvm, __kvm_memslots(kvm, i), walk);
 
 	if (walk->flush && any)
 		kvm_flush_remote_tlbs(kvm);
+	return any;
+}
+
+static __always_inline bool walk_locked(struct kvm *kvm,
+					const struct hva_walk *walk)
+{
+	bool any;
+
+	KVM_MMU_LOCK(kvm);
+	if (walk->invalidate)
+		kvm_mmu_invalidate_begin(kvm);
+	any = walk_sets(kvm, walk);
+	KVM_MMU_UNLOCK(kvm);
 	return any;
 }
 
@@ -207,14 +220,14 @@ static __always_inline enum hva_walk_result
 walk_hva_range(struct kvm *kvm, const struct hva_walk *walk)
 {
 	enum hva_walk_result result = HVA_WALK_NO_SLOT;
+	bool any;
 	int idx;
 
 	idx = srcu_read_lock(&kvm->srcu);
 	if (hva_range_has_slot(kvm, walk->start, walk->end)) {
-		KVM_MMU_LOCK(kvm);
-		result = walk_locked(kvm, walk) ? HVA_WALK_TRUE :
-						  HVA_WALK_FALSE;
-		KVM_MMU_UNLOCK(kvm);
+		any = walk->lockless ? walk_sets(kvm, walk) :
+				       walk_locked(kvm, walk);
+		result = any ? HVA_WALK_TRUE : HVA_WALK_FALSE;
 	}
 	srcu_read_unlock(&kvm->srcu, idx);
 	return result;
@@ -387,6 +400,7 @@ static int on_clear_flush_young(struct mmu_notifier *mn, struct mm_struct *mm,
 		.end = end,
 		.handler = kvm_age_gfn,
 		.flush = true,
+		.lockless = AGING_LOCKLESS,
 	};
 
 	trace_kvm_age_hva(start, end);
@@ -404,6 +418,7 @@ static int on_clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
 		.start = start,
 		.end = end,
 		.handler = kvm_age_gfn,
+		.lockless = AGING_LOCKLESS,
 	};
 
 	trace_kvm_age_hva(start, end);
@@ -417,6 +432,7 @@ static int on_test_young(struct mmu_notifier *mn, struct mm_struct *mm,
 		.start = address,
 		.end = address + 1,
 		.handler = kvm_test_age_gfn,
+		.lockless = AGING_LOCKLESS,
 	};
 
 	trace_kvm_test_age_hva(address);

@@ -194,42 +194,82 @@ void kvm_mmu_try_split_huge_pages(struct kvm *kvm,
 	tdp_split_range(kvm, memslot, start, end, target_level, false);
 }
 
-/*
- * "Initially all set": nothing was write-protected when logging began, so huge
- * pages are still there.  The 64 pages of a mask may touch two of them.
- */
-static void log_dirty_split_huge(struct kvm *kvm, struct kvm_memory_slot *slot,
-				 gfn_t first, gfn_t last)
+/* D is enough if the CPU logs by D (PML), but for what has no D. */
+static bool log_dirty_by_write(void)
 {
-	if (READ_ONCE(eager_page_split))
-		kvm_mmu_try_split_huge_pages(kvm, slot, first, last + 1,
-					     PG_LEVEL_4K);
-
-	kvm_mmu_slot_gfn_write_protect(kvm, slot, first, PG_LEVEL_2M);
-	if (gfn_round_for_level(first, PG_LEVEL_2M) !=
-	    gfn_round_for_level(last, PG_LEVEL_2M))
-		kvm_mmu_slot_gfn_write_protect(kvm, slot, last, PG_LEVEL_2M);
+	return !kvm_x86_ops.cpu_dirty_log_size;
 }
 
-/*
- * The pages of @mask were reported: see the next write to them.  D is enough if
- * the CPU logs by D (PML), but for what has no D.  The caller flushes TLBs.
- */
+/* Nothing was write-protected when logging began: huge pages are still there. */
+static bool log_dirty_has_huge(struct kvm *kvm)
+{
+	return kvm_dirty_log_manual_protect_and_init_set(kvm);
+}
+
+/* The 64 pages of a mask may touch two huge ones. */
+static void protect_huge(struct kvm *kvm, struct kvm_memory_slot *slot,
+			 gfn_t first, gfn_t last,
+			 bool (*protect)(struct kvm *kvm, struct kvm_memory_slot *slot,
+					 gfn_t gfn, int min_level))
+{
+	protect(kvm, slot, first, PG_LEVEL_2M);
+	if (gfn_round_for_level(first, PG_LEVEL_2M) !=
+	    gfn_round_for_level(last, PG_LEVEL_2M))
+		protect(kvm, slot, last, PG_LEVEL_2M);
+}
+
+/* Under mmu_lock for writing: for the dirty ring, and where there are rmaps. */
 void kvm_arch_mmu_enable_log_dirty_pt_masked(struct kvm *kvm,
 					     struct kvm_memory_slot *slot,
 					     gfn_t gfn_offset, unsigned long mask)
 {
-	gfn_t gfn = slot->base_gfn + gfn_offset;
-	bool wrprot = !kvm_x86_ops.cpu_dirty_log_size;
+	const gfn_t gfn = slot->base_gfn + gfn_offset;
+	const gfn_t first = gfn + __ffs(mask), last = gfn + __fls(mask);
 
-	if (kvm_dirty_log_manual_protect_and_init_set(kvm))
-		log_dirty_split_huge(kvm, slot, gfn + __ffs(mask),
-				     gfn + __fls(mask));
-
+	if (log_dirty_has_huge(kvm)) {
+		if (READ_ONCE(eager_page_split))
+			kvm_mmu_try_split_huge_pages(kvm, slot, first, last + 1,
+						     PG_LEVEL_4K);
+		protect_huge(kvm, slot, first, last, kvm_mmu_slot_gfn_write_protect);
+	}
 	if (tdp_enabled)
-		tdp_clear_dirty_masked(kvm, slot, gfn, mask, wrprot);
+		tdp_clear_dirty_masked(kvm, slot, gfn, mask, log_dirty_by_write());
 	if (kvm_memslots_have_rmaps(kvm))
-		shadow_clear_dirty_masked(kvm, slot, gfn, mask, wrprot);
+		shadow_clear_dirty_masked(kvm, slot, gfn, mask, log_dirty_by_write());
+}
+
+/* The same for direct paging alone, under mmu_lock for reading. */
+static void tdp_trap_dirty_pages(struct kvm *kvm, struct kvm_memory_slot *slot,
+				 gfn_t gfn, unsigned long mask)
+{
+	const gfn_t first = gfn + __ffs(mask), last = gfn + __fls(mask);
+
+	if (log_dirty_has_huge(kvm)) {
+		if (READ_ONCE(eager_page_split))
+			tdp_split_range(kvm, slot, first, last + 1, PG_LEVEL_4K,
+					true);
+		protect_huge(kvm, slot, first, last, tdp_write_protect_gfn);
+	}
+	tdp_clear_dirty_masked(kvm, slot, gfn, mask, log_dirty_by_write());
+}
+
+/*
+ * The first shadow root may come at any time.  What its pages map writable from
+ * then on is marked dirty, and @mask was taken out of the log before: nothing
+ * that is not seen here is lost.
+ */
+void kvm_arch_trap_dirty_pages(struct kvm *kvm, struct kvm_memory_slot *slot,
+			       gfn_t gfn_offset, unsigned long mask)
+{
+	if (kvm_memslots_have_rmaps(kvm)) {
+		write_lock(&kvm->mmu_lock);
+		kvm_arch_mmu_enable_log_dirty_pt_masked(kvm, slot, gfn_offset, mask);
+		write_unlock(&kvm->mmu_lock);
+	} else {
+		read_lock(&kvm->mmu_lock);
+		tdp_trap_dirty_pages(kvm, slot, slot->base_gfn + gfn_offset, mask);
+		read_unlock(&kvm->mmu_lock);
+	}
 }
 
 /* KVM wrote to guest memory for the guest. */

@@ -133,6 +133,10 @@ static inline bool spte_dirty(u64 spte)
  * The CPU sets A and D, and the fast page fault sets W and restores R and X.
  * Such an SPTE is changed by an atomic operation that returns the old value, or
  * a bit would be lost (locking.txt, "Fast page fault").
+ *
+ * Aging, without mmu_lock as well, takes A (or R, W and X, to track accesses) from
+ * any leaf.  To overwrite that loses nothing: the value that was read before says
+ * more, and the host's mm is told by it.
  */
 static inline bool spte_volatile(u64 spte)
 {

@@ -138,7 +138,10 @@ void tdp_zap_mmio(struct kvm *kvm);
 
 /* tdp_track.c */
 
-/* Notifiers: did the guest access the range?  The first forgets it. */
+/*
+ * Notifiers: did the guest access the range?  The first forgets it.
+ * Context: none, no lock; kvm->srcu for the slot.
+ */
 bool tdp_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range);
 bool tdp_test_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range);
 
@@ -178,8 +181,9 @@ void tdp_clear_dirty_masked(struct kvm *kvm, struct kvm_memory_slot *slot,
  * @gfn: the page
  * @min_level: only mappings of this level and above
  *
- * Return: true if the caller must flush TLBs before it lets go of mmu_lock.
- * Context: mmu_lock for writing.
+ * Return: true if the caller must flush TLBs before it lets go of mmu_lock, if a
+ * write may not go unseen (dirty logging flushes later).
+ * Context: mmu_lock; for writing, if nobody may map the gfn writable meanwhile.
  */
 bool tdp_write_protect_gfn(struct kvm *kvm, struct kvm_memory_slot *slot,
 			   gfn_t gfn, int min_level);

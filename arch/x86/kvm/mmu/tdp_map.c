@@ -105,7 +105,11 @@ static int tdp_map_mmio(struct kvm_vcpu *vcpu, struct tdp_iter *iter)
 	return RET_PF_EMULATE;
 }
 
-/* Where writes are logged, one that needs no fault is logged now. */
+/*
+ * Where writes are logged, one that needs no fault is logged now: after the
+ * SPTE is set.  Who takes the mark out of the log, under mmu_lock for reading
+ * too, then finds the SPTE; both sides are full barriers.
+ */
 static void tdp_log_writable(struct kvm *kvm, const struct kvm_page_fault *fault,
 			     const struct tdp_iter *iter, u64 spte)
 {

@@ -45,22 +45,31 @@ bool kvm_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
 	return flush;
 }
 
+/* Direct paging is aged without a lock, shadow paging by its rmaps. */
 bool kvm_age_gfn(struct kvm *kvm, struct kvm_gfn_range *range)
 {
 	bool young = false;
 
-	if (kvm_memslots_have_rmaps(kvm))
-		young = shadow_age_gfn_range(kvm, range);
 	if (tdp_enabled)
-		young |= tdp_age_gfn_range(kvm, range);
+		young = tdp_age_gfn_range(kvm, range);
+	if (kvm_memslots_have_rmaps(kvm)) {
+		write_lock(&kvm->mmu_lock);
+		young |= shadow_age_gfn_range(kvm, range);
+		write_unlock(&kvm->mmu_lock);
+	}
 	return young;
 }
 
 bool kvm_test_age_gfn(struct kvm *kvm, struct kvm_gfn_range *range)
 {
-	if (kvm_memslots_have_rmaps(kvm) && shadow_test_age_gfn_range(kvm, range))
-		return true;
-	return tdp_enabled && tdp_test_age_gfn_range(kvm, range);
+	bool young = tdp_enabled && tdp_test_age_gfn_range(kvm, range);
+
+	if (!young && kvm_memslots_have_rmaps(kvm)) {
+		write_lock(&kvm->mmu_lock);
+		young = shadow_test_age_gfn_range(kvm, range);
+		write_unlock(&kvm->mmu_lock);
+	}
+	return young;
 }
 
 /*
