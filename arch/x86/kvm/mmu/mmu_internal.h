@@ -20,9 +20,9 @@
 #define __KVM_X86_MMU_INTERNAL_H
 
 #include <linux/kvm_host.h>
+#include <linux/llist.h>
 #include <linux/rbtree.h>
 #include <linux/types.h>
-#include <asm/kvm_host.h>
 
 /* A check that is compiled in with CONFIG_KVM_PROVE_MMU only. */
 #ifdef CONFIG_KVM_PROVE_MMU
@@ -32,7 +32,9 @@
 #endif
 
 #define SPTE_LEVEL_BITS		9
-#define SPTE_ENT_PER_PAGE	(1 << SPTE_LEVEL_BITS)
+#define SPTE_ENT_PER_PAGE	PTRS_PER_PTE
+
+static_assert(BIT(SPTE_LEVEL_BITS) == SPTE_ENT_PER_PAGE);
 
 /* What a mapping allows, independent of any format. */
 #define ACC_EXEC_MASK	1
@@ -60,7 +62,8 @@ enum sp_state {
 /**
  * struct kvm_mmu_page - a page of SPTEs, and what it is
  * @link: tdp roots: kvm->arch.tdp_mmu_roots.  shadow: active_mmu_pages while
- *	ACTIVE or ROOT, then a list of zapped pages
+ *	ACTIVE or ROOT
+ * @zap_link: shadow, ZAPPED: shadow_zap::pages, when it is no root any more
  * @hash_link: shadow: the bucket of its gfn
  * @gfn_node: shadow, with gPTEs: the VM's index by gfn
  * @spt: the SPTE_ENT_PER_PAGE entries
@@ -88,7 +91,10 @@ enum sp_state {
  * @rcu: tdp: frees it
  */
 struct kvm_mmu_page {
-	struct list_head link;
+	union {
+		struct list_head link;
+		struct llist_node zap_link;
+	};
 	struct hlist_node hash_link;
 
 	u64 *spt;

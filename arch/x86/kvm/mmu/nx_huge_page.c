@@ -281,7 +281,7 @@ static void nx_recover_pages(struct kvm *kvm, struct shadow_zap *zap)
 
 static void nx_recover(struct kvm *kvm)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	int idx;
 
 	idx = srcu_read_lock(&kvm->srcu);

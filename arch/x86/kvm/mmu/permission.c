@@ -7,9 +7,9 @@
  */
 #include <linux/bits.h>
 #include <linux/bug.h>
+#include <linux/cpufeature.h>
 #include <linux/string.h>
 #include <linux/wordpart.h>
-#include <asm/cpufeature.h>
 #include <asm/pkru.h>
 
 #include "permission.h"

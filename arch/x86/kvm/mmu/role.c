@@ -16,9 +16,9 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/cpufeature.h>
 #include <linux/moduleparam.h>
 #include <linux/printk.h>
-#include <asm/cpufeature.h>
 #include <asm/vmx.h>
 
 #include "fault.h"

@@ -189,7 +189,7 @@ static void shadow_root_drop(struct kvm *kvm, struct kvm_mmu *mmu,
 static void roots_free_shadow(struct kvm *kvm, struct kvm_mmu *mmu,
 			      unsigned long roots)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	int i;
 
 	write_lock(&kvm->mmu_lock);

@@ -22,23 +22,21 @@
 #ifndef __KVM_X86_MMU_SHADOW_H
 #define __KVM_X86_MMU_SHADOW_H
 
+#include <linux/llist.h>
 #include "spte.h"
 
 struct guest_walk;
 
 /**
- * struct shadow_zap - what is due before mmu_lock is let go
+ * struct shadow_zap - what is due before mmu_lock is let go; nothing if all 0
  * @pages: zapped pages that nobody can find or use as root any more; walkers
  *	may still be in them
  * @flush: some CPU may have a translation cached that is gone
  */
 struct shadow_zap {
-	struct list_head pages;
+	struct llist_head pages;
 	bool flush;
 };
-
-#define SHADOW_ZAP(name) \
-	struct shadow_zap name = { .pages = LIST_HEAD_INIT((name).pages) }
 
 /* Something is due. */
 bool __shadow_zap_finish(struct kvm *kvm, struct shadow_zap *zap);
@@ -56,7 +54,7 @@ bool __shadow_zap_finish(struct kvm *kvm, struct shadow_zap *zap);
  */
 static inline bool shadow_zap_finish(struct kvm *kvm, struct shadow_zap *zap)
 {
-	return (zap->flush || !list_empty(&zap->pages)) &&
+	return (zap->flush || !llist_empty(&zap->pages)) &&
 	       __shadow_zap_finish(kvm, zap);
 }
 

@@ -46,17 +46,57 @@ static inline struct hlist_head *shadow_bucket(struct kvm *kvm, gfn_t gfn)
 	return &shadow_vm(kvm)->hash[hash_64(gfn, KVM_MMU_HASH_SHIFT)];
 }
 
-/* Every page of @gfn that can be used. */
-#define shadow_for_each_gfn(kvm, sp, gfn_)				\
-	hlist_for_each_entry(sp, shadow_bucket(kvm, gfn_), hash_link)	\
-		if ((sp)->gfn != (gfn_) || shadow_sp_obsolete(kvm, sp)) { \
-		} else
+/* A loop over the pages of @gfn that can be used; @next: see its bucket. */
+struct shadow_gfn_iter {
+	struct kvm *kvm;
+	gfn_t gfn;
+	struct hlist_node **next;
+};
+
+static inline struct shadow_gfn_iter shadow_gfn_iter(struct kvm *kvm, gfn_t gfn)
+{
+	return (struct shadow_gfn_iter) {
+		.kvm = kvm,
+		.gfn = gfn,
+		.next = &shadow_bucket(kvm, gfn)->first,
+	};
+}
+
+/* The next page, or NULL at the end. */
+static inline struct kvm_mmu_page *shadow_gfn_next(struct shadow_gfn_iter *iter)
+{
+	struct kvm_mmu_page *sp;
+
+	while (*iter->next) {
+		sp = hlist_entry(*iter->next, struct kvm_mmu_page, hash_link);
+		iter->next = &sp->hash_link.next;
+		if (sp->gfn == iter->gfn && !shadow_sp_obsolete(iter->kvm, sp))
+			return sp;
+	}
+	return NULL;
+}
+
+/* The next page that shadows a table, or NULL at the end. */
+static inline struct kvm_mmu_page *shadow_table_next(struct shadow_gfn_iter *iter)
+{
+	struct kvm_mmu_page *sp;
+
+	do {
+		sp = shadow_gfn_next(iter);
+	} while (sp && !sp_has_gptes(sp));
+
+	return sp;
+}
+
+/* Every page of @gfn that can be used.  The body must not zap. */
+#define shadow_for_each_gfn(kvm, sp, gfn)				\
+	for (struct shadow_gfn_iter it_ = shadow_gfn_iter(kvm, gfn);	\
+	     ((sp) = shadow_gfn_next(&it_));)
 
 /* Every page that shadows a table at @gfn.  The body must not zap. */
-#define shadow_for_each_table(kvm, sp, gfn_)				\
-	shadow_for_each_gfn(kvm, sp, gfn_)				\
-		if (!sp_has_gptes(sp)) {				\
-		} else
+#define shadow_for_each_table(kvm, sp, gfn)				\
+	for (struct shadow_gfn_iter it_ = shadow_gfn_iter(kvm, gfn);	\
+	     ((sp) = shadow_table_next(&it_));)
 
 /*
  * What an entry of an indirect page translates to (kvm_mmu_page::translation).
@@ -271,7 +311,14 @@ void shadow_set_access(struct kvm_mmu_page *sp, int index, unsigned int access);
 #define RMAP_MANY	1UL
 #define RMAP_BELOW	2UL
 
+/**
+ * struct rmap_iter - where a loop over a list is
+ * @only: the next SPTE, if the list is but that one
+ * @block: otherwise: what has the next one; NULL at the end
+ * @pos: of the next one in @block
+ */
 struct rmap_iter {
+	u64 *only;
 	struct rmap_block *block;
 	int pos;
 };
@@ -295,7 +342,7 @@ static inline bool rmap_empty(const struct kvm_rmap_head *head)
 unsigned int __rmap_add(struct kvm_mmu_memory_cache *cache,
 			struct kvm_rmap_head *head, u64 *sptep);
 void __rmap_del(struct kvm *kvm, struct kvm_rmap_head *head, u64 *sptep);
-u64 *__rmap_first(struct kvm_rmap_head *head, struct rmap_iter *iter);
+struct rmap_iter __rmap_iter(const struct kvm_rmap_head *head);
 u64 *__rmap_next(struct rmap_iter *iter);
 
 /**
@@ -351,24 +398,29 @@ static inline void rmap_del(struct kvm *kvm, struct kvm_rmap_head *head,
 /* Take all SPTEs off a list. */
 void rmap_clear(struct kvm_rmap_head *head);
 
-/* The SPTEs of a list; the body must not change it, but may clear the SPTEs. */
-static inline u64 *rmap_first(struct kvm_rmap_head *head, struct rmap_iter *iter)
+static inline struct rmap_iter rmap_iter(const struct kvm_rmap_head *head)
 {
 	if (head->val & RMAP_MANY)
-		return __rmap_first(head, iter);
+		return __rmap_iter(head);
 
-	iter->block = NULL;
-	return (u64 *)rmap_val(head);
+	return (struct rmap_iter) { .only = (u64 *)rmap_val(head) };
 }
 
+/* The next SPTE, or NULL at the end. */
 static inline u64 *rmap_next(struct rmap_iter *iter)
 {
-	return iter->block ? __rmap_next(iter) : NULL;
+	u64 *only = iter->only;
+
+	if (iter->block)
+		return __rmap_next(iter);
+
+	iter->only = NULL;
+	return only;
 }
 
-#define for_each_rmap_spte(head, iter, sptep)				\
-	for (sptep = rmap_first(head, &(iter)); sptep;			\
-	     sptep = rmap_next(&(iter)))
+/* The SPTEs of a list; the body must not change it, but may clear the SPTEs. */
+#define for_each_rmap_spte(head, sptep)					\
+	for (struct rmap_iter it_ = rmap_iter(head); ((sptep) = rmap_next(&it_));)
 
 /**
  * struct shadow_rmap_walk - all lists of a range of a slot, level by level
@@ -403,7 +455,7 @@ typedef bool (*rmap_handler_t)(struct kvm *kvm, struct kvm_rmap_head *head,
  * Return: true if the caller must flush TLBs.
  */
 bool shadow_rmap_walk(struct kvm *kvm, const struct shadow_rmap_walk *walk,
-	       rmap_handler_t handler);
+		      rmap_handler_t handler);
 
 int rmap_module_init(void);
 void rmap_module_exit(void);

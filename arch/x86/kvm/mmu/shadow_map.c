@@ -495,7 +495,6 @@ int shadow_map_direct(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	int ret;
 
 	lockdep_assert_held_write(&vcpu->kvm->mmu_lock);
-	INIT_LIST_HEAD(&map.zap.pages);
 
 	shadow_iter_start(&map.iter, vcpu, vcpu->arch.mmu->root.hpa, fault->addr);
 	ret = map_linear(&map);
@@ -610,7 +609,6 @@ int shadow_map_indirect(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 	if (!root_usable(vcpu, walk))
 		return RET_PF_RETRY;
 
-	INIT_LIST_HEAD(&map.zap.pages);
 	shadow_iter_start(&map.iter, vcpu, vcpu->arch.mmu->root.hpa, fault->addr);
 	if (link_guest_tables(&map, walk, gptes)) {
 		/* After its tables are shadowed: no huge page may hold one. */

@@ -83,7 +83,7 @@ static struct kvm_mmu_page *index_first(struct kvm *kvm,
  */
 static void zap_unsync_of(struct kvm *kvm, gfn_t gfn)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	struct kvm_mmu_page *sp;
 	struct hlist_node *next;
 
@@ -205,7 +205,7 @@ static struct kvm_mmu_page *find_page(struct kvm *kvm, gfn_t gfn,
 /* Return: false if the page had to be zapped. */
 static bool sync_page(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	bool good = shadow_sync_page(vcpu, sp, &zap);
 
 	shadow_zap_finish(vcpu->kvm, &zap);
@@ -291,7 +291,7 @@ bool shadow_page_zap(struct kvm *kvm, struct kvm_mmu_page *sp,
 	/* A vCPU that handles the request must see it: roots are read unlocked. */
 	WRITE_ONCE(sp->state, SP_ZAPPED);
 	if (!sp->root_count)
-		list_add(&sp->link, &zap->pages);
+		__llist_add(&sp->zap_link, &zap->pages);
 	else if (sp->mmu_valid_gen == kvm->arch.mmu_valid_gen)
 		kvm_make_all_cpus_request(kvm, KVM_REQ_MMU_FREE_OBSOLETE_ROOTS);
 
@@ -333,9 +333,8 @@ bool __shadow_zap_finish(struct kvm *kvm, struct shadow_zap *zap)
 	kvm_flush_remote_tlbs(kvm);
 	zap->flush = false;
 
-	list_for_each_entry_safe(sp, next, &zap->pages, link)
+	llist_for_each_entry_safe(sp, next, __llist_del_all(&zap->pages), zap_link)
 		free_page_of(sp);
-	INIT_LIST_HEAD(&zap->pages);
 	return true;
 }
 
@@ -355,7 +354,7 @@ static struct kvm_mmu_page *oldest_page(struct kvm *kvm)
  */
 static void zap_from_oldest(struct kvm *kvm, bool only_obsolete)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	struct kvm_mmu_page *sp;
 	int batch = 0;
 

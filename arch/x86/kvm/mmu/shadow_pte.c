@@ -159,13 +159,12 @@ bool shadow_clear_table(struct kvm *kvm, struct kvm_mmu_page *sp,
 
 void shadow_clear_parents(struct kvm_mmu_page *sp, struct shadow_zap *zap)
 {
-	struct rmap_iter iter;
 	u64 *sptep;
 
 	if (!sp->parents.val)
 		return;
 
-	for_each_rmap_spte(&sp->parents, iter, sptep)
+	for_each_rmap_spte(&sp->parents, sptep)
 		store_spte(sptep, SPTE_NONE);
 
 	rmap_clear(&sp->parents);
@@ -186,7 +185,6 @@ void shadow_clear_mmio(struct kvm *kvm, struct kvm_mmu_page *sp)
 bool shadow_clear_rmap(struct kvm *kvm, struct kvm_rmap_head *head,
 		       const struct kvm_memory_slot *slot)
 {
-	struct rmap_iter iter;
 	u64 *sptep;
 
 	lockdep_assert_held_write(&kvm->mmu_lock);
@@ -194,7 +192,7 @@ bool shadow_clear_rmap(struct kvm *kvm, struct kvm_rmap_head *head,
 	if (rmap_empty(head))
 		return false;
 
-	for_each_rmap_spte(head, iter, sptep)
+	for_each_rmap_spte(head, sptep)
 		drop_leaf(kvm, slot, sptep_to_sp(sptep), sptep_index(sptep));
 
 	rmap_clear(head);

@@ -43,7 +43,7 @@ void shadow_quota_use(struct kvm *kvm, int nr)
 /* Zaps at least @nr pages, the oldest first, if that many are no roots. */
 static unsigned long reclaim_pages(struct kvm *kvm, unsigned long nr)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	struct list_head *pages = &kvm->arch.active_mmu_pages;
 	const unsigned long used = kvm->arch.n_used_mmu_pages;
 	struct kvm_mmu_page *sp, *newer;

@@ -138,30 +138,21 @@ unsigned int pte_list_count(struct kvm_rmap_head *rmap_head)
 	return block->nr + block->below;
 }
 
-static u64 *current_entry(const struct rmap_iter *iter)
+struct rmap_iter __rmap_iter(const struct kvm_rmap_head *head)
 {
-	u64 *sptep = iter->block->sptep[iter->pos];
-
-	KVM_MMU_WARN_ON(!spte_present(READ_ONCE(*sptep)));
-	return sptep;
-}
-
-u64 *__rmap_first(struct kvm_rmap_head *head, struct rmap_iter *iter)
-{
-	iter->block = first_block(head);
-	iter->pos = 0;
-	return current_entry(iter);
+	return (struct rmap_iter) { .block = first_block(head) };
 }
 
 u64 *__rmap_next(struct rmap_iter *iter)
 {
+	u64 *sptep = iter->block->sptep[iter->pos];
+
 	if (++iter->pos == iter->block->nr) {
 		iter->pos = 0;
 		iter->block = iter->block->next;
-		if (!iter->block)
-			return NULL;
 	}
-	return current_entry(iter);
+	KVM_MMU_WARN_ON(!spte_present(READ_ONCE(*sptep)));
+	return sptep;
 }
 
 /* A part of a walk: gfns of [start, end), with a list at least. */

@@ -275,5 +275,5 @@ void shadow_root_put(struct kvm *kvm, hpa_t *root, struct shadow_zap *zap)
 	if (sp->state == SP_ROOT)
 		sp->state = SP_ACTIVE;
 	else
-		list_add(&sp->link, &zap->pages);
+		__llist_add(&sp->zap_link, &zap->pages);
 }

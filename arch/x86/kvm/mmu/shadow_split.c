@@ -82,7 +82,7 @@ static struct kvm_mmu_page *split_table(struct kvm *kvm, struct kvm_mmu_page *sp
 static void split_leaf(struct kvm *kvm, const struct kvm_memory_slot *slot,
 		       struct kvm_mmu_page *sp, int index)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	struct kvm_mmu_memory_cache *cache = &kvm->arch.split_desc_cache;
 	struct kvm_mmu_page *table = split_table(kvm, sp, index);
 	const u64 huge = READ_ONCE(sp->spt[index]);
@@ -138,10 +138,9 @@ static bool can_split(u64 *sptep)
 
 static u64 *first_to_split(struct kvm_rmap_head *head)
 {
-	struct rmap_iter iter;
 	u64 *sptep;
 
-	for_each_rmap_spte(head, iter, sptep)
+	for_each_rmap_spte(head, sptep)
 		if (can_split(sptep))
 			return sptep;
 
@@ -201,10 +200,9 @@ static bool can_be_huge(struct kvm *kvm, const struct kvm_memory_slot *slot,
 static u64 *first_to_recover(struct kvm *kvm, struct kvm_rmap_head *head,
 			     const struct kvm_memory_slot *slot)
 {
-	struct rmap_iter iter;
 	u64 *sptep;
 
-	for_each_rmap_spte(head, iter, sptep)
+	for_each_rmap_spte(head, sptep)
 		if (can_be_huge(kvm, slot, sptep_to_sp(sptep)))
 			return sptep;
 
@@ -214,7 +212,7 @@ static u64 *first_to_recover(struct kvm *kvm, struct kvm_rmap_head *head,
 static bool recover_list(struct kvm *kvm, struct kvm_rmap_head *head,
 			 const struct kvm_memory_slot *slot)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	u64 *sptep;
 
 	while ((sptep = first_to_recover(kvm, head, slot)))

@@ -30,7 +30,6 @@
 void shadow_mark_unsync_child(u64 *sptep)
 {
 	struct kvm_mmu_page *sp = sptep_to_sp(sptep);
-	struct rmap_iter iter;
 	u64 *parent;
 
 	if (__test_and_set_bit(sptep_index(sptep), sp->unsync_child))
@@ -41,7 +40,7 @@ void shadow_mark_unsync_child(u64 *sptep)
 	if (sp->unsync_children > 1)
 		return;
 
-	for_each_rmap_spte(&sp->parents, iter, parent)
+	for_each_rmap_spte(&sp->parents, parent)
 		shadow_mark_unsync_child(parent);
 }
 
@@ -54,7 +53,6 @@ static void clear_unsync_child(struct kvm_mmu_page *sp, unsigned int i)
 
 static void mark_unsync(struct kvm *kvm, struct kvm_mmu_page *sp)
 {
-	struct rmap_iter iter;
 	u64 *sptep;
 
 	/* Tables of a higher level are tracked, so that nobody gets here. */
@@ -62,7 +60,7 @@ static void mark_unsync(struct kvm *kvm, struct kvm_mmu_page *sp)
 
 	trace_kvm_mmu_unsync_page(sp);
 	kvm->stat.mmu_unsync++;
-	for_each_rmap_spte(&sp->parents, iter, sptep)
+	for_each_rmap_spte(&sp->parents, sptep)
 		shadow_mark_unsync_child(sptep);
 
 	/* Last: who sees it may map the table writable, and all roots know. */
@@ -273,7 +271,7 @@ static gpa_t gpte_gpa(const struct kvm_mmu_page *sp, int i)
 
 int shadow_sync_spte(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	u64 gpte;
 
 	KVM_MMU_WARN_ON(!sp->translation || sp->role.level != PG_LEVEL_4K);
@@ -390,7 +388,7 @@ static void sync_pages(struct kvm_vcpu *vcpu, struct kvm_mmu_page **pages,
 int shadow_sync_children(struct kvm_vcpu *vcpu, struct kvm_mmu_page *parent,
 			 bool can_yield)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	struct kvm_mmu_page *found[SHADOW_UNSYNC_BATCH];
 	struct kvm *kvm = vcpu->kvm;
 	unsigned int nr;
@@ -468,7 +466,7 @@ void shadow_sync_roots(struct kvm_vcpu *vcpu)
 
 static void sync_addr_entry(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	const gfn_t gfn = shadow_gfn(sp, i);
 	int r;
 

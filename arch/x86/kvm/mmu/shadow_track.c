@@ -43,11 +43,10 @@ static void walk_slot(struct kvm *kvm, const struct kvm_memory_slot *slot,
 static __always_inline bool change_list(struct kvm_rmap_head *head,
 					bool (*change)(u64 *sptep))
 {
-	struct rmap_iter iter;
 	bool any = false;
 	u64 *sptep;
 
-	for_each_rmap_spte(head, iter, sptep)
+	for_each_rmap_spte(head, sptep)
 		any |= change(sptep);
 
 	return any;
@@ -89,10 +88,9 @@ static bool age_list(struct kvm *kvm, struct kvm_rmap_head *head,
 static bool test_age_list(struct kvm *kvm, struct kvm_rmap_head *head,
 			  const struct kvm_memory_slot *slot)
 {
-	struct rmap_iter iter;
 	u64 *sptep;
 
-	for_each_rmap_spte(head, iter, sptep)
+	for_each_rmap_spte(head, sptep)
 		if (spte_accessed(READ_ONCE(*sptep)))
 			return true;
 

@@ -158,7 +158,7 @@ static bool apply_write(struct kvm *kvm, const struct guest_write *write,
 
 void shadow_track_write(struct kvm_vcpu *vcpu, gpa_t gpa, int bytes)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	struct kvm *kvm = vcpu->kvm;
 	struct guest_write write;
 
@@ -191,7 +191,7 @@ static struct kvm_mmu_page *first_table(struct kvm *kvm, gfn_t gfn)
 
 bool shadow_unprotect_gfn(struct kvm *kvm, gfn_t gfn)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	struct kvm_mmu_page *sp;
 	bool any;
 
@@ -200,7 +200,7 @@ bool shadow_unprotect_gfn(struct kvm *kvm, gfn_t gfn)
 		shadow_page_zap(kvm, sp, &zap);
 
 	/* A root would be made and protected again before the guest runs. */
-	any = !list_empty(&zap.pages);
+	any = !llist_empty(&zap.pages);
 	shadow_zap_finish(kvm, &zap);
 	write_unlock(&kvm->mmu_lock);
 	return any;

@@ -9,7 +9,7 @@
 #include <linux/cpufeature.h>
 #include <linux/kvm_host.h>
 #include <linux/moduleparam.h>
-#include <asm/processor.h>
+#include <linux/processor.h>
 #include <asm/vmx.h>
 
 #include "mmio.h"

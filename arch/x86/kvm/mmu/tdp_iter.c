@@ -33,14 +33,17 @@ void tdp_iter_restart(struct tdp_iter *iter)
 	tdp_iter_look(iter, iter->root->role.level);
 }
 
-void tdp_iter_start(struct tdp_iter *iter, struct kvm_mmu_page *root,
-		    int min_level, gfn_t start)
+static struct tdp_iter *tdp_iter_unless_over(struct tdp_iter *iter)
+{
+	return iter->valid && iter->gfn < iter->end ? iter : NULL;
+}
+
+struct tdp_iter *tdp_iter_start(struct tdp_iter *iter, struct kvm_mmu_page *root,
+				int min_level, gfn_t start, gfn_t end)
 {
 	/* The dummy root has no page, and maps nothing. */
-	if (WARN_ON_ONCE(!root)) {
-		iter->valid = false;
-		return;
-	}
+	if (WARN_ON_ONCE(!root))
+		return NULL;
 
 	KVM_MMU_WARN_ON(!root->tdp || root->role.level > PT64_ROOT_MAX_LEVEL ||
 			root->role.level < min_level);
@@ -48,9 +51,11 @@ void tdp_iter_start(struct tdp_iter *iter, struct kvm_mmu_page *root,
 	iter->root = root;
 	iter->as_id = role_as_id(root->role);
 	iter->min_level = min_level;
+	iter->end = end;
 	iter->next_gfn = start;
 	iter->table[root->role.level - 1] = (tdp_ptep_t)root->spt;
 	tdp_iter_restart(iter);
+	return tdp_iter_unless_over(iter);
 }
 
 /* The link is read anew: the walk's caller may have made or zapped it. */
@@ -98,12 +103,13 @@ static void tdp_iter_side(struct tdp_iter *iter)
 	iter->old = tdp_read(iter->sptep);
 }
 
-void tdp_iter_next(struct tdp_iter *iter)
+struct tdp_iter *tdp_iter_next(struct tdp_iter *iter)
 {
 	if (iter->yielded)
 		tdp_iter_restart(iter);
 	else if (!tdp_iter_down(iter))
 		tdp_iter_side(iter);
+	return tdp_iter_unless_over(iter);
 }
 
 void tdp_yield_now(struct kvm *kvm, struct tdp_iter *iter, bool flush, bool shared)

@@ -15,6 +15,7 @@
 /**
  * struct tdp_iter - where a walk is
  * @root: of the tree
+ * @end: the first gfn beyond those of interest
  * @next_gfn: what the walk is on its way to: the first gfn of the current SPTE,
  *	or one within its range when it starts or steps down
  * @yielded_gfn: @next_gfn when the walk last let go of mmu_lock: it must get
@@ -26,12 +27,13 @@
  * @min_level: the walk does not go below
  * @level: of @sptep
  * @as_id: the address space
- * @valid: false when the walk is over
+ * @valid: false when the tree has ended
  * @yielded: mmu_lock was let go: @sptep is stale, and the next step starts over
  *	at @next_gfn
  */
 struct tdp_iter {
 	struct kvm_mmu_page *root;
+	gfn_t end;
 	gfn_t next_gfn;
 	gfn_t yielded_gfn;
 	tdp_ptep_t table[PT64_ROOT_MAX_LEVEL];
@@ -51,17 +53,22 @@ struct tdp_iter {
  * @root: the tree's root
  * @min_level: PG_LEVEL_*: the lowest tables to look at
  * @start: the first gfn of interest
+ * @end: the first gfn beyond those of interest
  *
  * The first SPTE is the root's entry that covers @start.
+ *
+ * Return: @iter, or NULL if the walk is over.
  */
-void tdp_iter_start(struct tdp_iter *iter, struct kvm_mmu_page *root,
-		    int min_level, gfn_t start);
+struct tdp_iter *tdp_iter_start(struct tdp_iter *iter, struct kvm_mmu_page *root,
+				int min_level, gfn_t start, gfn_t end);
 
 /**
  * tdp_iter_next() - go on: down if the SPTE links to a table, else to the side
  * @iter: the walk
+ *
+ * Return: @iter, or NULL if the walk is over.
  */
-void tdp_iter_next(struct tdp_iter *iter);
+struct tdp_iter *tdp_iter_next(struct tdp_iter *iter);
 
 /**
  * tdp_iter_restart() - go back to the root, on the way to @iter->next_gfn
@@ -71,9 +78,9 @@ void tdp_iter_restart(struct tdp_iter *iter);
 
 /* All SPTEs of @root that cover gfns of [start, end), down to @min_level. */
 #define tdp_for_each_level(iter, root, min_level, start, end)		\
-	for (tdp_iter_start(&(iter), root, min_level, start);		\
-	     (iter).valid && (iter).gfn < (end);			\
-	     tdp_iter_next(&(iter)))
+	for (struct tdp_iter *it_ = tdp_iter_start(&(iter), root, min_level, \
+						   start, end);		\
+	     it_; it_ = tdp_iter_next(it_))
 
 #define tdp_for_each(iter, root, start, end)				\
 	tdp_for_each_level(iter, root, PG_LEVEL_4K, start, end)

@@ -208,13 +208,14 @@ static void tdp_unlink(struct kvm *kvm, u64 link, bool shared)
 
 /*
  * A page that the guest uses was replaced by another without an invalidation:
- * it may belong to somebody else by now.  Nothing can be trusted any more.
+ * it may belong to somebody else by now.  The VM must not run any more.
  */
-static void __cold tdp_bug_pfn(const struct tdp_iter *iter, u64 spte)
+static void __cold tdp_bug_pfn(struct kvm *kvm, const struct tdp_iter *iter,
+			       u64 spte)
 {
 	pr_err("leaf SPTE replaced by one of another page: as_id %d gfn %llx level %d old %llx new %llx\n",
 	       iter->as_id, iter->gfn, iter->level, iter->old, spte);
-	BUG();
+	KVM_BUG_ON_DATA_CORRUPTION(true, kvm);
 }
 
 /* What is not present changes only to or from MMIO. */
@@ -238,7 +239,7 @@ static void tdp_account(struct kvm *kvm, const struct tdp_iter *iter, u64 spte,
 
 	KVM_MMU_WARN_ON(iter->gfn != gfn_round_for_level(iter->gfn, level));
 	if (unlikely(was_leaf && is_leaf && other_pfn))
-		tdp_bug_pfn(iter, spte);
+		tdp_bug_pfn(kvm, iter, spte);
 
 	if (old == spte)
 		return;

@@ -203,23 +203,32 @@ static inline bool __must_check tdp_yield(struct kvm *kvm, struct tdp_iter *iter
 }
 
 /**
- * tdp_next_root() - the next root, kept by a reference
+ * struct tdp_root_iter - a loop over roots
  * @kvm: the VM
- * @prev: the root before it, whose reference is dropped; or NULL
+ * @as_id: only the roots of this address space; -1: of all
  * @only_valid: leave invalidated roots out
+ * @root: where it is: kept by a reference; NULL before the first
+ */
+struct tdp_root_iter {
+	struct kvm *kvm;
+	int as_id;
+	bool only_valid;
+	struct kvm_mmu_page *root;
+};
+
+/**
+ * tdp_next_root() - the next root, kept by a reference
+ * @iter: the loop; the reference to the root before is dropped
  *
  * Return: the root, or NULL at the end.
  * Context: mmu_lock, which may be let go between two calls.
  */
-struct kvm_mmu_page *tdp_next_root(struct kvm *kvm, struct kvm_mmu_page *prev,
-				   bool only_valid);
+struct kvm_mmu_page *tdp_next_root(struct tdp_root_iter *iter);
 
-/* All roots of an address space; @as_id -1: of all.  Leaving early: tdp_root_put(). */
-#define tdp_for_each_root(kvm, root, as_id_, only_valid)		\
-	for (root = tdp_next_root(kvm, NULL, only_valid); root;	\
-	     root = tdp_next_root(kvm, root, only_valid))		\
-		if ((as_id_) >= 0 && role_as_id((root)->role) != (as_id_)) { \
-		} else
+/* Roots, see struct tdp_root_iter.  Leaving early: tdp_root_put(). */
+#define tdp_for_each_root(kvm, root, as_id, only_valid)			\
+	for (struct tdp_root_iter it_ = { kvm, as_id, only_valid };	\
+	     ((root) = tdp_next_root(&it_));)
 
 /**
  * tdp_zap_root() - unmap all that one root maps (tdp_zap.c)

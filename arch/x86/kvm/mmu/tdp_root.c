@@ -68,24 +68,31 @@ static struct kvm_mmu_page *tdp_root_after(struct kvm *kvm,
 				     struct kvm_mmu_page, link);
 }
 
-struct kvm_mmu_page *tdp_next_root(struct kvm *kvm, struct kvm_mmu_page *prev,
-				   bool only_valid)
+static bool tdp_root_wanted(const struct tdp_root_iter *iter,
+			    const struct kvm_mmu_page *root)
 {
-	struct kvm_mmu_page *root = prev;
+	return (iter->as_id < 0 || role_as_id(root->role) == iter->as_id) &&
+	       (!iter->only_valid || tdp_root_valid(root));
+}
 
-	lockdep_assert_held(&kvm->mmu_lock);
+struct kvm_mmu_page *tdp_next_root(struct tdp_root_iter *iter)
+{
+	struct kvm_mmu_page *prev = iter->root;
+
+	lockdep_assert_held(&iter->kvm->mmu_lock);
 
 	/* One whose last reference is gone is on its way off the list. */
 	rcu_read_lock();
 	do {
-		root = tdp_root_after(kvm, root);
-	} while (root && ((only_valid && !tdp_root_valid(root)) ||
-			  !refcount_inc_not_zero(&root->tdp_refs)));
+		iter->root = tdp_root_after(iter->kvm, iter->root);
+	} while (iter->root &&
+		 (!tdp_root_wanted(iter, iter->root) ||
+		  !refcount_inc_not_zero(&iter->root->tdp_refs)));
 	rcu_read_unlock();
 
 	if (prev)
-		tdp_root_put(kvm, prev);
-	return root;
+		tdp_root_put(iter->kvm, prev);
+	return iter->root;
 }
 
 /* A valid root of @role, with a reference for the caller; or NULL. */

@@ -173,7 +173,7 @@ static void zap_slot(struct kvm *kvm, struct kvm_memory_slot *slot)
 		.end = slot->base_gfn + slot->npages,
 		.may_block = true,
 	};
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 
 	write_lock(&kvm->mmu_lock);
 	zap.flush = kvm_unmap_gfn_range(kvm, &range);

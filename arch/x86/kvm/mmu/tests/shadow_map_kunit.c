@@ -510,7 +510,7 @@ static void translation_has_all_of_the_gfn(struct kunit *test)
 static void set_leaf(struct kunit *test, struct kvm *kvm, struct kvm_mmu_page *sp,
 		     gfn_t gfn)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	const u64 spte = SPTE_PRESENT | spte_fmt.present | spte_fmt.user |
 			 spte_fmt.nx | PFN_PHYS(TEST_PFN);
 	struct kvm_mmu_memory_cache unused = {};
@@ -525,7 +525,7 @@ static void set_leaf(struct kunit *test, struct kvm *kvm, struct kvm_mmu_page *s
 
 static void clear(struct kvm *kvm, struct kvm_mmu_page *sp)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 
 	shadow_clear(kvm, sp, 0, &zap);
 	shadow_zap_finish(kvm, &zap);

@@ -22,6 +22,11 @@
 
 #define TEST_GFN	(SHADOW_TEST_GFN + 0x45)
 
+static bool is_singular(const struct llist_head *pages)
+{
+	return pages->first && !pages->first->next;
+}
+
 /* Keys. */
 
 /* The pages of all keys that differ in one bit from one another's. */
@@ -85,7 +90,7 @@ static void key_every_bit_counts(struct kunit *test)
 /* A link is kept for its whole key alone, too. */
 static void key_of_a_child(struct kunit *test)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	struct shadow_test *t = shadow_test_create(test, NULL);
 	const struct key key = { TEST_GFN, shadow_test_direct(PG_LEVEL_4K) };
 	const struct key *keys = make_keys(test, &key);
@@ -173,7 +178,7 @@ KUNIT_ARRAY_PARAM(table_levels, table_levels, table_level_desc);
 /* A page is in all indexes, or in none; what it was derived from stays. */
 static void state_active_then_zapped(struct kunit *test)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	const int level = *(const int *)test->param_value;
 	const union kvm_mmu_page_role role = shadow_test_table(level);
 	struct shadow_test *t = shadow_test_create(test, NULL);
@@ -189,7 +194,7 @@ static void state_active_then_zapped(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, sp->state, SP_ZAPPED);
 	KUNIT_EXPECT_EQ(test, sp->role.word, role.word);
 	KUNIT_EXPECT_TRUE(test, hlist_unhashed(&sp->hash_link));
-	KUNIT_EXPECT_TRUE(test, list_is_singular(&zap.pages));
+	KUNIT_EXPECT_TRUE(test, is_singular(&zap.pages));
 	expect_watched(test, t, 0, level);
 
 	/* The zapped page still exists, so this must be another. */
@@ -204,7 +209,7 @@ static void state_active_then_zapped(struct kunit *test)
 /* Two pages of one table, of different roles: the table is watched for both. */
 static void state_two_roles(struct kunit *test)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	const int level = *(const int *)test->param_value;
 	union kvm_mmu_page_role role = shadow_test_table(level);
 	struct shadow_test *t = shadow_test_create(test, NULL);
@@ -244,7 +249,7 @@ static void put_root(struct shadow_test *t, struct kvm_mmu_page *sp,
 /* A root that is zapped is gone for all but those who have it loaded. */
 static void state_zapped_root(struct kunit *test)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	const union kvm_mmu_page_role role = shadow_test_table(PG_LEVEL_512G);
 	struct shadow_test *t = shadow_test_create(test, NULL);
 	struct kvm_mmu_page *sp, *again;
@@ -255,7 +260,7 @@ static void state_zapped_root(struct kunit *test)
 
 	shadow_test_zap(t, sp, &zap);
 	KUNIT_EXPECT_EQ(test, sp->state, SP_ZAPPED);
-	KUNIT_EXPECT_TRUE(test, list_empty(&zap.pages));
+	KUNIT_EXPECT_TRUE(test, llist_empty(&zap.pages));
 	expect_watched(test, t, 0, PG_LEVEL_512G);
 
 	again = shadow_test_get(test, t, TEST_GFN, role);
@@ -263,9 +268,9 @@ static void state_zapped_root(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, again->root_count, 0);
 
 	put_root(t, sp, &zap);
-	KUNIT_EXPECT_TRUE(test, list_empty(&zap.pages));
+	KUNIT_EXPECT_TRUE(test, llist_empty(&zap.pages));
 	put_root(t, sp, &zap);
-	KUNIT_EXPECT_TRUE(test, list_is_singular(&zap.pages));
+	KUNIT_EXPECT_TRUE(test, is_singular(&zap.pages));
 	KUNIT_EXPECT_TRUE(test, shadow_test_finish(t, &zap));
 }
 
@@ -293,7 +298,7 @@ static void state_unsync_goes(struct kunit *test)
 /* The pages of the old generation, and no others. */
 static void state_obsolete(struct kunit *test)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	struct shadow_test *t = shadow_test_create(test, NULL);
 	const union kvm_mmu_page_role role = shadow_test_table(PG_LEVEL_2M);
 	struct kvm_mmu_page *old[40], *root;
@@ -368,7 +373,7 @@ static void create_tables(struct kunit *test, struct shadow_test *t,
 static void zap_range(struct shadow_test *t, struct tables *tables, int as_id,
 		      gfn_t start, gfn_t end)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	int kind, i;
 
 	shadow_test_begin(t);
@@ -445,7 +450,7 @@ static int reserve(struct shadow_test *t)
 
 static void quota_takes_the_oldest(struct kunit *test)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	struct shadow_test *t = shadow_test_create(test, NULL);
 	struct kvm_mmu_page *root = NULL, *sp;
 	const int nr = KVM_REFILL_PAGES + 10;
@@ -477,7 +482,7 @@ static void quota_takes_the_oldest(struct kunit *test)
 
 static void quota_is_for_roots_first(struct kunit *test)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	struct shadow_test *t = shadow_test_create(test, NULL);
 	struct kvm_mmu_page *root[3];
 	int i;
@@ -504,7 +509,7 @@ static void quota_is_for_roots_first(struct kunit *test)
 /* Whoever made room looks at its root after that, not before. */
 static void quota_then_root(struct kunit *test)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	struct shadow_test *t = shadow_test_create(test, NULL);
 	struct kvm_mmu_page *root;
 	int fresh, zapped;

@@ -69,7 +69,7 @@ static struct outcome finish(struct shadow_test *t, bool changed,
 {
 	struct outcome outcome = {
 		.changed = changed,
-		.pages = !list_empty(&zap->pages),
+		.pages = !llist_empty(&zap->pages),
 	};
 
 	shadow_zap_finish(t->kvm, zap);
@@ -80,7 +80,7 @@ static struct outcome finish(struct shadow_test *t, bool changed,
 static struct outcome set_leaf(struct shadow_test *t, struct kvm_mmu_page *sp,
 			       int index, gfn_t gfn, unsigned int access, u64 spte)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	const u64 flushes = nr_flushes(t);
 	struct outcome outcome;
 	bool changed;
@@ -97,7 +97,7 @@ static struct outcome set_leaf(struct shadow_test *t, struct kvm_mmu_page *sp,
 static struct outcome clear(struct shadow_test *t, struct kvm_mmu_page *sp,
 			    int index)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	const u64 flushes = nr_flushes(t);
 	struct outcome outcome;
 	bool zapped;
@@ -112,7 +112,7 @@ static struct outcome clear(struct shadow_test *t, struct kvm_mmu_page *sp,
 static struct outcome set_link(struct shadow_test *t, struct kvm_mmu_page *sp,
 			       int index, struct kvm_mmu_page *child)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	const u64 flushes = nr_flushes(t);
 	struct outcome outcome;
 
@@ -284,7 +284,7 @@ static void leaf_recycles_long_lists(struct kunit *test)
 
 static void mmio_replaces_a_leaf(struct kunit *test)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	struct shadow_test *t = shadow_test_create(test, NULL);
 	struct kvm_mmu_page *sp;
 	bool flush;
@@ -326,7 +326,7 @@ static void mmio_replaces_a_leaf(struct kunit *test)
 
 static void link_is_cut_from_both_ends(struct kunit *test)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	struct shadow_test *t = shadow_test_create(test, NULL);
 	struct kvm_mmu_page *parent[2], *child;
 	int i;
@@ -383,7 +383,7 @@ static void link_and_huge_page(struct kunit *test)
 /* A page that is gone, or of the wrong level, is not linked: is a bug. */
 static void link_refuses(struct kunit *test)
 {
-	SHADOW_ZAP(zap);
+	struct shadow_zap zap = {};
 	struct shadow_test *t = shadow_test_create(test, NULL);
 	struct kvm_mmu_page *parent, *child;
 

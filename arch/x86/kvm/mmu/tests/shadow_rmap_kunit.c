@@ -84,11 +84,10 @@ static void list_del_nr(struct list_test *t, unsigned int nr)
 static void list_check(struct kunit *test, struct list_test *t)
 {
 	DECLARE_BITMAP(seen, NR_SPTES) = {};
-	struct rmap_iter iter;
 	unsigned int nr;
 	u64 *sptep;
 
-	for_each_rmap_spte(&t->head, iter, sptep) {
+	for_each_rmap_spte(&t->head, sptep) {
 		nr = sptep - t->sptes;
 		KUNIT_ASSERT_LT(test, nr, NR_SPTES);
 		KUNIT_EXPECT_FALSE(test, __test_and_set_bit(nr, seen));
@@ -174,16 +173,22 @@ static void list_last_in_first_out(struct kunit *test)
 	}
 }
 
+static u64 *list_first(struct list_test *t)
+{
+	struct rmap_iter iter = rmap_iter(&t->head);
+
+	return rmap_next(&iter);
+}
+
 /* The way in which a list is emptied while others are walked. */
 static void list_take_first(struct kunit *test)
 {
 	const unsigned int size = *(const unsigned int *)test->param_value;
 	struct list_test *t = list_create(test);
-	struct rmap_iter iter;
 	u64 *sptep;
 
 	list_fill(test, t, size);
-	while ((sptep = rmap_first(&t->head, &iter))) {
+	while ((sptep = list_first(t))) {
 		list_del_nr(t, sptep - t->sptes);
 		list_check(test, t);
 	}

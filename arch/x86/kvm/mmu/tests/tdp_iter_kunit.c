@@ -277,7 +277,7 @@ static void iter_reads_links_anew(struct kunit *test)
 	link = spte_make_table(child->spt, false);
 
 	rcu_read_lock();
-	tdp_iter_start(&iter, root, PG_LEVEL_4K, 0);
+	tdp_iter_start(&iter, root, PG_LEVEL_4K, 0, tdp_end_gfn());
 	root->spt[0] = link;
 	tdp_iter_next(&iter);
 	rcu_read_unlock();
@@ -285,7 +285,7 @@ static void iter_reads_links_anew(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, iter.gfn, 0);
 
 	rcu_read_lock();
-	tdp_iter_start(&iter, root, PG_LEVEL_4K, 0);
+	tdp_iter_start(&iter, root, PG_LEVEL_4K, 0, tdp_end_gfn());
 	root->spt[0] = SPTE_NONE;
 	tdp_iter_next(&iter);
 	rcu_read_unlock();
@@ -313,7 +313,7 @@ static void try_yields(struct kvm *kvm, struct kvm_mmu_page *root, bool shared,
 {
 	struct tdp_iter iter;
 
-	tdp_iter_start(&iter, root, PG_LEVEL_4K, 0);
+	tdp_iter_start(&iter, root, PG_LEVEL_4K, 0, tdp_end_gfn());
 	y->at_start = yield_wanted(kvm, &iter, shared);
 	tdp_iter_next(&iter);
 	y->after_step = yield_wanted(kvm, &iter, shared);
