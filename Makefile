@@ -9,13 +9,11 @@ O ?= $(CURDIR)/build
 JOBS ?= $(shell nproc)
 CONFIG ?= fast
 MODULES ?= ours
-# The x86 MMU of our modules: stock's, or ours, which is being written
-MMU ?= stock
 TESTS ?=
 ACCEL ?=
 VM ?=
 override O := $(abspath $(O))
-export KSRC O JOBS CONFIG MODULES MMU TESTS ACCEL VM
+export KSRC O JOBS CONFIG MODULES TESTS ACCEL VM
 
 B := tools/base
 

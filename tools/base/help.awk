@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Prints "target  text" for each "target: ... ## text" of the makefiles read.
 BEGIN {
-	print "A new virt/kvm for Linux 6.12: make TARGET [VARIABLE=value ...]\n"
+	print "A new KVM memslot core and x86 MMU for Linux 6.12: make TARGET [VARIABLE=value ...]\n"
 	print "Start with \"make run\" or \"make test\"; each target does what it needs of the others.\n"
 	print "Targets:"
 }
@@ -18,7 +18,6 @@ END {
 	print "  JOBS=N        parallel jobs (default: number of CPUs)"
 	print "  CONFIG=NAME   fast (default) or debug: KASAN, lockdep and more"
 	print "  MODULES=NAME  ours (default) or stock: whose KVM modules the VM loads"
-	print "  MMU=NAME      stock (default) or ours: the x86 MMU of our modules; ours is being written"
 	print "  TESTS=\"A B\"   only these tests"
 	print "  ACCEL=NAME    tcg, kvm or empty (kvm where the host really has nested SVM or VMX)"
 	print "  VM=NAME       see README"

@@ -4,8 +4,7 @@
 
 The wanted content of every touched file is worked out first (patches are
 applied to copies of the base's files), so a patch that does not apply leaves
-the tree as it was.  A patch whose head says "MMU: ours" is left out, with its
-overlay files, unless the variable MMU is "ours".
+the tree as it was.
 
 O/tree.manifest lists what is laid, one "sha256 path" a line; it is written
 before the tree changes, with "?" for a hash, so that the next run repairs an
@@ -38,15 +37,12 @@ def pattern(text):
                               for part in parts) + "$")
 
 
-def patches(repo, wanted=True):
-    """Lists (path, text) of the patches that MMU asks for, or of the others."""
+def patches(repo):
+    """Lists (path, text) of the patches, in order."""
     found = []
     for path in sorted(glob.glob(os.path.join(repo, "patches", "*.patch"))):
         with open(path, encoding="utf-8") as file:
-            text = file.read()
-        mmu = head_values(text, "MMU")
-        if (not mmu or os.environ.get("MMU", "stock") in mmu) == wanted:
-            found.append((path, text))
+            found.append((path, file.read()))
     return found
 
 
@@ -78,10 +74,7 @@ def overlay_paths(repo):
          "--others", "--exclude-standard", "--", *OVERLAY],
         capture_output=True, check=True).stdout
     names = {os.fsdecode(name) for name in listing.split(b"\0") if name}
-    left_out = [pattern(text) for _, patch in patches(repo, wanted=False)
-                for text in head_values(patch, "Overlay")]
-    return sorted(name for name in names if os.path.isfile(os.path.join(repo, name))
-                  and not any(text.match(name) for text in left_out))
+    return sorted(name for name in names if os.path.isfile(os.path.join(repo, name)))
 
 
 def git_apply(stage, patch, *options):

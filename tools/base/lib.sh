@@ -8,10 +8,9 @@ REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 O=$(realpath -m "${O:-$REPO/build}")
 CONFIG=${CONFIG:-fast}
 MODULES=${MODULES:-ours}
-MMU=${MMU:-stock}
 JOBS=${JOBS:-$(nproc)}
 KSRC=${KSRC:-}
-export O CONFIG MODULES MMU JOBS KSRC
+export O CONFIG MODULES JOBS KSRC
 
 BASE=$O/base
 # The checks build other trees in other folders, with other make arguments.
@@ -88,10 +87,6 @@ check_config()
 	ours | stock) ;;
 	*) die "MODULES=$MODULES: must be ours or stock" ;;
 	esac
-	case $MMU in
-	ours | stock) ;;
-	*) die "MMU=$MMU: must be ours or stock" ;;
-	esac
 	[[ $JOBS =~ ^[1-9][0-9]*$ ]] || die "JOBS=$JOBS: must be a number"
 }
 
@@ -102,7 +97,7 @@ kbuild()
 
 	read -ra arguments <<<"$KVM_MAKE"
 	env -u MAKEFLAGS -u MFLAGS -u MAKEOVERRIDES -u MAKELEVEL -u O -u CONFIG \
-	    -u MODULES -u MMU -u TESTS -u VM -u KBUILD_OUTPUT -u KCONFIG_CONFIG \
+	    -u MODULES -u TESTS -u VM -u KBUILD_OUTPUT -u KCONFIG_CONFIG \
 	    -u ARCH -u CROSS_COMPILE \
 	    make -C "$TREE" "${arguments[@]}" "$@" 9>&-
 }

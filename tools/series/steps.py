@@ -5,8 +5,7 @@ A step's file looks like a mail: a "Subject:" line, an empty one, the commit
 message, which may end in "Overlay: GLOB" and "Delete: PATH" lines, then "---"
 and a diff of stock files (or none).  The step deletes the stock files that it
 names, applies the diff and adds the overlay files that its globs name; "*" does
-not match "/", "**" does.  Each overlay file belongs to exactly one step.  A step
-with the line "MMU: ours" is there only with the variable MMU=ours.
+not match "/", "**" does.  Each overlay file belongs to exactly one step.
 """
 import os
 import re
@@ -35,7 +34,7 @@ class Step:
         self.path, self.subject = path, match[1]
         self.globs = lay.head_values(self.text, "Overlay")
         self.deleted = lay.head_values(self.text, "Delete")
-        self.body = re.sub(r"^(Overlay|Delete|MMU): .*\n?", "", match[2],
+        self.body = re.sub(r"^(Overlay|Delete): .*\n?", "", match[2],
                            flags=re.M).strip()
         self.has_diff = lay.has_diff(diff)
         self.overlay = []

@@ -15,7 +15,7 @@ kunit()
 
 	shift
 	(cd "$TREE" && PYTHONDONTWRITEBYTECODE=1 env -u MAKEFLAGS -u MFLAGS \
-		-u MAKEOVERRIDES -u O -u CONFIG -u MODULES -u MMU \
+		-u MAKEOVERRIDES -u O -u CONFIG -u MODULES \
 		tools/testing/kunit/kunit.py "$action" --arch x86_64 \
 		--kunitconfig "$WANTED" --build_dir "$OUT" "$@" 9>&-)
 }

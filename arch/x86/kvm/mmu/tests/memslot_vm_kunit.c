@@ -16,8 +16,9 @@
 
 #include "memslot_tree.h"
 #include "mmu.h"
+#include "mmu/mmio.h"
 #include "mmu/mmu_internal.h"
-#include "mmu/tests/stock_names.h"
+#include "mmu/shadow_internal.h"
 #include "test_vm.h"
 
 #define FIRST_GFN	0x100
@@ -66,6 +67,7 @@ static void free_run_handle_exit(struct free_run *run, unsigned int n,
 	struct kvm_memslots *slots = kvm_vcpu_memslots(run->vcpu);
 	const gfn_t gfn = FIRST_GFN + n;
 	struct kvm_memory_slot *slot = __gfn_to_memslot(slots, gfn);
+	u64 gen;
 
 	if (!dawdle && free_run_hits(run, slots, n)) {
 		run->hits++;
@@ -77,7 +79,8 @@ static void free_run_handle_exit(struct free_run *run, unsigned int n,
 
 	if (dawdle)
 		usleep_range(50, 100);
-	WRITE_ONCE(run->sptes[n], make_mmio_spte(run->vcpu, gfn, ACC_ALL));
+	gen = READ_ONCE(kvm_vcpu_memslots(run->vcpu)->generation);
+	WRITE_ONCE(run->sptes[n], mmio_make_spte(run->kvm, gen, gfn, ACC_ALL));
 }
 
 static void free_run_access(struct free_run *run, unsigned int n, bool dawdle)
@@ -202,6 +205,26 @@ static const struct wrap_case wrap_cases[] = {
 
 KUNIT_ARRAY_PARAM_DESC(wrap_cases, wrap_cases, name);
 
+/* An MMIO SPTE in a page of its own: it is gone once MMIO SPTEs are zapped. */
+struct mmio_probe {
+	struct kvm_mmu_page sp;
+	u64 spt[SPTE_ENT_PER_PAGE];
+};
+
+static void mmio_probe_begin(struct kvm *kvm, struct mmio_probe *probe)
+{
+	memset64(probe->spt, SPTE_NONE, SPTE_ENT_PER_PAGE);
+	probe->spt[7] = mmio_make_spte(kvm, 0, 7, 0);
+	probe->sp.spt = probe->spt;
+	hlist_add_head(&probe->sp.hash_link, shadow_bucket(kvm, 0));
+}
+
+static bool mmio_probe_end(struct mmio_probe *probe)
+{
+	hlist_del(&probe->sp.hash_link);
+	return probe->spt[7] == SPTE_NONE;
+}
+
 /* Does the installation of one more slot zap MMIO SPTEs? */
 static bool memslot_vm_install_zaps(struct kunit *test, struct kvm *kvm,
 				    u16 as_id, u16 id)
@@ -212,7 +235,7 @@ static bool memslot_vm_install_zaps(struct kunit *test, struct kvm *kvm,
 	mmio_probe_begin(kvm, probe);
 	KUNIT_EXPECT_EQ(test, 0,
 			kvm_test_create_slot(kvm, as_id, id, FIRST_GFN + id));
-	return mmio_probe_end(kvm, probe);
+	return mmio_probe_end(probe);
 }
 
 /* The one update that makes the stored bits start over zaps. */

@@ -3,7 +3,7 @@
  * The memslot generation in MMIO SPTEs: what is stored, what is read back, what
  * matches, and when the stored bits start over.
  *
- * These are pure functions of spte.h, which the MMU calls too.  The sweeps go
+ * These are pure functions of mmio.h, which the MMU calls too.  The sweeps go
  * over all 2^20 generations that an SPTE tells apart; they count failures and
  * check the count, because an expectation each would take minutes.
  */
@@ -11,14 +11,14 @@
 #include <linux/bits.h>
 #include <linux/kvm_host.h>
 
-#include "mmu.h"
-#include "mmu/mmu_internal.h"
-#include "mmu/tests/stock_names.h"
 #include "memslot_tree.h"
+#include "mmu.h"
+#include "mmu/mmio.h"
+#include "mmu/mmu_internal.h"
 
 #define NR_GENS		BIT_ULL(20)
 
-/* In numbers, not in terms of spte.h: 19 bits, 3-10 and 52-62. */
+/* In numbers, not in terms of mmio.h: 19 bits, 3-10 and 52-62. */
 static const u64 stored_bits = GENMASK_ULL(62, 52) | GENMASK_ULL(10, 3);
 
 /* Where bit @bit of a generation stands in an SPTE. */
@@ -142,16 +142,16 @@ struct spte_field {
 static void mmio_gen_overlaps_nothing(struct kunit *test)
 {
 	const struct spte_field others[] = {
-		{ "MMU-present",	SPTE_MMU_PRESENT_MASK },
-		{ "MMIO, allowed",	SPTE_MMIO_ALLOWED_MASK },
-		{ "non-present",	SHADOW_NONPRESENT_VALUE },
-		{ "address",		SPTE_BASE_ADDR_MASK },
+		{ "MMU-present",	SPTE_PRESENT },
+		{ "MMIO, allowed",	MMIO_ALLOWED_MASK },
+		{ "non-present",	SPTE_NONE },
+		{ "address",		SPTE_ADDR_MASK },
 		/* These are as the vendor module, if any, set them up. */
-		{ "MMIO value",		test_mmio_value },
-		{ "MMIO mask",		shadow_mmio_mask },
-		{ "MMIO access",	shadow_mmio_access_mask },
-		{ "L1TF",		shadow_nonpresent_or_rsvd_mask },
-		{ "L1TF low gfn",	shadow_nonpresent_or_rsvd_lower_gfn_mask },
+		{ "MMIO value",		spte_fmt.mmio_value },
+		{ "MMIO mask",		spte_fmt.mmio_mask },
+		{ "MMIO access",	spte_fmt.mmio_access },
+		{ "L1TF",		spte_fmt.l1tf },
+		{ "L1TF low gfn",	spte_fmt.l1tf_gfn },
 	};
 	unsigned int i;
 
@@ -160,37 +160,23 @@ static void mmio_gen_overlaps_nothing(struct kunit *test)
 				    "%s", others[i].name);
 }
 
-/* A vCPU of a VM of which make_mmio_spte() sees the first set of slots. */
-static struct kvm_vcpu *mmio_gen_vcpu(struct kunit *test)
-{
-	struct kvm_vcpu *vcpu = kunit_kzalloc(test, sizeof(*vcpu), GFP_KERNEL);
-	struct kvm *kvm = kunit_kzalloc(test, sizeof(*kvm), GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(test, vcpu);
-	KUNIT_ASSERT_NOT_NULL(test, kvm);
-
-	vcpu->kvm = kvm;
-	kvm->arch.shadow_mmio_value = test_mmio_value ?: BIT_ULL(51);
-	RCU_INIT_POINTER(kvm->memslots[0], &kvm->__memslots[0][0]);
-	return vcpu;
-}
-
 /* The MMU's constructor stores the generation and spoils nothing by it. */
 static void mmio_gen_make_spte(struct kunit *test)
 {
-	struct kvm_vcpu *vcpu = mmio_gen_vcpu(test);
-	struct kvm_memslots *slots = &vcpu->kvm->__memslots[0][0];
+	struct kvm *kvm = kunit_kzalloc(test, sizeof(*kvm), GFP_KERNEL);
 	const gfn_t gfn = 0xfee00;
 	unsigned long bad_gen = 0, bad_rest = 0, confused = 0;
 	u64 plain, spte, gen;
 
-	plain = make_mmio_spte(vcpu, gfn, ACC_ALL);
+	KUNIT_ASSERT_NOT_NULL(test, kvm);
+	kvm->arch.shadow_mmio_value = spte_fmt.mmio_value ?: BIT_ULL(51);
+
+	plain = mmio_make_spte(kvm, 0, gfn, ACC_ALL);
 	for (gen = 0; gen < NR_GENS; gen++) {
-		slots->generation = gen;
-		spte = make_mmio_spte(vcpu, gfn, ACC_ALL);
+		spte = mmio_make_spte(kvm, gen, gfn, ACC_ALL);
 		bad_gen += get_mmio_spte_generation(spte) != (gen & ~1ULL);
 		bad_rest += (spte & ~stored_bits) != (plain & ~stored_bits);
-		confused += is_shadow_present_pte(spte) || is_frozen_spte(spte);
+		confused += spte_present(spte) || spte_frozen(spte);
 	}
 
 	KUNIT_EXPECT_EQ(test, bad_gen, 0);

@@ -18,7 +18,7 @@
  *
  * Completions force this order.  On the VM of test_vm.h run the real
  * set_memory_region path or the two halves of a real installation, lookups,
- * make_mmio_spte(), and the match that the MMU's MMIO fault path uses.
+ * mmio_make_spte(), and the match that the MMU's MMIO fault path uses.
  *
  * The protocol then runs with one of its parts broken.  Every such mutant must
  * show the stale hit that this part prevents, otherwise the test that passes
@@ -36,8 +36,8 @@
 #include "kvm_core.h"
 #include "memslot_tree.h"
 #include "mmu.h"
+#include "mmu/mmio.h"
 #include "mmu/mmu_internal.h"
-#include "mmu/tests/stock_names.h"
 #include "test_vm.h"
 #include "x86.h"
 
@@ -52,7 +52,7 @@
  * @publish: step 4, what vCPUs see as long as the updater waits
  * @settle: what they see afterwards
  * @settle_early: @settle before step 5 instead of after it
- * @make_spte: steps 6 and 7
+ * @make_spte: step 7
  * @matches: step 9, does an SPTE match a generation?
  * @stale_in_flux: expected result: hits between steps 7 and 8
  * @stale_after: expected result: hits in step 9
@@ -62,7 +62,7 @@ struct race_protocol {
 	void (*publish)(struct kvm *kvm, u16 as_id);
 	void (*settle)(struct kvm *kvm, u16 as_id);
 	bool settle_early;
-	u64 (*make_spte)(struct kvm_vcpu *vcpu, u64 gfn, unsigned int access);
+	u64 (*make_spte)(struct kvm *kvm, u64 gen, gfn_t gfn, unsigned int access);
 	bool (*matches)(u64 spte, u64 gen);
 	bool stale_in_flux;
 	bool stale_after;
@@ -138,6 +138,13 @@ static u64 race_current_gen(struct race *race)
 	return READ_ONCE(kvm_vcpu_memslots(race->vcpu)->generation);
 }
 
+/* Steps 6 and 7. */
+static u64 race_make_spte(struct race *race)
+{
+	return race->protocol->make_spte(race->kvm, race_current_gen(race),
+					 RACE_GFN, ACC_ALL);
+}
+
 static bool race_hits(struct race *race, u64 spte)
 {
 	return race->protocol->matches(spte, race_current_gen(race));
@@ -148,7 +155,7 @@ static void race_cache_decision(struct race *race)
 {
 	struct kvm_vcpu *vcpu = race->vcpu;
 
-	race->spte = race->protocol->make_spte(vcpu, RACE_GFN, ACC_ALL);
+	race->spte = race_make_spte(race);
 	vcpu_cache_mmio_info(vcpu, gfn_to_gpa(RACE_GFN), RACE_GFN, ACC_ALL);
 
 	race->flux_gen = race_current_gen(race);
@@ -186,7 +193,7 @@ static int race_vcpu_fn(void *data)
 
 	/* 3: no slot, so this is MMIO; an earlier access found the same. */
 	race->decided_on_mmio = !kvm_vcpu_gfn_to_memslot(vcpu, RACE_GFN);
-	race->old_spte = race->protocol->make_spte(vcpu, RACE_GFN, ACC_ALL);
+	race->old_spte = race_make_spte(race);
 	race->old_hit_before = race_hits(race, race->old_spte);
 	vcpu_cache_mmio_info(vcpu, gpa, RACE_GFN, ACC_ALL);
 	race->info_hit_before = vcpu_match_mmio_gpa(vcpu, gpa);
@@ -364,14 +371,10 @@ static void settle_not_at_all(struct kvm *kvm, u16 as_id)
 }
 
 /* The low 19 bits are stored, bit 0 among them. */
-static u64 make_spte_with_bit0(struct kvm_vcpu *vcpu, u64 gfn,
+static u64 make_spte_with_bit0(struct kvm *kvm, u64 gen, gfn_t gfn,
 			       unsigned int access)
 {
-	u64 stored = generation_mmio_spte_mask(MMIO_SPTE_GEN_MASK);
-	u64 gen = kvm_vcpu_memslots(vcpu)->generation;
-
-	return (make_mmio_spte(vcpu, gfn, access) & ~stored) |
-	       generation_mmio_spte_mask(gen << 1);
+	return mmio_make_spte(kvm, gen << 1, gfn, access);
 }
 
 static bool matches_with_bit0(u64 spte, u64 gen)
@@ -384,7 +387,7 @@ static const struct race_protocol race_real = {
 	.name = "as it is",
 	.publish = kvm_memslots_publish,
 	.settle = kvm_memslots_settle,
-	.make_spte = make_mmio_spte,
+	.make_spte = mmio_make_spte,
 	.matches = mmio_spte_gen_matches,
 };
 
@@ -393,7 +396,7 @@ static const struct race_protocol race_mutants[] = {
 		.name = "no first bump",
 		.publish = publish_without_bump,
 		.settle = kvm_memslots_settle,
-		.make_spte = make_mmio_spte,
+		.make_spte = mmio_make_spte,
 		.matches = mmio_spte_gen_matches,
 		.stale_in_flux = true,
 	},
@@ -401,7 +404,7 @@ static const struct race_protocol race_mutants[] = {
 		.name = "no second bump, the flag is cleared",
 		.publish = kvm_memslots_publish,
 		.settle = settle_without_bump,
-		.make_spte = make_mmio_spte,
+		.make_spte = mmio_make_spte,
 		.matches = mmio_spte_gen_matches,
 		.stale_after = true,
 	},
@@ -419,7 +422,7 @@ static const struct race_protocol race_mutants[] = {
 		.publish = kvm_memslots_publish,
 		.settle = kvm_memslots_settle,
 		.settle_early = true,
-		.make_spte = make_mmio_spte,
+		.make_spte = mmio_make_spte,
 		.matches = mmio_spte_gen_matches,
 		.stale_in_flux = true,
 		.stale_after = true,

@@ -10,7 +10,7 @@
 #include "kvm_mm.h"
 #include "mmu.h"
 #include "mmu/mmu_internal.h"
-#include "mmu/tests/stock_names.h"
+#include "mmu/spte_format.h"
 #include "test_vm.h"
 
 static void kvm_test_destroy_vm(void *data)
@@ -48,7 +48,7 @@ struct kvm *kvm_test_create_vm(struct kunit *test)
 	/* As if userspace had set it: slots do not resize the MMU then. */
 	kvm->arch.n_requested_mmu_pages = KVM_MIN_ALLOC_MMU_PAGES;
 	/* A vendor module may be absent, or may have none. */
-	kvm->arch.shadow_mmio_value = test_mmio_value ?: BIT_ULL(51);
+	kvm->arch.shadow_mmio_value = spte_fmt.mmio_value ?: BIT_ULL(51);
 
 	kvm_memslots_init(kvm);
 

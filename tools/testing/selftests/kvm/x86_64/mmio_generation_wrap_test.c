@@ -17,7 +17,7 @@
  * and the default stops at 2^12.
  *
  * Breaks of KVM that make this test fail: fewer bits in the comparison of
- * check_mmio_spte() than kvm_mmu_invalidate_mmio_sptes() assumes, or, with -f,
+ * mmio_spte_current() than kvm_mmu_invalidate_mmio_sptes() assumes, or, with -f,
  * no zap of MMIO SPTEs in the latter (page 18).
  */
 #include <getopt.h>

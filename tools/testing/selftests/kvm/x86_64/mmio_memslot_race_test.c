@@ -22,7 +22,7 @@
  *  - install a set of slots with its final generation already in it, i.e. no
  *    second bump after the SRCU grace period: a vCPU that decided "MMIO" on
  *    the old set tags its cache with the new generation, and keeps it;
- *  - ignore the generation of an MMIO SPTE (check_mmio_spte() always true);
+ *  - ignore the generation of an MMIO SPTE (mmio_spte_current() always true);
  *  - do not flush the shadow of a deleted or moved slot.
  */
 #include <getopt.h>
