@@ -29,20 +29,14 @@ void tdp_iter_restart(struct tdp_iter *iter)
 {
 	iter->yielded = false;
 	iter->yielded_gfn = iter->next_gfn;
-	iter->valid = true;
 	tdp_iter_look(iter, iter->root->role.level);
-}
-
-static struct tdp_iter *tdp_iter_unless_over(struct tdp_iter *iter)
-{
-	return iter->valid && iter->gfn < iter->end ? iter : NULL;
 }
 
 struct tdp_iter *tdp_iter_start(struct tdp_iter *iter, struct kvm_mmu_page *root,
 				int min_level, gfn_t start, gfn_t end)
 {
 	/* The dummy root has no page, and maps nothing. */
-	if (WARN_ON_ONCE(!root))
+	if (WARN_ON_ONCE(!root) || start >= end)
 		return NULL;
 
 	KVM_MMU_WARN_ON(!root->tdp || root->role.level > PT64_ROOT_MAX_LEVEL ||
@@ -55,7 +49,7 @@ struct tdp_iter *tdp_iter_start(struct tdp_iter *iter, struct kvm_mmu_page *root
 	iter->next_gfn = start;
 	iter->table[root->role.level - 1] = (tdp_ptep_t)root->spt;
 	tdp_iter_restart(iter);
-	return tdp_iter_unless_over(iter);
+	return iter;
 }
 
 /* The link is read anew: the walk's caller may have made or zapped it. */
@@ -76,40 +70,41 @@ static bool tdp_iter_down(struct tdp_iter *iter)
 }
 
 /* A table has ended: on in the first one above it that has not. */
-static void tdp_iter_up(struct tdp_iter *iter)
+static struct tdp_iter *tdp_iter_up(struct tdp_iter *iter)
 {
 	int level = iter->level;
 
 	do {
-		if (level++ == iter->root->role.level) {
-			iter->valid = false;
-			return;
-		}
+		if (level++ == iter->root->role.level)
+			return NULL;
 	} while (!spte_index_of(gfn_to_gpa(iter->next_gfn), level));
 
 	tdp_iter_look(iter, level);
+	return iter;
 }
 
-static void tdp_iter_side(struct tdp_iter *iter)
+static struct tdp_iter *tdp_iter_side(struct tdp_iter *iter)
 {
 	iter->next_gfn = iter->gfn + KVM_PAGES_PER_HPAGE(iter->level);
+	if (iter->next_gfn >= iter->end)
+		return NULL;
+
 	iter->sptep++;
-	if (unlikely(IS_ALIGNED((unsigned long)iter->sptep, PAGE_SIZE))) {
-		tdp_iter_up(iter);
-		return;
-	}
+	if (unlikely(IS_ALIGNED((unsigned long)iter->sptep, PAGE_SIZE)))
+		return tdp_iter_up(iter);
 
 	iter->gfn = iter->next_gfn;
 	iter->old = tdp_read(iter->sptep);
+	return iter;
 }
 
 struct tdp_iter *tdp_iter_next(struct tdp_iter *iter)
 {
-	if (iter->yielded)
-		tdp_iter_restart(iter);
-	else if (!tdp_iter_down(iter))
-		tdp_iter_side(iter);
-	return tdp_iter_unless_over(iter);
+	if (!iter->yielded)
+		return tdp_iter_down(iter) ? iter : tdp_iter_side(iter);
+
+	tdp_iter_restart(iter);
+	return iter;
 }
 
 void tdp_yield_now(struct kvm *kvm, struct tdp_iter *iter, bool flush, bool shared)

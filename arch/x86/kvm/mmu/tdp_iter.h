@@ -27,7 +27,6 @@
  * @min_level: the walk does not go below
  * @level: of @sptep
  * @as_id: the address space
- * @valid: false when the tree has ended
  * @yielded: mmu_lock was let go: @sptep is stale, and the next step starts over
  *	at @next_gfn
  */
@@ -43,7 +42,6 @@ struct tdp_iter {
 	int min_level;
 	int level;
 	int as_id;
-	bool valid;
 	bool yielded;
 };
 
