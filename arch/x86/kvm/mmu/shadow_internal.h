@@ -313,12 +313,12 @@ void shadow_set_access(struct kvm_mmu_page *sp, int index, unsigned int access);
 
 /**
  * struct rmap_iter - where a loop over a list is
- * @only: the next SPTE, if the list is but that one
- * @block: otherwise: what has the next one; NULL at the end
- * @pos: of the next one in @block
+ * @cur: the SPTE; NULL at the end
+ * @block: where it is; NULL if the list is but that one
+ * @pos: of it in @block
  */
 struct rmap_iter {
-	u64 *only;
+	u64 *cur;
 	struct rmap_block *block;
 	int pos;
 };
@@ -343,7 +343,7 @@ unsigned int __rmap_add(struct kvm_mmu_memory_cache *cache,
 			struct kvm_rmap_head *head, u64 *sptep);
 void __rmap_del(struct kvm *kvm, struct kvm_rmap_head *head, u64 *sptep);
 struct rmap_iter __rmap_iter(const struct kvm_rmap_head *head);
-u64 *__rmap_next(struct rmap_iter *iter);
+void __rmap_next(struct rmap_iter *iter);
 
 /**
  * rmap_of() - the list of SPTEs of one level that map a gfn
@@ -403,24 +403,21 @@ static inline struct rmap_iter rmap_iter(const struct kvm_rmap_head *head)
 	if (head->val & RMAP_MANY)
 		return __rmap_iter(head);
 
-	return (struct rmap_iter) { .only = (u64 *)rmap_val(head) };
+	return (struct rmap_iter) { .cur = (u64 *)rmap_val(head) };
 }
 
-/* The next SPTE, or NULL at the end. */
-static inline u64 *rmap_next(struct rmap_iter *iter)
+static inline void rmap_next(struct rmap_iter *iter)
 {
-	u64 *only = iter->only;
-
 	if (iter->block)
-		return __rmap_next(iter);
-
-	iter->only = NULL;
-	return only;
+		__rmap_next(iter);
+	else
+		iter->cur = NULL;
 }
 
 /* The SPTEs of a list; the body must not change it, but may clear the SPTEs. */
 #define for_each_rmap_spte(head, sptep)					\
-	for (struct rmap_iter it_ = rmap_iter(head); ((sptep) = rmap_next(&it_));)
+	for (struct rmap_iter it_ = rmap_iter(head); ((sptep) = it_.cur);	\
+	     rmap_next(&it_))
 
 /**
  * struct shadow_rmap_walk - all lists of a range of a slot, level by level

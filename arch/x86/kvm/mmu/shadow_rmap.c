@@ -138,29 +138,28 @@ unsigned int pte_list_count(struct kvm_rmap_head *rmap_head)
 	return block->nr + block->below;
 }
 
-struct rmap_iter __rmap_iter(const struct kvm_rmap_head *head)
+static void iter_look(struct rmap_iter *iter)
 {
-	return (struct rmap_iter) { .block = first_block(head) };
+	iter->cur = iter->block ? iter->block->sptep[iter->pos] : NULL;
+	KVM_MMU_WARN_ON(iter->cur && !spte_present(READ_ONCE(*iter->cur)));
 }
 
-u64 *__rmap_next(struct rmap_iter *iter)
+struct rmap_iter __rmap_iter(const struct kvm_rmap_head *head)
 {
-	u64 *sptep = iter->block->sptep[iter->pos];
+	struct rmap_iter iter = { .block = first_block(head) };
 
+	iter_look(&iter);
+	return iter;
+}
+
+void __rmap_next(struct rmap_iter *iter)
+{
 	if (++iter->pos == iter->block->nr) {
 		iter->pos = 0;
 		iter->block = iter->block->next;
 	}
-	KVM_MMU_WARN_ON(!spte_present(READ_ONCE(*sptep)));
-	return sptep;
+	iter_look(iter);
 }
-
-/* A part of a walk: gfns of [start, end), with a list at least. */
-struct rmap_range {
-	gfn_t start;
-	gfn_t end;
-	int level;
-};
 
 /* Let go of mmu_lock, if somebody wants it.  Return: is a flush (still) due. */
 static bool walk_pause(struct kvm *kvm, const struct shadow_rmap_walk *walk, bool flush)
@@ -177,55 +176,52 @@ static bool walk_pause(struct kvm *kvm, const struct shadow_rmap_walk *walk, boo
 	return flush;
 }
 
-/* Lists of one level; @flush: is one due from others. */
+/* Some lists of one level; @flush: is one due from others. */
 static bool walk_lists(struct kvm *kvm, const struct shadow_rmap_walk *walk,
-		       const struct rmap_range *range, rmap_handler_t handler, bool flush)
+		       struct kvm_rmap_head *head, struct kvm_rmap_head *last,
+		       rmap_handler_t handler, bool flush)
 {
-	struct kvm_rmap_head *head = rmap_of(walk->slot, range->start, range->level);
-	struct kvm_rmap_head *last = rmap_of(walk->slot, range->end - 1, range->level);
-
 	for (; head <= last; head++) {
-		if (rmap_empty(head))
+		if (!rmap_empty(head))
+			flush |= handler(kvm, head, walk->slot);
+		/* A page full of empty lists takes its time, too. */
+		else if (offset_in_page(head))
 			continue;
-		flush |= handler(kvm, head, walk->slot);
+
 		if (walk->can_yield)
 			flush = walk_pause(kvm, walk, flush);
 	}
 	return flush;
 }
 
-/* Are all lists of a range empty, because they have always been? */
-static bool never_used(const struct kvm_memory_slot *slot, const struct rmap_range *range)
+static void prove_empty(const struct kvm_rmap_head *head,
+			const struct kvm_rmap_head *last)
 {
-	return range->level == PG_LEVEL_4K &&
-	       !(rmap_of(slot, range->start, PG_LEVEL_2M)->val & RMAP_BELOW);
-}
-
-static void prove_never_used(const struct kvm_memory_slot *slot,
-			     const struct rmap_range *range)
-{
-	gfn_t gfn;
-
 	if (!IS_ENABLED(CONFIG_KVM_PROVE_MMU))
 		return;
 
-	for (gfn = range->start; gfn < range->end; gfn++)
-		WARN_ON_ONCE(!rmap_empty(rmap_of(slot, gfn, range->level)));
+	for (; head <= last; head++)
+		WARN_ON_ONCE(!rmap_empty(head));
 }
 
-/* In ranges of a page of the level above: empty lists take their time, too. */
-static bool walk_level(struct kvm *kvm, const struct shadow_rmap_walk *walk, int level,
-		       rmap_handler_t handler, bool flush)
+/* By ranges of 2M: without RMAP_BELOW, all lists have always been empty. */
+static bool walk_4k(struct kvm *kvm, const struct shadow_rmap_walk *walk,
+		    rmap_handler_t handler)
 {
-	const gfn_t step = KVM_PAGES_PER_HPAGE(level + 1);
-	struct rmap_range range = { .level = level };
+	const struct kvm_rmap_head *above = rmap_of(walk->slot, walk->start, PG_LEVEL_2M);
+	struct kvm_rmap_head *head, *last;
+	bool flush = false;
+	gfn_t gfn, end;
 
-	for (range.start = walk->start; range.start < walk->end; range.start = range.end) {
-		range.end = min(walk->end, round_down(range.start, step) + step);
-		if (never_used(walk->slot, &range))
-			prove_never_used(walk->slot, &range);
+	for (gfn = walk->start; gfn < walk->end; gfn = end, above++) {
+		end = min(walk->end, gfn_round_for_level(gfn, PG_LEVEL_2M) +
+				     KVM_PAGES_PER_HPAGE(PG_LEVEL_2M));
+		head = rmap_of(walk->slot, gfn, PG_LEVEL_4K);
+		last = head + (end - 1 - gfn);
+		if (above->val & RMAP_BELOW)
+			flush = walk_lists(kvm, walk, head, last, handler, flush);
 		else
-			flush = walk_lists(kvm, walk, &range, handler, flush);
+			prove_empty(head, last);
 		if (walk->can_yield)
 			flush = walk_pause(kvm, walk, flush);
 	}
@@ -235,14 +231,19 @@ static bool walk_level(struct kvm *kvm, const struct shadow_rmap_walk *walk, int
 bool shadow_rmap_walk(struct kvm *kvm, const struct shadow_rmap_walk *walk,
 		      rmap_handler_t handler)
 {
+	int level = walk->min_level;
 	bool flush = false;
-	int level;
 
 	lockdep_assert_held_write(&kvm->mmu_lock);
 
-	for (level = walk->min_level; level <= walk->max_level; level++)
-		flush = walk_level(kvm, walk, level, handler, flush);
-
+	if (level == PG_LEVEL_4K) {
+		flush = walk_4k(kvm, walk, handler);
+		level++;
+	}
+	for (; level <= walk->max_level; level++)
+		flush = walk_lists(kvm, walk, rmap_of(walk->slot, walk->start, level),
+				   rmap_of(walk->slot, walk->end - 1, level),
+				   handler, flush);
 	return flush;
 }
 

@@ -175,9 +175,7 @@ static void list_last_in_first_out(struct kunit *test)
 
 static u64 *list_first(struct list_test *t)
 {
-	struct rmap_iter iter = rmap_iter(&t->head);
-
-	return rmap_next(&iter);
+	return rmap_iter(&t->head).cur;
 }
 
 /* The way in which a list is emptied while others are walked. */
