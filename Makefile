@@ -25,7 +25,7 @@ help: ## this text
 	@awk -f $(B)/help.awk $(MAKEFILE_LIST)
 
 deps: ## install what is missing through apt (or list it)
-	@$(B)/deps.sh base tree kernel vm kselftest series check
+	@$(B)/deps.sh base tree kernel vm bochs kselftest series check
 
 base: ## fetch the pristine base kernel to $(O)/base
 	@$(B)/deps.sh base

@@ -12,6 +12,7 @@ group_packages()
 	tree) echo python3 git ;;
 	kernel) echo gcc libc6-dev make flex bison bc libelf-dev perl xz-utils cpio kmod ;;
 	vm) echo qemu-system-x86 busybox-static cpio kmod python3 ;;
+	bochs) echo bochs bochs-term bochsbios seabios ;;
 	kselftest) echo gcc libc6-dev make rsync ;;
 	series) echo git perl python3 patch ;;
 	check) echo sparse perl python3 ;;

@@ -87,6 +87,10 @@ check_config()
 	ours | stock) ;;
 	*) die "MODULES=$MODULES: must be ours or stock" ;;
 	esac
+	case ${VM:-qemu} in
+	qemu | bochs) ;;
+	*) die "VM=$VM: must be qemu or bochs" ;;
+	esac
 	[[ $JOBS =~ ^[1-9][0-9]*$ ]] || die "JOBS=$JOBS: must be a number"
 }
 

@@ -3,6 +3,9 @@
 
 V := tools/vm
 
+# VM=bochs runs selftests with kvm-intel instead of kvm-amd
+VM_DEPS := vm $(filter bochs,$(VM))
+
 # NPT=1|0|both: nested paging or shadow paging; FORCE=1: repeat known results
 NPT ?=
 FORCE ?=
@@ -24,8 +27,8 @@ boot: ## a shell in the VM, the host's files at /host (CONFIG, MODULES, NPT)
 	@$(B)/kernel.sh
 	@$(V)/vm boot
 
-kselftest: ## the base's KVM selftests in the VM (TESTS, MODULES, NPT, FORCE)
-	@$(B)/deps.sh base tree kernel vm kselftest
+kselftest: ## the base's KVM selftests in the VM (TESTS, MODULES, NPT, VM)
+	@$(B)/deps.sh base tree kernel $(VM_DEPS) kselftest
 	@$(B)/kernel.sh
 	@$(V)/build-selftests.sh
 	@$(V)/vm kselftest

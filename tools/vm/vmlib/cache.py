@@ -23,7 +23,7 @@ def kernel_hash(config):
     modules = sorted(glob.glob(os.path.join(config.modules, "*.ko")))
     parts = [file_hash(path) for path in [config.kconfig, *modules]]
     parts += [config.name, config.command_line(), str(config.memory),
-              str(config.cpus), config.accel]
+              str(config.cpus), *config.driver.identity(config)]
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 

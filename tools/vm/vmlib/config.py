@@ -2,10 +2,10 @@
 """What a VM consists of, and where the driver put it."""
 import dataclasses
 import os
-import shutil
 import subprocess
 
 from .errors import Fatal
+from .machines import MACHINES, check_programs
 
 REPO = os.path.realpath(os.path.join(os.path.dirname(__file__), "../../.."))
 # Nothing but these comes from outside; a debug kernel takes this much longer.
@@ -28,7 +28,10 @@ def where(config):
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """One kind of VM: kernel, modules, paging mode, size."""
+    """One kind of VM: kernel, modules, paging mode, size, what runs it.
+
+    The files are those of the host that it needs where it cannot see all.
+    """
 
     kernel_config: str
     kernel: str
@@ -39,14 +42,19 @@ class Config:
     npt: int
     accel: str
     nested: str
+    machine: str = "qemu"
     memory: int = MEMORY
     cpus: int = 2
-    qemu: str = "qemu-system-x86_64"
     icount: bool = False
+    files: tuple = ()
+
+    @property
+    def driver(self):
+        return MACHINES[self.machine]
 
     @property
     def name(self):
-        return f"{self.variant} {self.kernel_config} npt={self.npt}"
+        return self.driver.title(self.variant, self.kernel_config, self.npt)
 
     @property
     def slug(self):
@@ -54,7 +62,7 @@ class Config:
 
     @property
     def slowness(self):
-        return SLOWNESS[self.kernel_config]
+        return SLOWNESS[self.kernel_config] * self.driver.SLOWNESS
 
     def module_folders(self):
         """Folders in the guest, and the host's folders that fill them."""
@@ -63,37 +71,32 @@ class Config:
             folders["stock_modules"] = self.stock_modules
         return folders
 
-    def command_line(self, loglevel=7):
-        """A busy host can make timer checks fail: they are left out.
-
-        Memory ends at a whole MiB: of a last part of 64 pages, page_idle, which
-        access_tracking_perf_test reads, tells nothing.
-        """
-        return (f"console=ttyS0 loglevel={loglevel} oops=panic panic=-1 "
-                "nokaslr mitigations=off no_timer_check tsc=reliable "
-                f"mem={self.memory - 1}M "
-                + os.environ.get("APPEND", "")).strip()
+    def command_line(self, *loglevel):
+        """The kernel's; APPEND adds to it."""
+        words = self.driver.command_line(*loglevel)
+        return f"{words} {os.environ.get('APPEND', '')}".strip()
 
     def guest_settings(self, mode):
         """vm.conf, which the guest's init reads as shell."""
         return (f"MODE={mode}\nNPT={self.npt}\n"
+                f"HOST_FILES={self.driver.HOST_FILES}\n"
                 f"KERNEL=/host{self.kernel}\nNESTED=/host{self.nested}\n")
 
 
-def make_config(paths, kernel_config, variant, npt):
+def make_config(paths, kernel_config, variant, npt, machine="qemu"):
     """A Config from the driver's paths and the user's variables."""
     folder = "modules" if variant == "ours" else "stock_modules"
     return Config(kernel_config, paths["bzImage"],
                   os.path.join(paths["build"], ".config"), paths[folder],
                   paths["stock_modules"], variant, npt,
                   os.environ.get("ACCEL") or "auto",
-                  os.path.join(paths["build"], "nested.cpio"))
+                  os.path.join(paths["build"], "nested.cpio"), machine,
+                  cpus=MACHINES[machine].CPUS)
 
 
-def check_host(vms=1):
+def check_host(vms=1, machine="qemu"):
     """Fails early, in one line, when no VM can start here."""
-    if not shutil.which("qemu-system-x86_64"):
-        raise Fatal("no qemu-system-x86_64: run make deps")
+    check_programs(machine)
     free = available_memory()
     if free < MEMORY + HOST_SPARE:
         raise Fatal(f"a VM needs {MEMORY + HOST_SPARE} MiB of memory, "

@@ -35,9 +35,13 @@ class Report:
 
 
 class Scanner:
-    """Is fed what the console prints; keeps the reports in it."""
+    """Is fed what the console prints; keeps the reports in it.
 
-    def __init__(self):
+    What matches harmless, if anything, starts no report.
+    """
+
+    def __init__(self, harmless=None):
+        self.harmless = harmless
         self.reports = []
         self.partial = ""
 
@@ -62,13 +66,17 @@ class Scanner:
         message = line[stamp.end():]
         if self.reports and not self._starts_report(message):
             self.reports[-1].add(message)
-        elif TROUBLE.search(message) and not USER_FAULT.search(message):
+        elif self._is_trouble(message):
             self.reports.append(Report(message))
 
     def _starts_report(self, message):
         """Lines of one splat often match twice: they stay one report."""
         return (len(self.reports[-1].lines) >= EXCERPT and
-                TROUBLE.search(message) and not USER_FAULT.search(message))
+                self._is_trouble(message))
+
+    def _is_trouble(self, message):
+        return (TROUBLE.search(message) and not USER_FAULT.search(message) and
+                not (self.harmless and self.harmless.search(message)))
 
 
 def scan_file(path):

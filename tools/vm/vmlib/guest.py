@@ -8,38 +8,18 @@ kernel messages cannot garble a result.
 """
 import os
 import select
+import shutil
 import subprocess
 import time
 
-from . import accel
+from . import qemu
 from .console import Scanner
 from .errors import Died, Ended, Fatal
-from .image import build_image
+from .image import build_image, write_image
 
 POLL = 0.5
 BOOT_LIMIT = 240
 QUIET = 5
-
-
-def qemu_command(config, image, extra, loglevel=7):
-    """The arguments that every VM has in common.
-
-    setpriv ends QEMU with us, even when we are killed.
-    """
-    accel_args, tsc_khz = accel.arguments(config)
-    append = config.command_line(loglevel)
-    if tsc_khz:
-        append += f" tsc_early_khz={tsc_khz}"
-    return [
-        "setpriv", "--pdeathsig", "KILL", config.qemu, *accel_args,
-        "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-        "-m", str(config.memory), "-smp", str(config.cpus),
-        "-kernel", config.kernel, "-initrd", image,
-        "-append", append,
-        "-fsdev", "local,id=host,path=/,security_model=none,readonly=on,"
-                  "multidevs=remap",
-        "-device", "virtio-9p-pci,fsdev=host,mount_tag=host", *extra,
-    ]
 
 
 class Guest:
@@ -48,31 +28,34 @@ class Guest:
     def __init__(self, config, log):
         self.config = config
         self.log = log
-        self.scanner = Scanner()
+        self.errors = log + ".machine"
+        self.scanner = Scanner(config.driver.HARMLESS)
         self.answers = b""
         self.process = None
+        self.control = None
+        self.port = None
         self.console = None
 
     def boot(self):
         """Starts the VM; raises Died unless its init reports in time."""
-        image = os.path.splitext(self.log)[0] + ".cpio"
-        build_image(self.config, "agent", image)
-        self._start(image)
-        limit = BOOT_LIMIT * self.config.slowness
-        answer = self._answer(limit, "boot")
-        os.unlink(image)
+        folder = os.path.splitext(self.log)[0] + ".boot"
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder)
+        try:
+            self._start(folder)
+            limit = BOOT_LIMIT * self.config.slowness
+            answer = self._answer(limit, "boot")
+        finally:
+            shutil.rmtree(folder)
         if answer != "ready":
             raise Died(f"the VM did not come up: {answer}")
 
-    def _start(self, image):
-        extra = ["-serial", f"file:{self.log}",
-                 "-chardev", "stdio,id=control,signal=off",
-                 "-serial", "chardev:control"]
-        with open(self.log, "wb"), \
-             open(self.log + ".qemu", "wb") as errors:
-            self.process = subprocess.Popen(
-                qemu_command(self.config, image, extra),
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
+    def _start(self, folder):
+        with open(self.log, "wb"), open(self.errors, "wb") as errors:
+            self.process, self.control, self.port = self.config.driver.start(
+                self.config, folder, self.log, errors)
+        if self.port is not None:
+            os.set_blocking(self.port, False)
         self.console = open(self.log, encoding="utf-8", errors="replace")
 
     def run(self, command, limit):
@@ -95,12 +78,11 @@ class Guest:
         return os.path.getsize(self.log)
 
     def stop(self):
-        """Powers the VM off, or ends QEMU when the guest does not."""
+        """Powers the VM off, or ends it when the guest does not."""
         if self.process is None:
             return
         try:
             self._send("off")
-            self.process.stdin.close()
             self.process.wait(20 * self.config.slowness)
         except (Died, OSError, subprocess.TimeoutExpired):
             pass
@@ -113,15 +95,18 @@ class Guest:
         self.process.wait()
         self.process = None
         self._read_console()
+        for descriptor in (self.control, self.port):
+            if descriptor is not None:
+                os.close(descriptor)
+        self.port = None
         self.scanner.flush()
         self.console.close()
-        if not os.path.getsize(self.log + ".qemu"):
-            os.unlink(self.log + ".qemu")
+        if not os.path.getsize(self.errors):
+            os.unlink(self.errors)
 
     def _send(self, line):
         try:
-            self.process.stdin.write(line.encode() + b"\n")
-            self.process.stdin.flush()
+            os.write(self.control, line.encode() + b"\n")
         except OSError:
             raise self._how_it_ended() from None
 
@@ -131,47 +116,67 @@ class Guest:
         while b"\n" not in self.answers:
             if time.monotonic() > deadline:
                 raise Died(f"the VM hangs: {what} took over {limit} s")
-            if select.select([self.process.stdout], [], [], POLL)[0]:
-                data = os.read(self.process.stdout.fileno(), 4096)
-                if not data:
-                    raise self._how_it_ended()
-                self.answers += data
+            ports = [p for p in (self.control, self.port) if p is not None]
+            ready = select.select(ports, [], [], POLL)[0]
             self._read_console()
+            if self.control in ready:
+                self.answers += self._receive()
         line, self.answers = self.answers.split(b"\n", 1)
         return line.decode(errors="replace").strip()
+
+    def _receive(self):
+        """What the guest sent; without a machine, an error or nothing."""
+        try:
+            data = os.read(self.control, 4096)
+        except OSError:
+            data = b""
+        if not data:
+            raise self._how_it_ended()
+        return data
 
     def _how_it_ended(self):
         status = self.process.wait()
         self._read_console()
-        errors = self.log + ".qemu"
-        with open(errors, encoding="utf-8", errors="replace") as file:
+        with open(self.errors, encoding="utf-8", errors="replace") as file:
             said = [line.strip() for line in file if line.strip()]
-        if not status and self._has_rebooted():
+        complaint = self.config.driver.complaint(status, said)
+        if complaint:
+            return Died(complaint)
+        if self._has_rebooted():
             return Ended("the VM rebooted")
-        if not status:
-            return Died("the VM died (a triple fault?)")
-        return Died(f"QEMU ended with status {status}: {said[-1:]}")
+        return Died("the VM died (a triple fault?)")
 
     def _has_rebooted(self):
         """The kernel's last words tell a reboot from a triple fault."""
         with open(self.log, "rb") as file:
             return b"reboot: " in file.read()[-300:]
 
+    def _fill_log(self):
+        """Writes to the log what the machine leaves to us."""
+        with open(self.log, "ab") as file:
+            try:
+                while data := os.read(self.port, 4096):
+                    file.write(data)
+            except OSError:  # nothing is left, or the machine is gone
+                pass
+
     def _read_console(self):
+        if self.port is not None:
+            self._fill_log()
         if not self.console.closed:
             self.scanner.feed(self.console.read())
 
 
 def interact(config, image, commands):
-    """A VM whose console is this terminal; QEMU's exit status.
+    """A VM in QEMU whose console is this terminal; the exit status.
 
     Commands, if there are any, are run instead of an interactive shell.
     """
-    build_image(config, "shell", image, commands)
-    command = qemu_command(config, image, ["-serial", "mon:stdio"],
+    write_image(image, build_image(config, "shell", commands))
+    command = qemu.command(config, image, ["-serial", "mon:stdio"],
                            QUIET)
     stdin = subprocess.DEVNULL if commands else None
     try:
         return subprocess.call(command, stdin=stdin)
     except OSError as error:
-        raise Fatal(f"{config.qemu}: {error.strerror}") from None
+        raise Fatal(f"{command[0]}: {error.strerror}") from None

@@ -10,8 +10,8 @@ GUEST = os.path.join(os.path.dirname(__file__), "..", "guest")
 MODULES = ("irqbypass.ko", "kvm.ko", "kvm-amd.ko", "kvm-intel.ko")
 
 
-def build_image(config, mode, path, commands=""):
-    """Writes the image; mode is what init does: "agent" or "shell"."""
+def build_image(config, mode, commands=""):
+    """The image; mode is what init does: "agent" or "shell"."""
     image = Initramfs()
     image.add_file("bin/busybox", find_busybox(), 0o755)
     for script in sorted(glob.glob(os.path.join(GUEST, "*"))):
@@ -20,10 +20,12 @@ def build_image(config, mode, path, commands=""):
         image.add_file(place, script, 0o755)
     for folder, source in config.module_folders().items():
         add_modules(image, folder, source)
+    for source in config.files:
+        image.add_file("host" + source, source, 0o755)
     image.add_bytes("vm.conf", config.guest_settings(mode).encode())
     if commands:
         image.add_bytes("commands", commands.encode())
-    image.save(path)
+    return image.finish()
 
 
 def add_modules(image, folder, source):
@@ -39,4 +41,10 @@ def build_nested_image(path):
     image = Initramfs()
     image.add_file("bin/busybox", find_busybox(), 0o755)
     image.add_file("init", os.path.join(GUEST, "..", "nested-init"), 0o755)
-    image.save(path)
+    write_image(path, image.finish())
+
+
+def write_image(path, data):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(data)

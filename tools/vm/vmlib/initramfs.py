@@ -12,7 +12,7 @@ PT_INTERP = 3
 
 
 class Initramfs:
-    """A cpio archive that is filled in memory and saved once."""
+    """A cpio archive that is filled in memory."""
 
     def __init__(self):
         self.data = bytearray()
@@ -35,11 +35,10 @@ class Initramfs:
         with open(source, "rb") as file:
             self.add_bytes(path, file.read(), mode)
 
-    def save(self, path):
+    def finish(self):
+        """The archive, to which nothing is added any more."""
         self._entry("TRAILER!!!", 0, b"")
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb") as file:
-            file.write(self.data)
+        return bytes(self.data)
 
     def _entry(self, path, mode, data, device=(0, 0)):
         self.inode += 1

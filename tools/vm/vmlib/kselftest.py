@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """make kselftest: the tree's KVM selftests, and the table of their results."""
+import dataclasses
 import os
 
+from . import machines
 from .cache import Cache
 from .config import check_host, make_config, where
 from .errors import Fatal
 from .pool import Pool, Task, print_failures
-from .results import FAIL, PASS, SKIP, counts, summary, write_ktap
+from .results import FAIL, PASS, SKIP, Result, counts, summary, write_ktap
 from .selftests import Selftests
 
 NPT = {"both": (1, 0), "1": (1,), "0": (0,)}
@@ -15,21 +17,41 @@ NPT = {"both": (1, 0), "1": (1,), "0": (0,)}
 class Runner:
     """Selftests on one kernel configuration, with a cache of results."""
 
-    def __init__(self, kernel_config, out):
+    def __init__(self, kernel_config, out, machine="qemu"):
+        if machine == "bochs" and kernel_config != "fast":
+            raise Fatal("VM=bochs: runs the kernel of CONFIG=fast only")
         self.paths = where(kernel_config)
         self.kernel_config = kernel_config
+        self.machine = machine
         self.out = out
         self.tests = Selftests(self.paths["tree"],
-                               os.path.join(out, "kselftest"))
+                               os.path.join(out, "kselftest"), machine)
         self.cache = Cache(os.path.join(out, "kselftest", "results.json"))
         self.keys = {}
 
     def configs(self, variant, npt=(1, 0)):
-        return [make_config(self.paths, self.kernel_config, variant, mode)
-                for mode in npt]
+        return [make_config(self.paths, self.kernel_config, variant, mode,
+                            self.machine) for mode in npt]
 
-    def tasks(self, tests, configs):
-        return [Task(config, test) for config in configs for test in tests]
+    def tasks(self, tests, configs, forced=False):
+        """Each test in each VM, but what is barred there, unless forced.
+
+        Where a VM cannot see the host's files, it is given the tests.
+        """
+        tasks = []
+        for config in configs:
+            some = [t for t in tests if forced or not self.barred(t, config)]
+            if self.machine == "bochs":
+                files = tuple(self.tests.paths[test.name] for test in some)
+                config = dataclasses.replace(config, files=files)
+            tasks += [Task(config, test) for test in some]
+        return tasks
+
+    def barred(self, test, config):
+        """The result of a test that is not run in this kind of VM, or None."""
+        reason = self.tests.settings.obstacle(test.name, config.npt)
+        return Result(Task(config, test).name, SKIP, 0, reason) if reason \
+            else None
 
     def cached(self, task):
         return self.cache.get(self._key(task))
@@ -49,9 +71,14 @@ class Runner:
                   "same modules (FORCE=1 repeats them)")
         if not left:
             return known
-        logs = os.path.join(self.paths["logs"], f"kselftest-{variant}")
-        pool = Pool(left, logs, check_host(2), self.remember)
-        return known + pool.run()
+        logs = os.path.join(self.paths["logs"], self.label(variant))
+        vms = check_host(2, self.machine)
+        return known + Pool(left, logs, vms, self.remember).run()
+
+    def label(self, what):
+        """The name of results and logs, which each machine has of its own."""
+        middle = "" if self.machine == "qemu" else f"-{self.machine}"
+        return f"kselftest{middle}-{what}"
 
     def _key(self, task):
         return Cache.key(task, self.tests.paths[task.test.name])
@@ -84,16 +111,22 @@ def run_kselftest(out, kernel_config, variant):
     if npt not in NPT:
         raise Fatal(f"NPT={npt}: must be 1, 0 or both")
     wanted = os.environ.get("TESTS", "").split()
-    runner = Runner(kernel_config, out)
+    runner = Runner(kernel_config, out, machines.wanted())
     tests = runner.tests.choose(wanted)
-    tasks = runner.tasks(tests, runner.configs(variant, NPT[npt]))
+    configs = runner.configs(variant, NPT[npt])
+    tasks = runner.tasks(tests, configs, bool(wanted))
+    barred = [] if wanted else [r for c in configs for t in tests
+                                if (r := runner.barred(t, c))]
     print(f"{len(tests)} selftests, {variant} modules, NPT={npt}: "
           f"{len(tasks)} runs", flush=True)
-    results = runner.run(tasks, bool(wanted) or bool(os.environ.get("FORCE")),
-                         variant)
+    if barred:
+        print(f"{len(barred)} more are skipped, for a reason that "
+              "tools/vm/bochs.conf names")
+    fresh = bool(wanted) or bool(os.environ.get("FORCE"))
+    results = barred + runner.run(tasks, fresh, variant)
     forgive_stock_failures(runner, results, variant, tasks)
     print_failures(results)
-    write_ktap(os.path.join(out, "results", f"kselftest-{variant}.ktap"),
+    write_ktap(os.path.join(out, "results", f"{runner.label(variant)}.ktap"),
                results)
     passed, failed, skipped = counts(results)
     print(summary(passed, failed, skipped))
@@ -102,20 +135,24 @@ def run_kselftest(out, kernel_config, variant):
 
 def write_table(out, kernel_config, _):
     """Both modules side by side; the exit status is 1 if a test is lost."""
-    runner = Runner(kernel_config, out)
+    runner = Runner(kernel_config, out, machines.wanted())
     columns = [c for v in ("stock", "ours") for c in runner.configs(v)]
     rows, lost, missing = [], [], 0
     for test in runner.tests.choose([]):
-        cells = [runner.cached(Task(config, test)) for config in columns]
+        cells = [runner.barred(test, config) or
+                 runner.cached(Task(config, test)) for config in columns]
         missing += cells.count(None)
         marks = [is_lost(*pair) for pair in zip(cells[:2], cells[2:])]
         if any(marks):
             lost.append(test.name)
         rows.append((test.name, cells, any(marks)))
-    path = os.path.join(out, "kselftest-table.txt")
+    path = os.path.join(out, runner.label("table") + ".txt")
     with open(path, "w", encoding="utf-8") as file:
         print_table(file, columns, rows)
-        print(f"\n{len(lost)} tests lost{':' if lost else ''}", *lost,
+        print(file=file)
+        for name, reason in sorted(runner.tests.settings.obstacles().items()):
+            print(f"{name}: not run: {reason}", file=file)
+        print(f"{len(lost)} tests lost{':' if lost else ''}", *lost,
               file=file)
     print(f"{path}: {len(lost)} tests lost, {missing} results missing")
     return 1 if lost or missing else 0
@@ -128,7 +165,7 @@ def is_lost(stock, ours):
 
 
 def print_table(file, columns, rows):
-    heads = [f"{c.variant} npt={c.npt}" for c in columns]
+    heads = [c.name.replace(f"{c.kernel_config} ", "") for c in columns]
     print(f"{'test':42}", *(f"{head:14}" for head in heads), file=file)
     for name, cells, lost in rows:
         texts = [cell_text(cell) for cell in cells]

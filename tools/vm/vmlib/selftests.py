@@ -9,22 +9,33 @@ from .errors import Fatal
 from .pool import Test
 
 CONF = os.path.join(os.path.dirname(__file__), "..", "selftests.conf")
+CONF_BOCHS = os.path.join(os.path.dirname(__file__), "..", "bochs.conf")
 DEFAULT_LIMIT = 240
 FLAKY_ATTEMPTS = 3
 
 
 class Settings:
-    """selftests.conf"""
+    """selftests.conf, and bochs.conf, whose lines replace those of a test."""
 
-    def __init__(self, path=CONF):
+    def __init__(self, machine="qemu"):
         self.rows = {}
+        self.reasons = {}
+        self._read(CONF)
+        if machine == "bochs":
+            self.rows = {name: (limit, [], arguments) for
+                         name, (limit, _, arguments) in self.rows.items()}
+            self._read(CONF_BOCHS)
+
+    def _read(self, path):
         with open(path, encoding="ascii") as file:
             for line in file:
-                fields = line.split("#")[0].split(None, 3)
+                line, _, reason = line.partition("#")
+                fields = line.split(None, 3)
                 if fields:
                     name, limit, groups, *arguments = fields
                     self.rows[name] = (limit, groups.split(","),
                                        "".join(arguments).strip())
+                    self.reasons[name] = reason.strip()
 
     def limit(self, name):
         limit = self.rows.get(name, ("-",))[0]
@@ -41,6 +52,17 @@ class Settings:
         return [name for name, row in self.rows.items()
                 if group in (g.partition("=")[0] for g in row[1])]
 
+    def obstacle(self, name, npt):
+        """Why a test is not run with this paging mode, or nothing."""
+        if name in self.group("never") + self.group(f"never{npt}"):
+            return self.reasons[name]
+        return ""
+
+    def obstacles(self):
+        """The tests that some VM does not run, and why."""
+        return {name: self.reasons[name] for group in ("never", "never0")
+                for name in self.group(group)}
+
     def attempts(self, name):
         return FLAKY_ATTEMPTS if name in self.group("flaky") else 1
 
@@ -48,8 +70,8 @@ class Settings:
 class Selftests:
     """The built tests, by their plain names."""
 
-    def __init__(self, tree, output):
-        self.settings = Settings()
+    def __init__(self, tree, output, machine="qemu"):
+        self.settings = Settings(machine)
         self.paths = {os.path.basename(path): path
                       for path in list_tests(tree, output)}
 

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What can run a VM: VM=qemu or VM=bochs.
+
+Each is a module: PROGRAMS it needs, CPUS it has, HOST_FILES (how the host's
+files come to the guest), HARMLESS reports of the kernel there, title(),
+command_line(), identity(), start() and complaint().
+"""
+import os
+import shutil
+
+from . import bochs, qemu
+from .errors import Fatal
+
+MACHINES = {"qemu": qemu, "bochs": bochs}
+
+
+def wanted():
+    """The user's VM=NAME."""
+    name = os.environ.get("VM") or "qemu"
+    if name not in MACHINES:
+        raise Fatal(f"VM={name}: must be {' or '.join(MACHINES)}")
+    return name
+
+
+def check_programs(name):
+    for program in MACHINES[name].PROGRAMS:
+        if not shutil.which(program):
+            raise Fatal(f"no {program}: run make deps")

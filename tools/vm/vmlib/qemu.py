@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A VM in QEMU, which has all of the host's files at /host."""
+import os
+import socket
+import subprocess
+
+from . import accel
+from .image import build_image, write_image
+
+NAME = "QEMU"
+PROGRAMS = ("qemu-system-x86_64",)
+CPUS = 2
+SLOWNESS = 1
+HOST_FILES = "9p"
+# Reports of the kernel that say something about the emulated CPU only
+HARMLESS = None
+
+
+def title(variant, kernel_config, npt):
+    return f"{variant} {kernel_config} npt={npt}"
+
+
+def command_line(loglevel=7):
+    """A busy host can make timer checks fail: they are left out."""
+    return (f"console=ttyS0 loglevel={loglevel} oops=panic panic=-1 "
+            "nokaslr mitigations=off no_timer_check tsc=reliable")
+
+
+def identity(config):
+    """What of the machine, beside its kernel, can change a result."""
+    return [config.accel]
+
+
+def command(config, image, extra, loglevel=7):
+    """The arguments that every VM has in common.
+
+    setpriv ends QEMU with us, even when we are killed.  The kernel's memory
+    ends at a whole MiB: of a last part of 64 pages, page_idle, which
+    access_tracking_perf_test reads, tells nothing.
+    """
+    accel_args, tsc_khz = accel.arguments(config)
+    append = f"{config.command_line(loglevel)} mem={config.memory - 1}M"
+    if tsc_khz:
+        append += f" tsc_early_khz={tsc_khz}"
+    return [
+        "setpriv", "--pdeathsig", "KILL", *PROGRAMS, *accel_args,
+        "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        "-m", str(config.memory), "-smp", str(config.cpus),
+        "-kernel", config.kernel, "-initrd", image,
+        "-append", append,
+        "-fsdev", "local,id=host,path=/,security_model=none,readonly=on,"
+                  "multidevs=remap",
+        "-device", "virtio-9p-pci,fsdev=host,mount_tag=host", *extra,
+    ]
+
+
+def start(config, folder, log, errors):
+    """The process, a descriptor of the VM's second serial port, and None.
+
+    QEMU itself writes what the first port prints to the log.
+    """
+    image = os.path.join(folder, "initramfs")
+    write_image(image, build_image(config, "agent"))
+    extra = ["-serial", f"file:{log}",
+             "-chardev", "stdio,id=control,signal=off",
+             "-serial", "chardev:control"]
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(command(config, image, extra),
+                                   stdin=theirs, stdout=theirs, stderr=errors)
+    return process, ours.detach(), None
+
+
+def complaint(status, said):
+    """Why QEMU ended, unless the guest wanted it to."""
+    return f"QEMU ended with status {status}: {said[-1:]}" if status else ""
