@@ -11,6 +11,7 @@ CONFIG ?= fast
 MODULES ?= ours
 TESTS ?=
 ACCEL ?=
+# Where tests run: in QEMU, in a guest there (nested), or in Bochs
 VM ?=
 override O := $(abspath $(O))
 export KSRC O JOBS CONFIG MODULES TESTS ACCEL VM

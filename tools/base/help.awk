@@ -20,5 +20,5 @@ END {
 	print "  MODULES=NAME  ours (default) or stock: whose KVM modules the VM loads"
 	print "  TESTS=\"A B\"   only these tests"
 	print "  ACCEL=NAME    tcg, kvm or empty (kvm where the host really has nested SVM or VMX)"
-	print "  VM=NAME       qemu (default) or bochs: kvm-intel; for kselftest and kselftest-table"
+	print "  VM=NAME       qemu (default), nested (in a guest of the VM) or bochs (kvm-intel): selftests"
 }

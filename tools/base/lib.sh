@@ -88,8 +88,8 @@ check_config()
 	*) die "MODULES=$MODULES: must be ours or stock" ;;
 	esac
 	case ${VM:-qemu} in
-	qemu | bochs) ;;
-	*) die "VM=$VM: must be qemu or bochs" ;;
+	qemu | nested | bochs) ;;
+	*) die "VM=$VM: must be qemu, nested or bochs" ;;
 	esac
 	[[ $JOBS =~ ^[1-9][0-9]*$ ]] || die "JOBS=$JOBS: must be a number"
 }

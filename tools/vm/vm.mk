@@ -44,7 +44,7 @@ bench: ## instructions per MMU operation: stock's modules against ours
 	@CONFIG=fast $(V)/build-bench.sh
 	@$(V)/vm bench
 
-vmtest: ## our own scripts in the VM: suspend, CPU hotplug, ... (TESTS)
+vmtest: ## our own scripts in the VM: suspend, CPU hotplug, ... (TESTS, VM)
 	@$(B)/deps.sh base tree kernel vm kselftest
 	@$(B)/kernel.sh
 	@$(V)/build-selftests.sh

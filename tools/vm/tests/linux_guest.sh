@@ -6,7 +6,7 @@
 for cpus in 1 2; do
 	start=$(date +%s)
 	start_guest "$cpus"
-	wait_guest_line '^LINUX GUEST: ' 200
+	wait_guest_line '^LINUX GUEST: ' 600
 	wait "$GUEST_PID" || fail "QEMU's exit status is $?"
 	grep '^LINUX GUEST: ' "$GUEST_LOG"
 	echo "boot time: $(($(date +%s) - start)) s with $cpus CPUs"

@@ -20,6 +20,8 @@ STAMP = re.compile(r"\[ *\d+\.\d{6}\](\[ *[TC]\d+\])? ")
 EXCERPT = 24
 # Marks what tests print of the console of a guest inside the VM.
 NESTED = "guest| "
+# Marks the console of the guest that runs the tests (VM=nested).
+L1 = "L1| "
 
 
 class Report:
@@ -61,9 +63,11 @@ class Scanner:
 
     def _line(self, line):
         stamp = STAMP.search(line)
-        if not stamp or line.startswith(NESTED):
+        if not stamp or NESTED in line:
             return
         message = line[stamp.end():]
+        if line.startswith(L1):
+            message = L1 + message
         if self.reports and not self._starts_report(message):
             self.reports[-1].add(message)
         elif self._is_trouble(message):

@@ -10,18 +10,24 @@ from .pool import Test
 FOLDER = os.path.realpath(os.path.join(os.path.dirname(__file__),
                                        "..", "tests"))
 LIMIT = 300
+# What a guest of the VM can run too (VM=nested): it is a hypervisor as well.
+NESTED = ("linux_guest",)
+NESTED_LIMIT = 480
 ENDS_VM = {"reboot", "suspend"}
 
 
-def guest_tests(wanted=()):
-    """The Tests with these names, or all."""
+def guest_tests(wanted=(), machine="qemu"):
+    """The Tests with these names, or all of this kind of VM."""
     known = {os.path.basename(path)[:-len(".sh")]: path
              for path in sorted(glob.glob(os.path.join(FOLDER, "*.sh")))
              if os.path.basename(path) != "lib.sh"}
+    if machine == "nested":
+        known = {name: known[name] for name in NESTED}
     for name in wanted:
         if name not in known:
             raise Fatal(f"TESTS: there is no VM test '{name}'; "
                         f"there are: {' '.join(known)}")
-    return [Test(name, "sh " + shlex.quote("/host" + known[name]), LIMIT,
+    limit = NESTED_LIMIT if machine == "nested" else LIMIT
+    return [Test(name, "sh " + shlex.quote("/host" + known[name]), limit,
                  name in ENDS_VM)
             for name in wanted or known]

@@ -121,7 +121,7 @@ def run_kselftest(out, kernel_config, variant):
           f"{len(tasks)} runs", flush=True)
     if barred:
         print(f"{len(barred)} more are skipped, for a reason that "
-              "tools/vm/bochs.conf names")
+              f"tools/vm/{runner.machine}.conf names")
     fresh = bool(wanted) or bool(os.environ.get("FORCE"))
     results = barred + runner.run(tasks, fresh, variant)
     forgive_stock_failures(runner, results, variant, tasks)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What can run a VM: VM=qemu or VM=bochs.
+"""What can run a VM: VM=qemu, VM=nested (a guest of that VM) or VM=bochs.
 
 Each is a module: PROGRAMS it needs, CPUS it has, HOST_FILES (how the host's
 files come to the guest), HARMLESS reports of the kernel there, title(),
@@ -8,10 +8,10 @@ command_line(), identity(), start() and complaint().
 import os
 import shutil
 
-from . import bochs, qemu
+from . import bochs, l1, qemu
 from .errors import Fatal
 
-MACHINES = {"qemu": qemu, "bochs": bochs}
+MACHINES = {"qemu": qemu, "nested": l1, "bochs": bochs}
 
 
 def wanted():

@@ -32,25 +32,33 @@ def identity(config):
 
 
 def command(config, image, extra, loglevel=7):
-    """The arguments that every VM has in common.
+    """QEMU with the arguments that every VM has in common.
 
-    setpriv ends QEMU with us, even when we are killed.  The kernel's memory
-    ends at a whole MiB: of a last part of 64 pages, page_idle, which
-    access_tracking_perf_test reads, tells nothing.
+    setpriv ends QEMU with us, even when we are killed.
     """
-    accel_args, tsc_khz = accel.arguments(config)
+    accel_args, _ = accel.arguments(config)
+    return ["setpriv", "--pdeathsig", "KILL", *PROGRAMS, *accel_args,
+            *machine_arguments(config, image, "", loglevel), *extra]
+
+
+def machine_arguments(config, image, root, loglevel):
+    """A machine of this size, with the files below root as the host's.
+
+    The kernel's memory ends at a whole MiB: of a last part of 64 pages,
+    page_idle, which access_tracking_perf_test reads, tells nothing.
+    """
     append = f"{config.command_line(loglevel)} mem={config.memory - 1}M"
+    _, tsc_khz = accel.arguments(config)
     if tsc_khz:
         append += f" tsc_early_khz={tsc_khz}"
     return [
-        "setpriv", "--pdeathsig", "KILL", *PROGRAMS, *accel_args,
         "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-m", str(config.memory), "-smp", str(config.cpus),
-        "-kernel", config.kernel, "-initrd", image,
+        "-kernel", root + config.kernel, "-initrd", root + image,
         "-append", append,
-        "-fsdev", "local,id=host,path=/,security_model=none,readonly=on,"
-                  "multidevs=remap",
-        "-device", "virtio-9p-pci,fsdev=host,mount_tag=host", *extra,
+        "-fsdev", f"local,id=host,path={root or '/'},security_model=none,"
+                  "readonly=on,multidevs=remap",
+        "-device", "virtio-9p-pci,fsdev=host,mount_tag=host",
     ]
 
 
@@ -59,8 +67,13 @@ def start(config, folder, log, errors):
 
     QEMU itself writes what the first port prints to the log.
     """
+    return start_with(config, folder, log, errors, build_image(config, "agent"))
+
+
+def start_with(config, folder, log, errors, initramfs):
+    """start() with another initramfs than the agent's."""
     image = os.path.join(folder, "initramfs")
-    write_image(image, build_image(config, "agent"))
+    write_image(image, initramfs)
     extra = ["-serial", f"file:{log}",
              "-chardev", "stdio,id=control,signal=off",
              "-serial", "chardev:control"]

@@ -8,23 +8,22 @@ import subprocess
 from .errors import Fatal
 from .pool import Test
 
-CONF = os.path.join(os.path.dirname(__file__), "..", "selftests.conf")
-CONF_BOCHS = os.path.join(os.path.dirname(__file__), "..", "bochs.conf")
+CONF = os.path.join(os.path.dirname(__file__), "..", "{}.conf")
 DEFAULT_LIMIT = 240
 FLAKY_ATTEMPTS = 3
 
 
 class Settings:
-    """selftests.conf, and bochs.conf, whose lines replace those of a test."""
+    """selftests.conf; a machine's own file replaces the lines of tests."""
 
     def __init__(self, machine="qemu"):
         self.rows = {}
         self.reasons = {}
-        self._read(CONF)
-        if machine == "bochs":
+        self._read(CONF.format("selftests"))
+        if machine != "qemu":
             self.rows = {name: (limit, [], arguments) for
                          name, (limit, _, arguments) in self.rows.items()}
-            self._read(CONF_BOCHS)
+            self._read(CONF.format(machine))
 
     def _read(self, path):
         with open(path, encoding="ascii") as file:

@@ -2,7 +2,9 @@
 """What of `make test` runs in VMs: short tests debug, more of them fast."""
 import os
 
+from . import machines
 from .config import check_host, where
+from .errors import Fatal
 from .guest_tests import guest_tests
 from .image import build_nested_image
 from .kselftest import Runner
@@ -10,16 +12,21 @@ from .pool import Pool, print_failures
 from .results import counts, summary, write_ktap
 
 
+# Kernel, what runs the VM, and the group of selftests
+SUITE = (("debug", "qemu", "debug"), ("fast", "qemu", "fast"),
+         ("fast", "nested", "nested"))
+
+
 def suite_tasks(out, variant):
-    """Selftests of the groups in selftests.conf, and our VM tests."""
+    """Selftests of the groups in selftests.conf and the like, and VM tests."""
     tasks = []
-    for kernel_config in ("debug", "fast"):
-        runner = Runner(kernel_config, out)
+    for kernel_config, machine, group in SUITE:
+        runner = Runner(kernel_config, out, machine)
         configs = runner.configs(variant)
         build_nested_image(configs[0].nested)
-        tests = runner.tests.group(kernel_config)
+        tests = runner.tests.group(group)
         if kernel_config == "fast":
-            tests += guest_tests()
+            tests += guest_tests(machine=machine)
         tasks += runner.tasks(tests, configs)
     return tasks
 
@@ -30,12 +37,18 @@ def run_suite(out, _, variant):
 
 
 def run_vmtest(out, kernel_config, variant):
-    """make vmtest: only our VM tests."""
-    runner = Runner(kernel_config, out)
-    configs = runner.configs(variant)
-    build_nested_image(configs[0].nested)
-    tests = guest_tests(os.environ.get("TESTS", "").split())
-    return run_tasks(runner.tasks(tests, configs), "vmtest", out)
+    """make vmtest: only our VM tests; without TESTS or VM, nested ones too."""
+    wanted = os.environ.get("TESTS", "").split()
+    named = wanted or os.environ.get("VM")
+    tasks = []
+    for machine in [machines.wanted()] if named else ["qemu", "nested"]:
+        if machine == "bochs":
+            raise Fatal("VM=bochs: has no QEMU, which these tests need")
+        runner = Runner(kernel_config, out, machine)
+        configs = runner.configs(variant)
+        build_nested_image(configs[0].nested)
+        tasks += runner.tasks(guest_tests(wanted, machine), configs)
+    return run_tasks(tasks, "vmtest", out)
 
 
 def run_tasks(tasks, name, out):
