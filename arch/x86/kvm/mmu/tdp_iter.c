@@ -108,6 +108,7 @@ struct tdp_iter *tdp_iter_next(struct tdp_iter *iter)
 }
 
 void tdp_yield_now(struct kvm *kvm, struct tdp_iter *iter, bool flush, bool shared)
+	__must_hold(RCU)
 {
 	/* The walk never goes back behind where it has been. */
 	WARN_ON_ONCE(iter->gfn > iter->next_gfn);
