@@ -13,8 +13,8 @@
 #include <linux/lockdep.h>
 #include <linux/mutex.h>
 #include <linux/rculist.h>
+#include <linux/slab.h>
 #include <linux/srcu.h>
-#include <linux/vmalloc.h>
 
 #include "level.h"
 #include "mmu.h"
@@ -45,9 +45,10 @@ static int counters_alloc(struct kvm_memory_slot *slot, unsigned long npages)
 	if (slot->arch.gfn_write_track)
 		return 0;
 
+	/* Small slots are many: a page and a place for it would be too much. */
 	slot->arch.gfn_write_track =
-		__vcalloc(npages, sizeof(*slot->arch.gfn_write_track),
-			  GFP_KERNEL_ACCOUNT);
+		kvcalloc(npages, sizeof(*slot->arch.gfn_write_track),
+			 GFP_KERNEL_ACCOUNT);
 	return slot->arch.gfn_write_track ? 0 : -ENOMEM;
 }
 
@@ -65,7 +66,7 @@ int kvm_page_track_create_memslot(struct kvm *kvm, struct kvm_memory_slot *slot,
 
 void kvm_page_track_free_memslot(struct kvm_memory_slot *slot)
 {
-	vfree(slot->arch.gfn_write_track);
+	kvfree(slot->arch.gfn_write_track);
 	slot->arch.gfn_write_track = NULL;
 }
 
