@@ -126,8 +126,30 @@ static inline u16 kvm_user_slot_as_id(u32 slot)
 int kvm_mmu_notifier_init(struct kvm *kvm);
 void kvm_mmu_notifier_unwind(struct kvm *kvm);
 void kvm_mmu_notifier_destroy(struct kvm *kvm);
-void kvm_mn_lock_idle(struct kvm *kvm);
-void kvm_mn_unlock(struct kvm *kvm);
+void kvm_mn_wait_idle(struct kvm *kvm);
+
+/*
+ * Wait until no invalidation is in flight, and keep it so until kvm_mn_unlock().
+ *
+ * For swapping a set of memslots, which must not happen between the start and
+ * the end of an invalidation: both decide by the slots in the range whether
+ * they count in mmu_invalidate_in_progress.
+ */
+static inline void kvm_mn_lock_idle(struct kvm *kvm)
+	__acquires(&kvm->mn_invalidate_lock)
+{
+	lockdep_assert_held(&kvm->slots_lock);
+
+	spin_lock(&kvm->mn_invalidate_lock);
+	if (unlikely(kvm->mn_active_invalidate_count))
+		kvm_mn_wait_idle(kvm);
+}
+
+static inline void kvm_mn_unlock(struct kvm *kvm)
+	__releases(&kvm->mn_invalidate_lock)
+{
+	spin_unlock(&kvm->mn_invalidate_lock);
+}
 
 /* guest_access.c: gfn to hva, reads, writes and their caches. */
 unsigned long kvm_slot_gfn_to_hva(const struct kvm_memory_slot *slot,

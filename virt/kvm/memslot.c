@@ -462,5 +462,7 @@ int kvm_set_user_memory_region(struct kvm *kvm,
 	if (kvm_user_slot_id(mem->slot) >= KVM_USER_MEM_SLOTS)
 		return -EINVAL;
 
-	return kvm_set_memory_region(kvm, mem);
+	guard(mutex)(&kvm->slots_lock);
+
+	return __kvm_set_memory_region(kvm, mem);
 }

@@ -44,49 +44,25 @@ static void flush_all_mappings(struct kvm *kvm)
 	kvm_arch_guest_memory_reclaimed(kvm);
 }
 
-/* The state changes before the lock drops: a wakeup cannot be missed. */
-static void wait_until_idle(struct kvm *kvm)
+/**
+ * kvm_mn_wait_idle() - the slow part of kvm_mn_lock_idle()
+ * @kvm: the VM
+ *
+ * Context: Sleeps; slots_lock held, hence there is at most one waiter;
+ * mn_invalidate_lock held, let go while it waits.
+ */
+void kvm_mn_wait_idle(struct kvm *kvm)
 	__must_hold(&kvm->mn_invalidate_lock)
 {
 	prepare_to_rcuwait(&kvm->mn_memslots_update_rcuwait);
 	while (kvm->mn_active_invalidate_count) {
+		/* Before the lock drops: a wakeup cannot be missed. */
 		set_current_state(TASK_UNINTERRUPTIBLE);
 		spin_unlock(&kvm->mn_invalidate_lock);
 		schedule();
 		spin_lock(&kvm->mn_invalidate_lock);
 	}
 	finish_rcuwait(&kvm->mn_memslots_update_rcuwait);
-}
-
-/**
- * kvm_mn_lock_idle() - wait until no invalidation is in flight, and keep it so
- * @kvm: the VM
- *
- * For swapping a set of memslots, which must not happen between the start and
- * the end of an invalidation: both decide by the slots in the range whether
- * they count in mmu_invalidate_in_progress.
- *
- * Context: Sleeps; slots_lock held, hence there is at most one waiter.  Returns
- * with mn_invalidate_lock held, for kvm_mn_unlock().
- */
-void kvm_mn_lock_idle(struct kvm *kvm)
-	__acquires(&kvm->mn_invalidate_lock)
-{
-	lockdep_assert_held(&kvm->slots_lock);
-
-	spin_lock(&kvm->mn_invalidate_lock);
-	if (unlikely(kvm->mn_active_invalidate_count))
-		wait_until_idle(kvm);
-}
-
-/**
- * kvm_mn_unlock() - let invalidations start again
- * @kvm: the VM, after kvm_mn_lock_idle()
- */
-void kvm_mn_unlock(struct kvm *kvm)
-	__releases(&kvm->mn_invalidate_lock)
-{
-	spin_unlock(&kvm->mn_invalidate_lock);
 }
 
 #ifdef CONFIG_KVM_GENERIC_MMU_NOTIFIER
