@@ -272,22 +272,15 @@ int shadow_walk(struct kvm_vcpu *vcpu, u64 addr, u64 *sptes, int *root_level);
 u64 *shadow_walk_leaf(struct kvm_vcpu *vcpu, u64 addr, u64 *spte);
 
 /**
- * shadow_translation() - what an SPTE translates to, for a reader without lock
- * @sptep: the SPTE, from shadow_walk_leaf()
+ * shadow_sptep_gfn() - the gfn that an SPTE stands for, for a reader without lock
+ * @sptep: the SPTE, from shadow_walk_leaf(), which was present when it was read
  *
- * Return: a value that shadow_translation_gfn() takes.  Two equal values, read
- * before and after, mean that the SPTE stood for that gfn all the time: every
- * change of an entry's gfn changes the value (it has a version), and is made
- * while the SPTE is not present.
+ * The entry's gfn does not change before shadow_walk_end(): it is changed while
+ * the SPTE is not present, once the walks that saw it present have ended.
+ *
+ * Return: the gfn.
  */
-u64 shadow_translation(u64 *sptep);
-gfn_t shadow_translation_gfn(u64 translation);
-
-/* The gfn alone, for who does not compare. */
-static inline gfn_t shadow_sptep_gfn(u64 *sptep)
-{
-	return shadow_translation_gfn(shadow_translation(sptep));
-}
+gfn_t shadow_sptep_gfn(u64 *sptep);
 
 /**
  * shadow_clear_flood() - forget writes to the tables that translate an address

@@ -98,13 +98,9 @@ static inline struct kvm_mmu_page *shadow_table_next(struct shadow_gfn_iter *ite
 	for (struct shadow_gfn_iter it_ = shadow_gfn_iter(kvm, gfn);	\
 	     ((sp) = shadow_table_next(&it_));)
 
-/*
- * What an entry of an indirect page translates to (kvm_mmu_page::translation).
- * The version counts changes of the gfn, for shadow_translation().
- */
+/* What an entry of an indirect page translates to (kvm_mmu_page::translation). */
 #define SHADOW_TR_ACCESS	GENMASK_ULL(2, 0)
-#define SHADOW_TR_GFN		GENMASK_ULL(42, 3)
-#define SHADOW_TR_VERSION	GENMASK_ULL(63, 43)
+#define SHADOW_TR_GFN		GENMASK_ULL(63, 3)
 
 /**
  * shadow_gfn() - the gfn that an entry maps, or would map

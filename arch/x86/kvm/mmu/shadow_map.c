@@ -165,23 +165,11 @@ u64 *shadow_walk_leaf(struct kvm_vcpu *vcpu, u64 addr, u64 *spte)
 	return sptep;
 }
 
-u64 shadow_translation(u64 *sptep)
+gfn_t shadow_sptep_gfn(u64 *sptep)
 {
-	const struct kvm_mmu_page *sp = sptep_to_sp(sptep);
-	const int index = sptep_index(sptep);
-
-	if (!sp->translation)
-		return FIELD_PREP(SHADOW_TR_GFN, shadow_gfn(sp, index));
-
-	/* After the reader's look at the SPTE: pairs with set_translation(), */
+	/* Who sees an SPTE sees its gfn: pairs with shadow_set_leaf(). */
 	smp_rmb();
-	/* and before its next one: pairs with shadow_set_leaf(). */
-	return smp_load_acquire(&sp->translation[index]);
-}
-
-gfn_t shadow_translation_gfn(u64 translation)
-{
-	return FIELD_GET(SHADOW_TR_GFN, translation);
+	return shadow_gfn(sptep_to_sp(sptep), sptep_index(sptep));
 }
 
 /* The table is in use as a table: writes to it so far were no flood. */

@@ -209,21 +209,12 @@ static void set_translation(struct kvm *kvm, struct kvm_mmu_page *sp, int index,
 			    gfn_t gfn, unsigned int access,
 			    struct shadow_zap *zap)
 {
-	const u64 old = sp->translation[index];
-	u64 new = (old & SHADOW_TR_VERSION) | FIELD_PREP(SHADOW_TR_GFN, gfn) |
-		  FIELD_PREP(SHADOW_TR_ACCESS, access);
-
-	if ((old ^ new) & SHADOW_TR_GFN) {
-		new += FIELD_PREP(SHADOW_TR_VERSION, 1);
-		if (zap->flush) {
-			kvm_flush_remote_tlbs(kvm);
-			zap->flush = false;
-		}
+	if (zap->flush && shadow_gfn(sp, index) != gfn) {
+		kvm_flush_remote_tlbs(kvm);
+		zap->flush = false;
 	}
-
-	/* After the SPTE was cleared; pairs with shadow_translation(). */
-	smp_wmb();
-	WRITE_ONCE(sp->translation[index], new);
+	WRITE_ONCE(sp->translation[index], FIELD_PREP(SHADOW_TR_GFN, gfn) |
+					   FIELD_PREP(SHADOW_TR_ACCESS, access));
 }
 
 static void add_leaf_to_rmap(struct kvm *kvm, struct kvm_mmu_memory_cache *cache,
@@ -297,7 +288,7 @@ bool shadow_set_leaf(struct kvm *kvm, struct kvm_mmu_memory_cache *cache,
 
 	KVM_MMU_WARN_ON(spte_causes_ve(spte));
 	spte_check_writable(spte);
-	/* After the translation; pairs with the walk's read of the SPTE. */
+	/* After the translation; pairs with shadow_sptep_gfn(). */
 	smp_store_release(sptep, spte);
 	add_leaf_to_rmap(kvm, cache, slot, sp, index, gfn, zap);
 	return true;

@@ -5,8 +5,7 @@
  *  - the role of a child, over all roles and indices, against one that is put
  *    together from the addresses that parent and child translate;
  *  - walks over tables made by hand, for every kind of root;
- *  - the translation of an entry, whose value must never come back once the
- *    entry stood for another gfn.
+ *  - the gfn of an entry, of direct and of indirect pages.
  *
  * No VMX or SVM is needed.
  */
@@ -454,20 +453,6 @@ static void walk_clears_flood(struct kunit *test)
 
 /* Translations. */
 
-#define TEST_GFN_A	0x100
-#define TEST_GFN_B	0x200
-
-static const struct format_case formats[] = {
-	{ .name = "legacy", .ad = true },
-	{ .name = "EPT", .ept = true },
-	{ .name = "EPT, A/D", .ept = true, .ad = true },
-};
-
-KUNIT_ARRAY_PARAM_DESC(formats, formats, name);
-
-/* No RAM, so that nobody is told that it was accessed. */
-#define TEST_PFN	0x5a5a40000ULL
-
 /* What a direct page maps follows from its own gfn. */
 static void translation_of_direct_page(struct kunit *test)
 {
@@ -480,7 +465,7 @@ static void translation_of_direct_page(struct kunit *test)
 		role.level = level;
 		sp = sp_create(test, role, 0x40000000);
 		for (i = 0; i < SPTE_ENT_PER_PAGE; i++) {
-			gfn = shadow_translation_gfn(shadow_translation(&sp->spt[i]));
+			gfn = shadow_sptep_gfn(&sp->spt[i]);
 			KUNIT_ASSERT_EQ(test, gfn, 0x40000000 + i * step);
 		}
 		step *= SPTE_ENT_PER_PAGE;
@@ -491,99 +476,15 @@ static void translation_has_all_of_the_gfn(struct kunit *test)
 {
 	const gfn_t gfns[] = { 0, 1, 0xfffff, BIT_ULL(39), GENMASK_ULL(39, 0) };
 	struct kvm_mmu_page *sp;
-	u64 low, high;
 	int i;
 
 	sp = sp_create(test, (union kvm_mmu_page_role) { .level = 1 }, 0);
 	for (i = 0; i < ARRAY_SIZE(gfns); i++) {
 		sp->translation[i] = FIELD_PREP(SHADOW_TR_GFN, gfns[i]);
-		low = shadow_translation(&sp->spt[i]);
-		sp->translation[i] |= SHADOW_TR_VERSION | SHADOW_TR_ACCESS;
-		high = shadow_translation(&sp->spt[i]);
-
-		KUNIT_EXPECT_NE(test, low, high);
-		KUNIT_EXPECT_EQ(test, shadow_translation_gfn(low), gfns[i]);
-		KUNIT_EXPECT_EQ(test, shadow_translation_gfn(high), gfns[i]);
+		KUNIT_EXPECT_EQ(test, shadow_sptep_gfn(&sp->spt[i]), gfns[i]);
+		sp->translation[i] |= SHADOW_TR_ACCESS;
+		KUNIT_EXPECT_EQ(test, shadow_sptep_gfn(&sp->spt[i]), gfns[i]);
 	}
-}
-
-static void set_leaf(struct kunit *test, struct kvm *kvm, struct kvm_mmu_page *sp,
-		     gfn_t gfn)
-{
-	struct shadow_zap zap = {};
-	const u64 spte = SPTE_PRESENT | spte_fmt.present | spte_fmt.user |
-			 spte_fmt.nx | PFN_PHYS(TEST_PFN);
-	struct kvm_mmu_memory_cache unused = {};
-	struct kvm_memory_slot *slot = gfn_to_memslot(kvm, gfn);
-
-	KUNIT_EXPECT_NOT_NULL(test, slot);
-	if (slot)
-		shadow_set_leaf(kvm, &unused, slot, sp, 0, gfn, ACC_USER_MASK,
-				spte, &zap);
-	shadow_zap_finish(kvm, &zap);
-}
-
-static void clear(struct kvm *kvm, struct kvm_mmu_page *sp)
-{
-	struct shadow_zap zap = {};
-
-	shadow_clear(kvm, sp, 0, &zap);
-	shadow_zap_finish(kvm, &zap);
-}
-
-/* The entry goes from A to B and back; @seen is what a reader sees meanwhile. */
-static void change_gfn(struct kunit *test, struct kvm *kvm,
-		       struct kvm_mmu_page *sp, u64 seen[4])
-{
-	int idx = srcu_read_lock(&kvm->srcu);
-
-	write_lock(&kvm->mmu_lock);
-	set_leaf(test, kvm, sp, TEST_GFN_A);
-	seen[0] = shadow_translation(&sp->spt[0]);
-
-	/* The same again, after a zap: another reader's page, but the same gfn. */
-	clear(kvm, sp);
-	set_leaf(test, kvm, sp, TEST_GFN_A);
-	seen[1] = shadow_translation(&sp->spt[0]);
-
-	clear(kvm, sp);
-	set_leaf(test, kvm, sp, TEST_GFN_B);
-	seen[2] = shadow_translation(&sp->spt[0]);
-
-	/* Without a zap in between: that is for shadow_set_leaf(). */
-	set_leaf(test, kvm, sp, TEST_GFN_A);
-	seen[3] = shadow_translation(&sp->spt[0]);
-	clear(kvm, sp);
-	write_unlock(&kvm->mmu_lock);
-
-	srcu_read_unlock(&kvm->srcu, idx);
-}
-
-static void translation_never_comes_back(struct kunit *test)
-{
-	const struct format_case *format = test->param_value;
-	struct kvm *kvm = kvm_test_create_vm(test);
-	struct kvm_mmu_page *sp;
-	u64 seen[4];
-
-	if (IS_ENABLED(CONFIG_CPUMASK_OFFSTACK))
-		kunit_skip(test, "kick masks may be missing");
-	test_format_set(format);
-
-	/* As if a shadow root had been loaded: slots have rmaps. */
-	kvm->arch.shadow_root_allocated = true;
-	KUNIT_ASSERT_EQ(test, 0, kvm_test_create_slot(kvm, 0, 0, TEST_GFN_A));
-	KUNIT_ASSERT_EQ(test, 0, kvm_test_create_slot(kvm, 0, 1, TEST_GFN_B));
-	sp = sp_create(test, (union kvm_mmu_page_role) { .level = 1 }, 0);
-
-	change_gfn(test, kvm, sp, seen);
-
-	KUNIT_EXPECT_EQ(test, shadow_translation_gfn(seen[0]), TEST_GFN_A);
-	KUNIT_EXPECT_EQ(test, shadow_translation_gfn(seen[1]), TEST_GFN_A);
-	KUNIT_EXPECT_EQ(test, shadow_translation_gfn(seen[2]), TEST_GFN_B);
-	KUNIT_EXPECT_EQ(test, shadow_translation_gfn(seen[3]), TEST_GFN_A);
-	KUNIT_EXPECT_NE(test, seen[3], seen[0]);
-	KUNIT_EXPECT_NE(test, seen[3], seen[1]);
 }
 
 static struct kunit_case shadow_map_cases[] = {
@@ -600,21 +501,9 @@ static struct kunit_case shadow_map_cases[] = {
 	{}
 };
 
-/* Those that need a format of SPTEs. */
-static struct kunit_case shadow_translation_cases[] = {
-	KUNIT_CASE_PARAM(translation_never_comes_back, formats_gen_params),
-	{}
-};
-
 static struct kunit_suite shadow_map_suite = {
 	.name = "kvm_shadow_map",
 	.test_cases = shadow_map_cases,
 };
 
-static struct kunit_suite shadow_translation_suite = {
-	.name = "kvm_shadow_translation",
-	.init = test_format_init,
-	.test_cases = shadow_translation_cases,
-};
-
-kunit_test_suites(&shadow_map_suite, &shadow_translation_suite);
+kunit_test_suite(shadow_map_suite);
