@@ -109,6 +109,8 @@ static void guest_main(uint64_t id)
 	struct vcpu_log *log = &shared.log[id];
 	unsigned int next = NR_PROBES;
 
+	/* Bochs 2.7 keeps interrupts from the host while the guest has them off. */
+	asm volatile("sti");
 	while (!READ_ONCE(shared.stop)) {
 		uint64_t seq = READ_ONCE(shared.seq);
 		int target = READ_ONCE(shared.focus);

@@ -33,6 +33,7 @@
 
 #define ROUNDS		400	/* per mode */
 #define TIMEOUT_S	60
+#define RFLAGS_IF	0x200
 
 #define PAGE		0x1000ull
 #define MEM_SIZE	0x1000000ull
@@ -239,7 +240,7 @@ static void init_vcpu(void)
 {
 	struct kvm_regs regs = {
 		.rip = CODE, .rsp = STACK_END, .rdi = SHARED,
-		.rsi = probe_gva(), .rflags = X86_EFLAGS_FIXED,
+		.rsi = probe_gva(), .rflags = X86_EFLAGS_FIXED | RFLAGS_IF,
 	};
 	struct kvm_sregs sregs;
 

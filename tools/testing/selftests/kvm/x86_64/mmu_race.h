@@ -28,6 +28,7 @@
 #define TIMEOUT_S	120
 #define PAGE_BYTES	4096ull
 #define HUGE_BYTES	(512 * PAGE_BYTES)
+#define RFLAGS_IF	0x200
 
 /* Options */
 
@@ -261,6 +262,19 @@ static inline void *worker_thread(void *arg)
 	return NULL;
 }
 
+/*
+ * On a host with one CPU, only an interrupt ends a guest that spins, which Bochs
+ * 2.7 delivers to the host only while the guest has interrupts on.
+ */
+static inline void enable_interrupts(struct kvm_vcpu *vcpu)
+{
+	struct kvm_regs regs;
+
+	vcpu_regs_get(vcpu, &regs);
+	regs.rflags |= RFLAGS_IF;
+	vcpu_regs_set(vcpu, &regs);
+}
+
 /* The guest's argument is the number of its vCPU; @stat is read_stats()'s. */
 static inline void start_workers(struct kvm_vcpu *vcpus[], unsigned int nr,
 				 uint64_t *stop, const char *stat)
@@ -274,6 +288,7 @@ static inline void start_workers(struct kvm_vcpu *vcpus[], unsigned int nr,
 
 		*w = (struct worker) { .vcpu = vcpus[i] };
 		vcpu_args_set(w->vcpu, 1, (uint64_t)i);
+		enable_interrupts(w->vcpu);
 		open_stat(&w->stat, w->vcpu, stat);
 		sem_init(&w->parked, 0, 0);
 		sem_init(&w->go, 0, 0);
