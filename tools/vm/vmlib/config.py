@@ -80,6 +80,7 @@ class Config:
         """vm.conf, which the guest's init reads as shell."""
         return (f"MODE={mode}\nNPT={self.npt}\n"
                 f"HOST_FILES={self.driver.HOST_FILES}\n"
+                f"INTEL_OPTIONS={self.driver.INTEL_OPTIONS}\n"
                 f"KERNEL=/host{self.kernel}\nNESTED=/host{self.nested}\n")
 
 

@@ -23,6 +23,7 @@ CPUS = qemu.CPUS
 # The boot, most of all
 SLOWNESS = 3
 HOST_FILES = qemu.HOST_FILES
+INTEL_OPTIONS = qemu.INTEL_OPTIONS
 HARMLESS = None
 HOST = "/host"
 MEMORY = 1536

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """What can run a VM: VM=qemu, VM=nested (a guest of that VM) or VM=bochs.
 
-Each is a module: PROGRAMS it needs, CPUS it has, HOST_FILES (how the host's
-files come to the guest), HARMLESS reports of the kernel there, title(),
-command_line(), identity(), start() and complaint().
+Each is a module: PROGRAMS it needs, CPUS it has, SLOWNESS by which limits grow,
+HOST_FILES (how the host's files come to the guest), INTEL_OPTIONS of kvm-intel,
+HARMLESS reports of the kernel, title(), command_line(), identity(), start() and
+complaint().
 """
 import os
 import shutil

@@ -12,6 +12,7 @@ PROGRAMS = ("qemu-system-x86_64",)
 CPUS = 2
 SLOWNESS = 1
 HOST_FILES = "9p"
+INTEL_OPTIONS = ""
 # Reports of the kernel that say something about the emulated CPU only
 HARMLESS = None
 
