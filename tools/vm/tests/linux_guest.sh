@@ -1,9 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# A Linux guest boots on this VM's KVM, says hello and powers off.
+# linux_guest.sh [CPUS...]: Linux guests with so many CPUs (1, then 2) boot on
+# this VM's KVM, say hello and power off.
 . "${0%/*}/lib.sh"
+[ $# -gt 0 ] || set -- 1 2
 
-for cpus in 1 2; do
+for cpus; do
 	start=$(date +%s)
 	start_guest "$cpus"
 	wait_guest_line '^LINUX GUEST: ' 600

@@ -4,6 +4,7 @@ import dataclasses
 import fcntl
 import glob
 import os
+import shutil
 import threading
 import time
 
@@ -237,7 +238,7 @@ def claim_logs(folder):
         lock.close()
         return claim_logs(f"{folder}-{os.getpid()}")
     for old in glob.glob(os.path.join(folder, "vm-*")):
-        os.unlink(old)
+        shutil.rmtree(old) if os.path.isdir(old) else os.unlink(old)
     return folder, lock
 
 

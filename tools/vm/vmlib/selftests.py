@@ -59,7 +59,8 @@ class Settings:
 
     def obstacles(self):
         """The tests that some VM does not run, and why."""
-        return {name: self.reasons[name] for group in ("never", "never0")
+        groups = ("never", "never0", "never1")
+        return {name: f"{self.reasons[name]} ({group})" for group in groups
                 for name in self.group(group)}
 
     def attempts(self, name):
