@@ -28,10 +28,15 @@ part()
 	say "make test: $name took $((SECONDS - start)) s"
 }
 
+case ${VM:-qemu} in
+qemu) ;;
+*) die "VM=$VM: make test has tests in QEMU and in Bochs" ;;
+esac
+
 # What all parts need, and whose failure leaves nothing to test.
 build_all()
 {
-	"$base/deps.sh" base tree kernel vm kselftest series
+	"$base/deps.sh" base tree kernel vm bochs kselftest series
 	"$base/tree.sh"
 }
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What of `make test` runs in VMs: short tests debug, more of them fast."""
+"""What of `make test` runs in VMs: short tests debug, more of them fast, some in
+a guest of the VM, and some with kvm-intel in Bochs."""
 import os
 
 from . import machines
@@ -14,7 +15,7 @@ from .results import counts, summary, write_ktap
 
 # Kernel, what runs the VM, and the group of selftests
 SUITE = (("debug", "qemu", "debug"), ("fast", "qemu", "fast"),
-         ("fast", "nested", "nested"))
+         ("fast", "nested", "nested"), ("fast", "bochs", "bochs"))
 
 
 def suite_tasks(out, variant):
@@ -25,7 +26,7 @@ def suite_tasks(out, variant):
         configs = runner.configs(variant)
         build_nested_image(configs[0].nested)
         tests = runner.tests.group(group)
-        if kernel_config == "fast":
+        if kernel_config == "fast" and machine != "bochs":
             tests += guest_tests(machine=machine)
         tasks += runner.tasks(tests, configs)
     return tasks
