@@ -44,6 +44,16 @@ static void flush_all_mappings(struct kvm *kvm)
 	kvm_arch_guest_memory_reclaimed(kvm);
 }
 
+/* The state changes before the lock drops: a wakeup cannot be missed. */
+static void sleep_unlocked(spinlock_t *lock)
+	__must_hold(lock)
+{
+	set_current_state(TASK_UNINTERRUPTIBLE);
+	spin_unlock(lock);
+	schedule();
+	spin_lock(lock);
+}
+
 /**
  * kvm_mn_wait_idle() - the slow part of kvm_mn_lock_idle()
  * @kvm: the VM
@@ -55,13 +65,8 @@ void kvm_mn_wait_idle(struct kvm *kvm)
 	__must_hold(&kvm->mn_invalidate_lock)
 {
 	prepare_to_rcuwait(&kvm->mn_memslots_update_rcuwait);
-	while (kvm->mn_active_invalidate_count) {
-		/* Before the lock drops: a wakeup cannot be missed. */
-		set_current_state(TASK_UNINTERRUPTIBLE);
-		spin_unlock(&kvm->mn_invalidate_lock);
-		schedule();
-		spin_lock(&kvm->mn_invalidate_lock);
-	}
+	while (kvm->mn_active_invalidate_count)
+		sleep_unlocked(&kvm->mn_invalidate_lock);
 	finish_rcuwait(&kvm->mn_memslots_update_rcuwait);
 }
 
