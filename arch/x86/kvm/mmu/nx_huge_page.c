@@ -35,11 +35,13 @@ int __read_mostly nx_huge_pages = -1;
  * @period_ms: how often a worker runs; 0: often enough for an hour in all
  * @ratio: it zaps one table of so many each time; 0: none
  */
-static struct nx_state {
+struct nx_state {
 	bool never;
 	uint period_ms;
 	uint ratio;
-} nx_state __read_mostly = {
+};
+
+static struct nx_state nx_state __read_mostly = {
 	/* Recovery costs latency. */
 	.ratio = IS_ENABLED(CONFIG_PREEMPT_RT) ? 0 : 60,
 };
