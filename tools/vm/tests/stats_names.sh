@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Our modules have the statistics, tracepoints, parameters of stock's modules:
-# the same names, and parameters with the same modes and values.
+# the same names, and parameters with the same modes and values, and one
+# parameter more: slot_zap_all, off.
 . "${0%/*}/lib.sh"
 [ -d /stock_modules ] || skip "stock's modules are not here"
 
@@ -24,7 +25,12 @@ names_of()
 	names | sort
 }
 
-names_of /stock_modules >/tmp/stock
+names_of /stock_modules >/tmp/names
+{
+	cat /tmp/names
+	echo "-rw-r--r-- kvm/parameters/slot_zap_all"
+	echo "./slot_zap_all:N"
+} | sort >/tmp/stock
 names_of /modules >/tmp/ours
 grep -c . /tmp/ours
 grep -q VM/vcpu0 /tmp/ours || fail "no statistics of the vCPUs"
