@@ -41,7 +41,7 @@ class Runner:
         tasks = []
         for config in configs:
             some = [t for t in tests if forced or not self.barred(t, config)]
-            if self.machine == "bochs":
+            if config.driver.HOST_FILES == "initramfs":
                 files = tuple(self.tests.paths[test.name] for test in some)
                 config = dataclasses.replace(config, files=files)
             tasks += [Task(config, test) for test in some]
