@@ -17,12 +17,10 @@
 #include <linux/mm.h>
 #include <linux/prandom.h>
 #include <linux/sizes.h>
-#include <linux/srcu.h>
 
 #include "mmu.h"
 #include "mmu/mmu_internal.h"
 #include "mmu/shadow_internal.h"
-#include "test_format.h"
 #include "test_vm.h"
 
 static void table_free(void *table)
