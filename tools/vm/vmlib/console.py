@@ -17,7 +17,7 @@ TROUBLE = re.compile("|".join((
 )))
 USER_FAULT = re.compile(r"traps: \S+\[\d+\]")
 STAMP = re.compile(r"\[ *\d+\.\d{6}\](\[ *[TC]\d+\])? ")
-EXCERPT = 24
+EXCERPT = 60
 # Marks what tests print of the console of a guest inside the VM.
 NESTED = "guest| "
 # Marks the console of the guest that runs the tests (VM=nested).

@@ -14,7 +14,7 @@ from .results import FAIL, PASS, SKIP, Result
 
 KSFT_SKIP = 4
 KILLED = 137
-SHOWN_LINES = 40
+SHOWN_LINES = 64
 MARKS = {PASS: "ok", FAIL: "FAIL", SKIP: "skip"}
 
 
@@ -211,15 +211,20 @@ class Worker(threading.Thread):
         self._retire()
         self.guest = Guest(config, self.pool.next_log(config))
         self.guest.boot()
+        self._blame("boot", self.guest)
 
     def _retire(self):
-        """Powers the VM off; what it reports then is a failure of its own."""
         guest = self.guest
         self._drop()
-        reports = guest.reports() if guest else []
+        if guest:
+            self._blame("power-off", guest)
+
+    def _blame(self, step, guest):
+        """What a VM reports outside tests is a failure of that step."""
+        reports = guest.reports()
         if reports:
             save_excerpt(guest.log, reports)
-            self.pool.add_failure(f"power-off ({guest.config.name})",
+            self.pool.add_failure(f"{step} ({guest.config.name})",
                                   reports[0], guest.log)
 
     def _drop(self):
