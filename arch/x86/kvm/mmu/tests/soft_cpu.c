@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A CPU in software, see soft_cpu.h.
+ */
+#include <linux/irqflags.h>
+#include <linux/kvm_host.h>
+#include <linux/preempt.h>
+#include <linux/string.h>
+
+#include "mmu.h"
+#include "soft_cpu.h"
+#include "soft_vendor.h"
+#include "x86.h"
+
+/* KVM may ask for some retries, e.g. while a notifier is at work. */
+#define MAX_EXITS	100000
+
+/* The TLB */
+
+int soft_cpu_create(struct kvm_vcpu *vcpu)
+{
+	BUILD_BUG_ON(offsetof(struct soft_vcpu, vcpu));
+	return 0;
+}
+
+void soft_cpu_flush(struct kvm_vcpu *vcpu)
+{
+	memset(to_soft_vcpu(vcpu)->tlb, 0, sizeof(to_soft_vcpu(vcpu)->tlb));
+}
+
+static struct soft_tlb_entry *tlb_entry(struct soft_vcpu *sv, u64 addr)
+{
+	return &sv->tlb[(addr >> PAGE_SHIFT) % SOFT_TLB_ENTRIES];
+}
+
+static bool tlb_has(const struct soft_tlb_entry *entry, u64 addr)
+{
+	return entry->pa && entry->page == addr >> PAGE_SHIFT;
+}
+
+void soft_cpu_flush_gva(struct kvm_vcpu *vcpu, gva_t gva)
+{
+	struct soft_tlb_entry *entry = tlb_entry(to_soft_vcpu(vcpu), gva);
+
+	if (tlb_has(entry, gva))
+		entry->pa = 0;
+}
+
+void soft_cpu_load_root(struct kvm_vcpu *vcpu, hpa_t root, int level)
+{
+	struct soft_vcpu *sv = to_soft_vcpu(vcpu);
+
+	sv->root = root;
+	sv->levels = level;
+}
+
+/* In the guest: interrupts are off */
+
+static u8 rights_needed(const struct soft_access *access)
+{
+	/* To the tables of TDP each access is one of user mode. */
+	const bool user = access->user || tdp_enabled;
+
+	return (access->fetch ? SOFT_X : SOFT_R) |
+	       (access->write ? SOFT_W : 0) | (user ? SOFT_U : 0);
+}
+
+static void touch(hpa_t pa, struct soft_access *access)
+{
+	u64 *memory = phys_to_virt(pa + offset_in_page(access->addr));
+
+	if (access->write)
+		WRITE_ONCE(*memory, access->value);
+	else
+		access->value = READ_ONCE(*memory);
+}
+
+static bool touch_by_tlb(struct soft_vcpu *sv, struct soft_access *access,
+			 u8 need)
+{
+	const struct soft_tlb_entry *entry = tlb_entry(sv, access->addr);
+
+	if (!tlb_has(entry, access->addr) || (need & ~entry->rights))
+		return false;
+	if (access->write && !entry->dirty)
+		return false;
+
+	sv->hits++;
+	touch(entry->pa, access);
+	return true;
+}
+
+static struct soft_tables current_tables(const struct soft_vcpu *sv)
+{
+	const struct soft_hardware *hw = soft_vendor_hardware();
+
+	return (struct soft_tables) {
+		.root = sv->root,
+		.levels = sv->levels,
+		.maxphyaddr = kvm_host.maxphyaddr,
+		.ept = hw->tdp && hw->ept,
+		.ad = hw->ad,
+		.exec_only = hw->exec_only,
+	};
+}
+
+static struct soft_walk touch_by_walk(struct soft_vcpu *sv,
+				      struct soft_access *access, u8 need)
+{
+	const struct soft_tables tables = current_tables(sv);
+	struct soft_walk walk = soft_walk(&tables, access->addr, need);
+
+	sv->walks++;
+	if (soft_walk_failed(&walk)) {
+		/* A page fault drops what the TLB has of the address. */
+		soft_cpu_flush_gva(&sv->vcpu, access->addr);
+		return walk;
+	}
+
+	*tlb_entry(sv, access->addr) = (struct soft_tlb_entry) {
+		.page = access->addr >> PAGE_SHIFT,
+		.pa = walk.pa,
+		.rights = walk.rights,
+		.dirty = access->write,
+	};
+	touch(walk.pa, access);
+	return walk;
+}
+
+static struct soft_walk run_guest(struct soft_vcpu *sv, struct soft_access *access)
+{
+	const u8 need = rights_needed(access);
+	struct soft_walk walk = { .present = true };
+
+	if (!touch_by_tlb(sv, access, need))
+		walk = touch_by_walk(sv, access, need);
+	return walk;
+}
+
+/* Around the guest: what KVM_RUN does of MMU matters, in its order */
+
+/* Requests for parts that the software CPU has not. */
+static void drop_requests(struct kvm_vcpu *vcpu)
+{
+	const int unused[] = {
+		KVM_REQ_MIGRATE_TIMER, KVM_REQ_MASTERCLOCK_UPDATE,
+		KVM_REQ_GLOBAL_CLOCK_UPDATE, KVM_REQ_CLOCK_UPDATE,
+		KVM_REQ_STEAL_UPDATE, KVM_REQ_EVENT, KVM_REQ_SCAN_IOAPIC,
+		KVM_REQ_APICV_UPDATE, KVM_REQ_APIC_PAGE_RELOAD,
+		KVM_REQ_MSR_FILTER_CHANGED, KVM_REQ_UPDATE_CPU_DIRTY_LOGGING,
+		KVM_REQ_UNBLOCK, KVM_REQ_PMU,
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(unused); i++)
+		kvm_clear_request(unused[i], vcpu);
+}
+
+static int serve_requests(struct kvm_vcpu *vcpu)
+{
+	if (!kvm_request_pending(vcpu))
+		return 0;
+
+	if (kvm_check_request(KVM_REQ_VM_DEAD, vcpu))
+		return -EIO;
+	if (kvm_check_request(KVM_REQ_MMU_FREE_OBSOLETE_ROOTS, vcpu))
+		kvm_mmu_free_obsolete_roots(vcpu);
+	if (kvm_check_request(KVM_REQ_MMU_SYNC, vcpu))
+		kvm_mmu_sync_roots(vcpu);
+	if (kvm_check_request(KVM_REQ_LOAD_MMU_PGD, vcpu))
+		kvm_mmu_load_pgd(vcpu);
+	if (kvm_check_request(KVM_REQ_TLB_FLUSH, vcpu)) {
+		soft_cpu_flush(vcpu);
+		kvm_clear_request(KVM_REQ_TLB_FLUSH_CURRENT, vcpu);
+	}
+	kvm_service_local_tlb_flush_requests(vcpu);
+	drop_requests(vcpu);
+	return 0;
+}
+
+/* Return: false if something came up and the guest was not entered. */
+static bool enter_guest(struct kvm_vcpu *vcpu, struct soft_access *access,
+			struct soft_walk *walk)
+{
+	bool ready;
+
+	preempt_disable();
+	local_irq_disable();
+
+	/* As in vcpu_enter_guest(): the mode, then a look at requests. */
+	smp_store_release(&vcpu->mode, IN_GUEST_MODE);
+	kvm_vcpu_srcu_read_unlock(vcpu);
+	smp_mb__after_srcu_read_unlock();
+
+	ready = READ_ONCE(vcpu->mode) == IN_GUEST_MODE &&
+		!kvm_request_pending(vcpu);
+	if (ready)
+		*walk = run_guest(to_soft_vcpu(vcpu), access);
+
+	/* Who sees this mode sees what the guest did. */
+	smp_store_release(&vcpu->mode, OUTSIDE_GUEST_MODE);
+	local_irq_enable();
+	preempt_enable();
+
+	kvm_vcpu_srcu_read_lock(vcpu);
+	return ready;
+}
+
+static u64 error_code(const struct soft_access *access,
+		      const struct soft_walk *walk)
+{
+	u64 code = 0;
+
+	if (access->write)
+		code |= PFERR_WRITE_MASK;
+	if (access->fetch)
+		code |= PFERR_FETCH_MASK;
+	if (walk->present)
+		code |= PFERR_PRESENT_MASK;
+	if (walk->reserved)
+		code |= PFERR_RSVD_MASK;
+	if (access->user || tdp_enabled)
+		code |= PFERR_USER_MASK;
+	if (tdp_enabled)
+		code |= PFERR_GUEST_FINAL_MASK;
+	return code;
+}
+
+/* The exit handler of the vendor. */
+static int handle_fault(struct kvm_vcpu *vcpu, struct soft_access *access,
+			const struct soft_walk *walk)
+{
+	const struct soft_hardware *hw = soft_vendor_hardware();
+	const u64 code = error_code(access, walk);
+
+	to_soft_vcpu(vcpu)->exits++;
+	to_soft_vcpu(vcpu)->emulate = false;
+
+	if (!hw->tdp)
+		return kvm_handle_page_fault(vcpu, code, access->addr, NULL, 0);
+	/* EPT has an exit of its own for a misconfiguration. */
+	if (hw->ept && walk->reserved)
+		return kvm_mmu_page_fault(vcpu, access->addr, PFERR_RSVD_MASK,
+					  NULL, 0);
+	return kvm_mmu_page_fault(vcpu, access->addr, code, NULL, 0);
+}
+
+/* The guest's fault, and no more of it. */
+static bool take_guest_fault(struct kvm_vcpu *vcpu)
+{
+	bool fault = vcpu->arch.exception.pending;
+
+	WARN_ON(fault && vcpu->arch.exception.vector != PF_VECTOR);
+	kvm_clear_exception_queue(vcpu);
+	return fault;
+}
+
+/* As the emulator: a cached MMIO gva is believed. */
+static bool emulated_gpa(struct kvm_vcpu *vcpu, const struct soft_access *access,
+			 gpa_t *gpa, bool *mmio)
+{
+	struct kvm_mmu *mmu = vcpu->arch.walk_mmu;
+	struct x86_exception exception;
+	u64 code = 0;
+
+	if (access->user)
+		code |= PFERR_USER_MASK;
+	if (access->write)
+		code |= PFERR_WRITE_MASK;
+	if (access->fetch)
+		code |= PFERR_FETCH_MASK;
+
+	*mmio = true;
+	if (vcpu_match_mmio_gva(vcpu, access->addr) &&
+	    (!is_paging(vcpu) ||
+	     !permission_fault(vcpu, mmu, vcpu->arch.mmio_access, 0, code))) {
+		*gpa = gfn_to_gpa(vcpu->arch.mmio_gfn) +
+		       offset_in_page(access->addr);
+		return true;
+	}
+
+	*gpa = mmu->gva_to_gpa(vcpu, mmu, access->addr, code, &exception);
+	if (*gpa == INVALID_GPA)
+		return false;
+	*mmio = vcpu_match_mmio_gpa(vcpu, *gpa);
+	return true;
+}
+
+static int emulate(struct kvm_vcpu *vcpu, struct soft_access *access)
+{
+	bool mmio;
+	gpa_t gpa;
+
+	access->emulated = true;
+	if (!emulated_gpa(vcpu, access, &gpa, &mmio))
+		return SOFT_FAULT;
+	if (mmio)
+		return SOFT_MMIO;
+
+	if (access->write)
+		return emulator_write_phys(vcpu, gpa, &access->value,
+					   sizeof(access->value)) ?
+		       SOFT_RAM : SOFT_MMIO;
+	return kvm_vcpu_read_guest(vcpu, gpa, &access->value,
+				   sizeof(access->value)) ?
+	       SOFT_MMIO : SOFT_RAM;
+}
+
+static int one_entry(struct kvm_vcpu *vcpu, struct soft_access *access, bool *done)
+{
+	struct soft_walk walk;
+	int r;
+
+	r = serve_requests(vcpu);
+	if (!r)
+		r = kvm_mmu_reload(vcpu);
+	if (r)
+		return r;
+	if (!enter_guest(vcpu, access, &walk))
+		return 0;
+
+	*done = !soft_walk_failed(&walk);
+	if (*done)
+		return SOFT_RAM;
+
+	r = handle_fault(vcpu, access, &walk);
+	if (r < 0)
+		return r;
+	*done = true;
+	if (take_guest_fault(vcpu))
+		return SOFT_FAULT;
+	if (to_soft_vcpu(vcpu)->emulate)
+		return emulate(vcpu, access);
+	*done = false;
+	return 0;
+}
+
+int soft_cpu_access(struct kvm_vcpu *vcpu, struct soft_access *access)
+{
+	bool done = false;
+	int i, r;
+
+	to_soft_vcpu(vcpu)->user = access->user;
+	access->emulated = false;
+	for (i = 0; i < MAX_EXITS; i++) {
+		r = one_entry(vcpu, access, &done);
+		if (r < 0 || done)
+			return r;
+		cond_resched();
+	}
+	return -ELOOP;
+}
+
+void soft_cpu_begin(struct kvm_vcpu *vcpu)
+{
+	mutex_lock(&vcpu->mutex);
+	vcpu_load(vcpu);
+	kvm_vcpu_srcu_read_lock(vcpu);
+}
+
+void soft_cpu_end(struct kvm_vcpu *vcpu)
+{
+	kvm_vcpu_srcu_read_unlock(vcpu);
+	vcpu_put(vcpu);
+	mutex_unlock(&vcpu->mutex);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A CPU in software, for KUnit: what a guest's access does between VM-entry and
+ * VM-exit.
+ *
+ * It walks the page tables that KVM gave it (soft_walk.h), keeps translations in
+ * a TLB for as long as KVM does not flush them, and reads and writes the host's
+ * memory through them.  Like hardware it does that with interrupts off, so that
+ * KVM's IPIs find it either before an access or after.
+ *
+ * An access is 8 bytes and aligned.  An instruction that KVM would emulate is
+ * one access too: there is no code in the guest's memory.
+ */
+#ifndef __KVM_X86_MMU_SOFT_CPU_H
+#define __KVM_X86_MMU_SOFT_CPU_H
+
+#include <linux/kvm_host.h>
+#include <linux/kvm_types.h>
+
+#include "soft_walk.h"
+
+#define SOFT_TLB_ENTRIES	64
+
+/**
+ * struct soft_tlb_entry - a translation
+ * @page: the address, in pages
+ * @pa: the page that it is; 0: no entry
+ * @rights: SOFT_R...
+ * @dirty: the walk has set Dirty, so that a write needs no other walk
+ */
+struct soft_tlb_entry {
+	u64 page;
+	hpa_t pa;
+	u8 rights;
+	bool dirty;
+};
+
+/**
+ * struct soft_vcpu - a vCPU of soft_vendor.c
+ * @vcpu: KVM's part
+ * @root: the tables that KVM has loaded
+ * @levels: how many; 3: the root is four PDPTEs
+ * @user: the access is one of CPL 3
+ * @emulate: KVM wants the access to be emulated
+ * @walks: so far
+ * @hits: accesses that the TLB served
+ * @exits: page faults that KVM was asked to mend
+ * @tlb: direct-mapped
+ */
+struct soft_vcpu {
+	struct kvm_vcpu vcpu;
+	hpa_t root;
+	int levels;
+	bool user;
+	bool emulate;
+	u64 walks;
+	u64 hits;
+	u64 exits;
+	struct soft_tlb_entry tlb[SOFT_TLB_ENTRIES];
+};
+
+/* How an access ends. */
+enum soft_end {
+	SOFT_RAM,	/* it has read or written memory */
+	SOFT_MMIO,	/* it goes to userspace's devices */
+	SOFT_FAULT,	/* it is a page fault of the guest */
+};
+
+/**
+ * struct soft_access - what the guest does, and what comes of it
+ * @addr: a gpa without guest paging, else a gva
+ * @write: else it reads
+ * @fetch: an instruction fetch; it reads
+ * @user: it is one of CPL 3
+ * @value: to write, or what was read; of no use but for SOFT_RAM
+ * @emulated: KVM has done it in place of the CPU
+ */
+struct soft_access {
+	u64 addr;
+	bool write;
+	bool fetch;
+	bool user;
+	u64 value;
+	bool emulated;
+};
+
+static inline struct soft_vcpu *to_soft_vcpu(struct kvm_vcpu *vcpu)
+{
+	return container_of(vcpu, struct soft_vcpu, vcpu);
+}
+
+/* What KVM_RUN has around the guest: the vCPU is loaded on this CPU. */
+void soft_cpu_begin(struct kvm_vcpu *vcpu);
+void soft_cpu_end(struct kvm_vcpu *vcpu);
+
+/**
+ * soft_cpu_access() - one access of the guest
+ * @vcpu: the vCPU, between soft_cpu_begin() and soft_cpu_end()
+ * @access: see there
+ *
+ * Context: may sleep; kvm->srcu is held for reading outside of the guest.
+ * Return: enum soft_end, or the errno with which KVM_RUN would end.  -ELOOP: the
+ * access makes no progress.
+ */
+int soft_cpu_access(struct kvm_vcpu *vcpu, struct soft_access *access);
+
+/* Ops of the vendor, see struct kvm_x86_ops. */
+int soft_cpu_create(struct kvm_vcpu *vcpu);
+void soft_cpu_flush(struct kvm_vcpu *vcpu);
+void soft_cpu_flush_gva(struct kvm_vcpu *vcpu, gva_t gva);
+void soft_cpu_load_root(struct kvm_vcpu *vcpu, hpa_t root, int level);
+
+#endif /* __KVM_X86_MMU_SOFT_CPU_H */

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The software CPU at work: what a guest may do, and what it must not do any
+ * more when KVM has said so.  One access after the other; soft_random_kunit.c
+ * has the rest.
+ */
+#include <kunit/test.h>
+#include <linux/kvm_host.h>
+
+#include "soft_vm.h"
+
+#define NR_PAGES	1024
+#define GFN		0x100
+
+static const struct soft_hardware hardwares[] = {
+	{ "NPT", .tdp = true, .levels = 4, .huge_level = PG_LEVEL_1G },
+	{ "NPT with 5 levels", .tdp = true, .levels = 5,
+	  .huge_level = PG_LEVEL_1G },
+	{ "EPT", .tdp = true, .ept = true, .ad = true, .exec_only = true,
+	  .levels = 4, .huge_level = PG_LEVEL_1G },
+	{ "EPT without A/D", .tdp = true, .ept = true, .levels = 5,
+	  .huge_level = PG_LEVEL_2M },
+	{ "shadow paging", .levels = 4, .huge_level = PG_LEVEL_1G },
+};
+
+static void hardware_desc(const struct soft_hardware *hw, char *desc)
+{
+	strscpy(desc, hw->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(hardware, hardwares, hardware_desc);
+
+static struct soft_vm *new_vm(struct kunit *test, int nr_vcpus)
+{
+	soft_vendor_load(test, test->param_value);
+	return soft_vm_create(test, nr_vcpus, NR_PAGES);
+}
+
+static int access(struct soft_vm *vm, int id, struct soft_access *access)
+{
+	int r;
+
+	soft_cpu_begin(vm->vcpu[id]);
+	r = soft_cpu_access(vm->vcpu[id], access);
+	soft_cpu_end(vm->vcpu[id]);
+	return r;
+}
+
+static void expect_page(struct soft_vm *vm, int id, gfn_t gfn, unsigned long page)
+{
+	struct soft_access read = { .addr = gfn_to_gpa(gfn) };
+
+	KUNIT_EXPECT_EQ(vm->test, access(vm, id, &read), SOFT_RAM);
+	KUNIT_EXPECT_EQ(vm->test, read.value, soft_page_id(page));
+}
+
+static void expect_mmio(struct soft_vm *vm, int id, gfn_t gfn)
+{
+	struct soft_access read = { .addr = gfn_to_gpa(gfn) };
+
+	KUNIT_EXPECT_EQ(vm->test, access(vm, id, &read), SOFT_MMIO);
+}
+
+/* Not to the word that names the page. */
+static void __maybe_unused expect_write(struct soft_vm *vm, int id, gfn_t gfn, u64 value)
+{
+	struct soft_access write = {
+		.addr = gfn_to_gpa(gfn) + 8,
+		.write = true,
+		.value = value,
+	};
+
+	KUNIT_EXPECT_EQ(vm->test, access(vm, id, &write), SOFT_RAM);
+}
+
+/* What a slot has is reached, and nothing around it. */
+static void soft_test_slot(struct kunit *test)
+{
+	struct soft_vm *vm = new_vm(test, 2);
+	int i;
+
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, GFN, 16, 3, 0));
+	for (i = 0; i < 16; i++)
+		expect_page(vm, i & 1, GFN + i, 3 + i);
+	expect_mmio(vm, 0, GFN - 1);
+	expect_mmio(vm, 0, GFN + 16);
+	expect_mmio(vm, 1, GFN + 16);
+}
+
+static struct kunit_case soft_cases[] = {
+	KUNIT_CASE_PARAM(soft_test_slot, hardware_gen_params),
+	{}
+};
+
+static struct kunit_suite soft_suite = {
+	.name = "kvm_soft_cpu",
+	.test_cases = soft_cases,
+};
+
+kunit_test_suite(soft_suite);

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The vendor of software CPUs, see soft_vendor.h.
+ */
+#include <kunit/test.h>
+#include <linux/kvm_host.h>
+
+#include "cpuid.h"
+#include "mmu.h"
+#include "mmu/nx_huge_page.h"
+#include "mmu/spte_format.h"
+#include "pmu.h"
+#include "soft_cpu.h"
+#include "soft_vendor.h"
+#include "x86.h"
+
+static const struct soft_hardware *hardware;
+
+const struct soft_hardware *soft_vendor_hardware(void)
+{
+	return hardware;
+}
+
+/* Answers, for several ops of one shape each */
+
+static int soft_ok(void)
+{
+	return 0;
+}
+
+static void soft_done(void)
+{
+}
+
+static void soft_nothing(struct kvm_vcpu *vcpu)
+{
+}
+
+static bool soft_no(struct kvm_vcpu *vcpu)
+{
+	return false;
+}
+
+/* For all that a guest without instructions and interrupts never needs. */
+static unsigned long soft_unexpected(void)
+{
+	WARN(1, "KVM asked the software CPU for what it has not\n");
+	return 0;
+}
+
+/* Registers: what is written is what is read */
+
+static bool soft_is_valid_cr(struct kvm_vcpu *vcpu, unsigned long cr)
+{
+	return true;
+}
+
+static void soft_set_cr0(struct kvm_vcpu *vcpu, unsigned long cr0)
+{
+	vcpu->arch.cr0 = cr0;
+}
+
+static void soft_set_cr4(struct kvm_vcpu *vcpu, unsigned long cr4)
+{
+	vcpu->arch.cr4 = cr4;
+}
+
+static int soft_set_efer(struct kvm_vcpu *vcpu, u64 efer)
+{
+	vcpu->arch.efer = efer;
+	return 0;
+}
+
+static int soft_get_cpl(struct kvm_vcpu *vcpu)
+{
+	return to_soft_vcpu(vcpu)->user ? 3 : 0;
+}
+
+static unsigned long soft_get_rflags(struct kvm_vcpu *vcpu)
+{
+	return X86_EFLAGS_FIXED;
+}
+
+/* RFLAGS and DR7 matter to instructions only. */
+static void soft_set_register(struct kvm_vcpu *vcpu, unsigned long value)
+{
+}
+
+static int soft_set_msr(struct kvm_vcpu *vcpu, struct msr_data *msr)
+{
+	return 0;
+}
+
+static bool soft_has_emulated_msr(struct kvm *kvm, u32 index)
+{
+	return false;
+}
+
+static int soft_get_feature_msr(u32 msr, u64 *data)
+{
+	return 1;
+}
+
+static void soft_vcpu_reset(struct kvm_vcpu *vcpu, bool init_event)
+{
+}
+
+static void soft_vcpu_load(struct kvm_vcpu *vcpu, int cpu)
+{
+}
+
+static u64 soft_l2_tsc(struct kvm_vcpu *vcpu)
+{
+	return 0;
+}
+
+static int soft_vm_init(struct kvm *kvm)
+{
+	return 0;
+}
+
+static void soft_no_performance_counters(struct kvm_vcpu *vcpu)
+{
+}
+
+/* Instructions: there are none, so the MMU's wish is noted for soft_cpu.c. */
+static int soft_check_emulate(struct kvm_vcpu *vcpu, int emul_type, void *insn,
+			      int insn_len)
+{
+	to_soft_vcpu(vcpu)->emulate = true;
+	return X86EMUL_RETRY_INSTR;
+}
+
+static struct kvm_x86_nested_ops soft_nested_ops = {
+	.leave_nested = soft_nothing,
+};
+
+static struct kvm_pmu_ops soft_pmu_ops = {
+	.init = soft_no_performance_counters,
+	.refresh = soft_no_performance_counters,
+};
+
+static struct kvm_x86_ops soft_ops = {
+	.name = "kvm-software",
+	.vm_size = sizeof(struct kvm),
+	.nested_ops = &soft_nested_ops,
+
+	.check_processor_compatibility = soft_ok,
+	.enable_virtualization_cpu = soft_ok,
+	.disable_virtualization_cpu = soft_done,
+	.hardware_unsetup = soft_done,
+	.vm_init = soft_vm_init,
+	.vcpu_create = soft_cpu_create,
+	.vcpu_free = soft_nothing,
+	.vcpu_reset = soft_vcpu_reset,
+	.vcpu_load = soft_vcpu_load,
+	.vcpu_put = soft_nothing,
+	.prepare_switch_to_guest = soft_nothing,
+	.update_exception_bitmap = soft_nothing,
+	.vcpu_after_set_cpuid = soft_nothing,
+	.refresh_apicv_exec_ctrl = soft_nothing,
+	.write_tsc_offset = soft_nothing,
+	.write_tsc_multiplier = soft_nothing,
+	.get_l2_tsc_offset = soft_l2_tsc,
+	.get_l2_tsc_multiplier = soft_l2_tsc,
+
+	.has_emulated_msr = soft_has_emulated_msr,
+	.get_feature_msr = soft_get_feature_msr,
+	.is_valid_cr0 = soft_is_valid_cr,
+	.is_valid_cr4 = soft_is_valid_cr,
+	.set_cr0 = soft_set_cr0,
+	.set_cr4 = soft_set_cr4,
+	.set_efer = soft_set_efer,
+	.get_cpl = soft_get_cpl,
+	.get_rflags = soft_get_rflags,
+	.set_rflags = soft_set_register,
+	.set_dr7 = soft_set_register,
+	.set_msr = soft_set_msr,
+	.get_if_flag = soft_no,
+
+	.flush_tlb_all = soft_cpu_flush,
+	.flush_tlb_current = soft_cpu_flush,
+	.flush_tlb_guest = soft_cpu_flush,
+	.flush_tlb_gva = soft_cpu_flush_gva,
+	.load_mmu_pgd = soft_cpu_load_root,
+	.check_emulate_instruction = soft_check_emulate,
+};
+
+/* An op of which nobody has thought must not jump to 0. */
+static void fill_ops(struct kvm_x86_ops *ops)
+{
+#define KVM_X86_OP(op)						\
+	do {							\
+		if (!ops->op)					\
+			ops->op = (void *)soft_unexpected;	\
+	} while (0);
+#define KVM_X86_OP_OPTIONAL(op)
+#define KVM_X86_OP_OPTIONAL_RET0(op)
+#include <asm/kvm-x86-ops.h>
+}
+
+static void fill_pmu_ops(struct kvm_pmu_ops *ops)
+{
+#define KVM_X86_PMU_OP(op)					\
+	do {							\
+		if (!ops->op)					\
+			ops->op = (void *)soft_unexpected;	\
+	} while (0);
+#define KVM_X86_PMU_OP_OPTIONAL(op)
+#include <asm/kvm-x86-pmu-ops.h>
+}
+
+static int soft_hardware_setup(void)
+{
+	kvm_enable_efer_bits(EFER_NX);
+	enable_apicv = false;
+
+	if (hardware->tdp && hardware->ept)
+		kvm_mmu_set_ept_masks(hardware->ad, hardware->exec_only);
+	/* NPT has as many levels as the host, EPT as many as KVM wants. */
+	kvm_configure_mmu(hardware->tdp, hardware->ept ? 0 : hardware->levels,
+			  hardware->levels, hardware->huge_level);
+	kvm_set_cpu_caps();
+	return 0;
+}
+
+static struct kvm_x86_init_ops soft_init_ops = {
+	.hardware_setup = soft_hardware_setup,
+	.runtime_ops = &soft_ops,
+	.pmu_ops = &soft_pmu_ops,
+};
+
+/**
+ * struct saved - parameters that the vendor changes
+ * @pmu: enable_pmu
+ * @apicv: enable_apicv
+ */
+struct saved {
+	bool pmu;
+	bool apicv;
+};
+
+static void soft_vendor_restore(void *data)
+{
+	const struct saved *saved = data;
+
+	enable_pmu = saved->pmu;
+	enable_apicv = saved->apicv;
+	hardware = NULL;
+}
+
+static void soft_vendor_unload(void *unused)
+{
+	kvm_exit();
+	kvm_x86_vendor_exit();
+}
+
+void soft_vendor_load(struct kunit *test, const struct soft_hardware *hw)
+{
+	struct saved *saved = kunit_kzalloc(test, sizeof(*saved), GFP_KERNEL);
+	int r;
+
+	KUNIT_ASSERT_NOT_NULL(test, saved);
+	if (kvm_x86_ops.enable_virtualization_cpu)
+		kunit_skip(test, "%s is loaded", kvm_x86_ops.name);
+
+	*saved = (struct saved) { .pmu = enable_pmu, .apicv = enable_apicv };
+	r = kunit_add_action_or_reset(test, soft_vendor_restore, saved);
+	KUNIT_ASSERT_EQ(test, r, 0);
+
+	hardware = hw;
+	enable_pmu = false;
+	fill_ops(&soft_ops);
+	fill_pmu_ops(&soft_pmu_ops);
+	KUNIT_ASSERT_EQ(test, kvm_x86_vendor_init(&soft_init_ops), 0);
+
+	r = kvm_init(sizeof(struct soft_vcpu), __alignof__(struct soft_vcpu),
+		     THIS_MODULE);
+	if (r)
+		kvm_x86_vendor_exit();
+	KUNIT_ASSERT_EQ(test, r, 0);
+	r = kunit_add_action_or_reset(test, soft_vendor_unload, NULL);
+	KUNIT_ASSERT_EQ(test, r, 0);
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A VM of software CPUs, see soft_vm.h.
+ */
+#include <kunit/test.h>
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/kvm.h>
+#include <linux/kvm_host.h>
+#include <linux/mman.h>
+#include <linux/uaccess.h>
+
+#include "kvm_core.h"
+#include "soft_vm.h"
+
+/* Files */
+
+static long vm_ioctl(struct soft_vm *vm, unsigned int ioctl, unsigned long arg)
+{
+	return vm->file->f_op->unlocked_ioctl(vm->file, ioctl, arg);
+}
+
+static void create_vcpu(struct soft_vm *vm, int id)
+{
+	int fd = vm_ioctl(vm, KVM_CREATE_VCPU, id);
+
+	KUNIT_ASSERT_GE(vm->test, fd, 0);
+	vm->vcpu_fd[id] = fd;
+	vm->vcpu[id] = kvm_get_vcpu(vm->kvm, id);
+	vm->nr_vcpus++;
+}
+
+/* The last reference to a file of a kernel thread is put by a work item. */
+void soft_vm_destroy(struct soft_vm *vm)
+{
+	int i;
+
+	if (!vm->file)
+		return;
+
+	for (i = 0; i < vm->nr_vcpus; i++)
+		close_fd(vm->vcpu_fd[i]);
+	close_fd(vm->fd);
+	fput(vm->file);
+	vm->file = NULL;
+	flush_delayed_fput();
+}
+
+static void destroy_vm(void *vm)
+{
+	soft_vm_destroy(vm);
+}
+
+/* The VMM's memory */
+
+static unsigned long map_pages(struct kunit *test, unsigned long hva,
+			       unsigned long npages, unsigned long flags)
+{
+	hva = kunit_vm_mmap(test, NULL, hva, npages * PAGE_SIZE,
+			    PROT_READ | PROT_WRITE,
+			    MAP_ANONYMOUS | MAP_PRIVATE | flags, 0);
+	KUNIT_ASSERT_NE(test, hva, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(hva));
+	return hva;
+}
+
+static u64 __user *page_hva(struct soft_vm *vm, unsigned long page)
+{
+	return (u64 __user *)(vm->hva + page * PAGE_SIZE);
+}
+
+static void name_pages(struct soft_vm *vm, unsigned long page,
+		       unsigned long npages)
+{
+	for (; npages; page++, npages--)
+		KUNIT_EXPECT_EQ(vm->test, 0,
+				put_user(soft_page_id(page), page_hva(vm, page)));
+}
+
+void soft_vm_renew_pages(struct soft_vm *vm, unsigned long page,
+			 unsigned long npages)
+{
+	unsigned long hva = (unsigned long)page_hva(vm, page);
+
+	KUNIT_EXPECT_EQ(vm->test, hva,
+			vm_mmap(NULL, hva, npages * PAGE_SIZE,
+				PROT_READ | PROT_WRITE,
+				MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0));
+	name_pages(vm, page, npages);
+}
+
+struct soft_vm *soft_vm_create(struct kunit *test, int nr_vcpus,
+			       unsigned long nr_pages)
+{
+	struct soft_vm *vm = kunit_kzalloc(test, sizeof(*vm), GFP_KERNEL);
+	int i, r;
+
+	KUNIT_ASSERT_NOT_NULL(test, vm);
+	vm->test = test;
+	vm->nr_pages = nr_pages;
+	vm->hva = map_pages(test, 0, nr_pages, 0);
+	vm->scratch = map_pages(test, 0, 1, 0);
+	name_pages(vm, 0, nr_pages);
+
+	vm->fd = kvm_create_vm_fd(KVM_X86_DEFAULT_VM);
+	KUNIT_ASSERT_GE(test, vm->fd, 0);
+	vm->file = fget(vm->fd);
+	vm->kvm = vm->file->private_data;
+	r = kunit_add_action_or_reset(test, destroy_vm, vm);
+	KUNIT_ASSERT_EQ(test, r, 0);
+
+	for (i = 0; i < nr_vcpus; i++)
+		create_vcpu(vm, i);
+	return vm;
+}
+
+/* Ioctls */
+
+static long ioctl_with(struct soft_vm *vm, unsigned int ioctl, void *arg,
+		       size_t size)
+{
+	void __user *user = (void __user *)vm->scratch;
+	long r;
+
+	if (copy_to_user(user, arg, size))
+		return -EFAULT;
+	r = vm_ioctl(vm, ioctl, vm->scratch);
+	return r ?: copy_from_user(arg, user, size) ? -EFAULT : 0;
+}
+
+int soft_vm_set_slot(struct soft_vm *vm, u32 id, gfn_t gfn, unsigned long npages,
+		     unsigned long page, u32 flags)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = id,
+		.flags = flags,
+		.guest_phys_addr = gfn_to_gpa(gfn),
+		.memory_size = npages * PAGE_SIZE,
+		.userspace_addr = (unsigned long)page_hva(vm, page),
+	};
+
+	return ioctl_with(vm, KVM_SET_USER_MEMORY_REGION, &region,
+			  sizeof(region));
+}
+
+/* Behind the argument in the scratch page. */
+static u64 __user *scratch_bitmap(struct soft_vm *vm)
+{
+	return (u64 __user *)(vm->scratch + PAGE_SIZE / 2);
+}
+
+int soft_vm_get_dirty_log(struct soft_vm *vm, u32 id, u64 *bitmap, int nr_longs)
+{
+	struct kvm_dirty_log log = {
+		.slot = id,
+		.dirty_bitmap = scratch_bitmap(vm),
+	};
+	long r = ioctl_with(vm, KVM_GET_DIRTY_LOG, &log, sizeof(log));
+
+	return r ?: copy_from_user(bitmap, scratch_bitmap(vm),
+				   nr_longs * sizeof(*bitmap)) ? -EFAULT : 0;
+}
+
+int soft_vm_clear_dirty_log(struct soft_vm *vm, u32 id, u64 first, u32 nr_pages,
+			    const u64 *bitmap)
+{
+	struct kvm_clear_dirty_log log = {
+		.slot = id,
+		.num_pages = nr_pages,
+		.first_page = first,
+		.dirty_bitmap = scratch_bitmap(vm),
+	};
+
+	if (copy_to_user(scratch_bitmap(vm), bitmap,
+			 DIV_ROUND_UP(nr_pages, 64) * sizeof(*bitmap)))
+		return -EFAULT;
+	return ioctl_with(vm, KVM_CLEAR_DIRTY_LOG, &log, sizeof(log));
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The page-table walk of a CPU in software: SDM vol. 3 chapters 5 (paging) and
+ * 29.3 (EPT), APM vol. 2 chapters 5 and 15.25 (nested paging).
+ *
+ * It knows the manuals' bits and nothing of KVM: what KVM means by a bit that
+ * they leave to software is invisible here.
+ */
+#ifndef __KVM_X86_MMU_SOFT_WALK_H
+#define __KVM_X86_MMU_SOFT_WALK_H
+
+#include <linux/bits.h>
+#include <linux/types.h>
+
+#define SOFT_R	BIT(0)
+#define SOFT_W	BIT(1)
+#define SOFT_X	BIT(2)
+#define SOFT_U	BIT(3)
+#define SOFT_ALL_RIGHTS	(SOFT_R | SOFT_W | SOFT_X | SOFT_U)
+
+/**
+ * struct soft_tables - what the walk starts from, and the CPU's features
+ * @root: physical address of the first table
+ * @levels: how many; 3: PAE, whose first one is four PDPTEs
+ * @maxphyaddr: bits of a physical address
+ * @ept: the format is EPT's
+ * @ad: EPT keeps A and D (the other format always does)
+ * @exec_only: EPT allows X without R
+ */
+struct soft_tables {
+	u64 root;
+	int levels;
+	int maxphyaddr;
+	bool ept;
+	bool ad;
+	bool exec_only;
+};
+
+/**
+ * struct soft_walk - its result
+ * @pa: of the page of 4K
+ * @rights: of all levels
+ * @level: of the entry that ended it, 1 being the last table's
+ * @present: that entry is there; else the walk has failed
+ * @reserved: it has bits that must not be set; the walk has failed
+ * @denied: rights are missing; the walk has failed
+ */
+struct soft_walk {
+	u64 pa;
+	u8 rights;
+	int level;
+	bool present;
+	bool reserved;
+	bool denied;
+};
+
+/**
+ * soft_walk() - translate an address as the CPU does
+ * @tables: where, and how
+ * @addr: the address
+ * @need: rights that the access needs; SOFT_W sets Dirty
+ *
+ * Sets A, and D for a write, with locked operations.
+ *
+ * Context: the tables must not go away, so interrupts are off.
+ */
+struct soft_walk soft_walk(const struct soft_tables *tables, u64 addr, u8 need);
+
+static inline bool soft_walk_failed(const struct soft_walk *walk)
+{
+	return !walk->present || walk->reserved || walk->denied;
+}
+
+#endif /* __KVM_X86_MMU_SOFT_WALK_H */
