@@ -11,6 +11,7 @@
 
 #define NR_PAGES	1024
 #define GFN		0x100
+#define PAGE_ID		0x5041474500000000ULL
 
 static const struct soft_hardware hardwares[] = {
 	{ "NPT", .tdp = true, .levels = 4, .huge_level = PG_LEVEL_1G },
@@ -32,8 +33,16 @@ KUNIT_ARRAY_PARAM(hardware, hardwares, hardware_desc);
 
 static struct soft_vm *new_vm(struct kunit *test, int nr_vcpus)
 {
+	struct soft_memory *memory;
+	struct soft_vm *vm;
+	int i;
+
 	soft_vendor_load(test, test->param_value);
-	return soft_vm_create(test, nr_vcpus, NR_PAGES);
+	memory = soft_memory_create(test, NR_PAGES);
+	vm = soft_vm_create(test, nr_vcpus, memory);
+	for (i = 0; i < NR_PAGES; i++)
+		soft_vm_write_page(vm, i, PAGE_ID + i);
+	return vm;
 }
 
 static int access(struct soft_vm *vm, int id, struct soft_access *access)
@@ -51,7 +60,7 @@ static void expect_page(struct soft_vm *vm, int id, gfn_t gfn, unsigned long pag
 	struct soft_access read = { .addr = gfn_to_gpa(gfn) };
 
 	KUNIT_EXPECT_EQ(vm->test, access(vm, id, &read), SOFT_RAM);
-	KUNIT_EXPECT_EQ(vm->test, read.value, soft_page_id(page));
+	KUNIT_EXPECT_EQ(vm->test, read.value, PAGE_ID + page);
 }
 
 static void expect_mmio(struct soft_vm *vm, int id, gfn_t gfn)

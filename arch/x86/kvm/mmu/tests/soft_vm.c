@@ -31,82 +31,38 @@ static void create_vcpu(struct soft_vm *vm, int id)
 }
 
 /* The last reference to a file of a kernel thread is put by a work item. */
-void soft_vm_destroy(struct soft_vm *vm)
+static void close_vm(void *data)
 {
+	struct soft_vm *vm = data;
 	int i;
-
-	if (!vm->file)
-		return;
 
 	for (i = 0; i < vm->nr_vcpus; i++)
 		close_fd(vm->vcpu_fd[i]);
 	close_fd(vm->fd);
 	fput(vm->file);
-	vm->file = NULL;
 	flush_delayed_fput();
 }
 
-static void destroy_vm(void *vm)
+void soft_vm_destroy(struct soft_vm *vm)
 {
-	soft_vm_destroy(vm);
-}
-
-/* The VMM's memory */
-
-static unsigned long map_pages(struct kunit *test, unsigned long hva,
-			       unsigned long npages, unsigned long flags)
-{
-	hva = kunit_vm_mmap(test, NULL, hva, npages * PAGE_SIZE,
-			    PROT_READ | PROT_WRITE,
-			    MAP_ANONYMOUS | MAP_PRIVATE | flags, 0);
-	KUNIT_ASSERT_NE(test, hva, 0);
-	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(hva));
-	return hva;
-}
-
-static u64 __user *page_hva(struct soft_vm *vm, unsigned long page)
-{
-	return (u64 __user *)(vm->hva + page * PAGE_SIZE);
-}
-
-static void name_pages(struct soft_vm *vm, unsigned long page,
-		       unsigned long npages)
-{
-	for (; npages; page++, npages--)
-		KUNIT_EXPECT_EQ(vm->test, 0,
-				put_user(soft_page_id(page), page_hva(vm, page)));
-}
-
-void soft_vm_renew_pages(struct soft_vm *vm, unsigned long page,
-			 unsigned long npages)
-{
-	unsigned long hva = (unsigned long)page_hva(vm, page);
-
-	KUNIT_EXPECT_EQ(vm->test, hva,
-			vm_mmap(NULL, hva, npages * PAGE_SIZE,
-				PROT_READ | PROT_WRITE,
-				MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0));
-	name_pages(vm, page, npages);
+	kunit_release_action(vm->test, close_vm, vm);
+	kunit_kfree(vm->test, vm);
 }
 
 struct soft_vm *soft_vm_create(struct kunit *test, int nr_vcpus,
-			       unsigned long nr_pages)
+			       const struct soft_memory *memory)
 {
 	struct soft_vm *vm = kunit_kzalloc(test, sizeof(*vm), GFP_KERNEL);
 	int i, r;
 
 	KUNIT_ASSERT_NOT_NULL(test, vm);
 	vm->test = test;
-	vm->nr_pages = nr_pages;
-	vm->hva = map_pages(test, 0, nr_pages, 0);
-	vm->scratch = map_pages(test, 0, 1, 0);
-	name_pages(vm, 0, nr_pages);
-
+	vm->memory = memory;
 	vm->fd = kvm_create_vm_fd(KVM_X86_DEFAULT_VM);
 	KUNIT_ASSERT_GE(test, vm->fd, 0);
 	vm->file = fget(vm->fd);
 	vm->kvm = vm->file->private_data;
-	r = kunit_add_action_or_reset(test, destroy_vm, vm);
+	r = kunit_add_action_or_reset(test, close_vm, vm);
 	KUNIT_ASSERT_EQ(test, r, 0);
 
 	for (i = 0; i < nr_vcpus; i++)
@@ -114,17 +70,61 @@ struct soft_vm *soft_vm_create(struct kunit *test, int nr_vcpus,
 	return vm;
 }
 
+/* The VMM's memory */
+
+static unsigned long map_pages(struct kunit *test, unsigned long npages)
+{
+	unsigned long hva;
+
+	hva = kunit_vm_mmap(test, NULL, 0, npages * PAGE_SIZE,
+			    PROT_READ | PROT_WRITE,
+			    MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	KUNIT_ASSERT_NE(test, hva, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(hva));
+	return hva;
+}
+
+struct soft_memory *soft_memory_create(struct kunit *test, unsigned long nr_pages)
+{
+	struct soft_memory *memory;
+
+	memory = kunit_kzalloc(test, sizeof(*memory), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, memory);
+	memory->nr_pages = nr_pages;
+	memory->hva = ALIGN(map_pages(test, nr_pages + PTRS_PER_PTE), PMD_SIZE);
+	memory->scratch = map_pages(test, 1);
+	return memory;
+}
+
+void soft_vm_write_page(struct soft_vm *vm, unsigned long page, u64 value)
+{
+	u64 __user *word = (u64 __user *)soft_vm_hva(vm, page);
+
+	KUNIT_EXPECT_EQ(vm->test, 0, put_user(value, word));
+}
+
+void soft_vm_renew_pages(struct soft_vm *vm, unsigned long page,
+			 unsigned long npages)
+{
+	unsigned long hva = soft_vm_hva(vm, page);
+
+	KUNIT_EXPECT_EQ(vm->test, hva,
+			vm_mmap(NULL, hva, npages * PAGE_SIZE,
+				PROT_READ | PROT_WRITE,
+				MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0));
+}
+
 /* Ioctls */
 
 static long ioctl_with(struct soft_vm *vm, unsigned int ioctl, void *arg,
 		       size_t size)
 {
-	void __user *user = (void __user *)vm->scratch;
+	void __user *user = (void __user *)vm->memory->scratch;
 	long r;
 
 	if (copy_to_user(user, arg, size))
 		return -EFAULT;
-	r = vm_ioctl(vm, ioctl, vm->scratch);
+	r = vm_ioctl(vm, ioctl, vm->memory->scratch);
 	return r ?: copy_from_user(arg, user, size) ? -EFAULT : 0;
 }
 
@@ -136,7 +136,7 @@ int soft_vm_set_slot(struct soft_vm *vm, u32 id, gfn_t gfn, unsigned long npages
 		.flags = flags,
 		.guest_phys_addr = gfn_to_gpa(gfn),
 		.memory_size = npages * PAGE_SIZE,
-		.userspace_addr = (unsigned long)page_hva(vm, page),
+		.userspace_addr = soft_vm_hva(vm, page),
 	};
 
 	return ioctl_with(vm, KVM_SET_USER_MEMORY_REGION, &region,
@@ -146,7 +146,7 @@ int soft_vm_set_slot(struct soft_vm *vm, u32 id, gfn_t gfn, unsigned long npages
 /* Behind the argument in the scratch page. */
 static u64 __user *scratch_bitmap(struct soft_vm *vm)
 {
-	return (u64 __user *)(vm->scratch + PAGE_SIZE / 2);
+	return (u64 __user *)(vm->memory->scratch + PAGE_SIZE / 2);
 }
 
 int soft_vm_get_dirty_log(struct soft_vm *vm, u32 id, u64 *bitmap, int nr_longs)
@@ -175,4 +175,9 @@ int soft_vm_clear_dirty_log(struct soft_vm *vm, u32 id, u64 first, u32 nr_pages,
 			 DIV_ROUND_UP(nr_pages, 64) * sizeof(*bitmap)))
 		return -EFAULT;
 	return ioctl_with(vm, KVM_CLEAR_DIRTY_LOG, &log, sizeof(log));
+}
+
+int soft_vm_set_quota(struct soft_vm *vm, unsigned long pages)
+{
+	return vm_ioctl(vm, KVM_SET_NR_MMU_PAGES, pages);
 }

@@ -2,9 +2,6 @@
 /*
  * A VM of software CPUs (soft_vendor.h), and the memory of its VMM: files and
  * ioctls as userspace has them, in the address space of the test.
- *
- * Each page of that memory knows itself: its first word is soft_page_id() of
- * its place, so what a guest reads tells which page it has reached.
  */
 #ifndef __KVM_X86_MMU_SOFT_VM_H
 #define __KVM_X86_MMU_SOFT_VM_H
@@ -18,36 +15,47 @@
 #define SOFT_MAX_VCPUS	4
 
 /**
- * struct soft_vm - a VM, and what its VMM has
+ * struct soft_memory - memory of the VMM
+ * @hva: begins at a border of 2M
+ * @nr_pages: of it
+ * @scratch: a page for arguments of ioctls
+ */
+struct soft_memory {
+	unsigned long hva;
+	unsigned long nr_pages;
+	unsigned long scratch;
+};
+
+/* Goes with the test. */
+struct soft_memory *soft_memory_create(struct kunit *test, unsigned long nr_pages);
+
+/**
+ * struct soft_vm - a VM
  * @test: the test
- * @file: the VM's file; NULL: it is closed
+ * @memory: of its VMM
+ * @file: its file
  * @fd: its descriptor
  * @kvm: the VM
  * @nr_vcpus: of @vcpu
  * @vcpu: the vCPUs
  * @vcpu_fd: their descriptors
- * @hva: the VMM's memory
- * @nr_pages: of it
- * @scratch: a page for arguments of ioctls
  */
 struct soft_vm {
 	struct kunit *test;
+	const struct soft_memory *memory;
 	struct file *file;
 	int fd;
 	struct kvm *kvm;
 	int nr_vcpus;
 	struct kvm_vcpu *vcpu[SOFT_MAX_VCPUS];
 	int vcpu_fd[SOFT_MAX_VCPUS];
-	unsigned long hva;
-	unsigned long nr_pages;
-	unsigned long scratch;
 };
 
 /* Goes with the test, unless it is destroyed before. */
 struct soft_vm *soft_vm_create(struct kunit *test, int nr_vcpus,
-			       unsigned long nr_pages);
+			       const struct soft_memory *memory);
 
-/* Closes the files, and waits until the VM is gone. */
+/* Closes the files, and waits until the VM is gone; frees @vm. */
 void soft_vm_destroy(struct soft_vm *vm);
 
 /* KVM_SET_USER_MEMORY_REGION; @page is the first one of the VMM's memory. */
@@ -61,14 +69,19 @@ int soft_vm_get_dirty_log(struct soft_vm *vm, u32 id, u64 *bitmap, int nr_longs)
 int soft_vm_clear_dirty_log(struct soft_vm *vm, u32 id, u64 first, u32 nr_pages,
 			    const u64 *bitmap);
 
-/* The VMM replaces pages by new ones, which know themselves again. */
+/* KVM_SET_NR_MMU_PAGES */
+int soft_vm_set_quota(struct soft_vm *vm, unsigned long pages);
+
+/* The VMM maps new pages in place of some; they are 0. */
 void soft_vm_renew_pages(struct soft_vm *vm, unsigned long page,
 			 unsigned long npages);
 
-/* What the first word of a page of the VMM's memory is. */
-static inline u64 soft_page_id(unsigned long page)
+/* The VMM writes the first word of a page. */
+void soft_vm_write_page(struct soft_vm *vm, unsigned long page, u64 value);
+
+static inline unsigned long soft_vm_hva(const struct soft_vm *vm, unsigned long page)
 {
-	return 0x5041474500000000ULL + page;
+	return vm->memory->hva + page * PAGE_SIZE;
 }
 
 #endif /* __KVM_X86_MMU_SOFT_VM_H */

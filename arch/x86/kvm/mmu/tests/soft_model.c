@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The oracle of the software CPU, see soft_model.h.
+ */
+#include <linux/bitmap.h>
+#include <linux/errno.h>
+#include <linux/kvm.h>
+#include <linux/string.h>
+
+#include "soft_model.h"
+
+u64 soft_model_value(struct soft_model *model, unsigned long page)
+{
+	return (u64)page << 40 | ++model->next;
+}
+
+void soft_model_init(struct soft_model *model)
+{
+	unsigned long page;
+
+	memset(model, 0, sizeof(*model));
+	for (page = 0; page < SOFT_PAGES; page++)
+		model->content[page] = soft_model_value(model, page);
+}
+
+struct soft_slot *soft_model_slot(struct soft_model *model, gfn_t gfn)
+{
+	struct soft_slot *slot;
+	int id;
+
+	for (id = 0; id < SOFT_SLOTS; id++) {
+		slot = &model->slots[id];
+		if (gfn >= slot->gfn && gfn < slot->gfn + slot->npages)
+			return slot;
+	}
+	return NULL;
+}
+
+static bool overlaps(const struct soft_model *model, int id,
+		     const struct soft_slot *want)
+{
+	const struct soft_slot *other;
+	int i;
+
+	for (i = 0; i < SOFT_SLOTS; i++) {
+		other = &model->slots[i];
+		if (i != id && other->npages &&
+		    want->gfn < other->gfn + other->npages &&
+		    other->gfn < want->gfn + want->npages)
+			return true;
+	}
+	return false;
+}
+
+static int check_change(const struct soft_slot *old, const struct soft_slot *want)
+{
+	if (want->npages != old->npages || want->page != old->page ||
+	    ((want->flags ^ old->flags) & KVM_MEM_READONLY))
+		return -EINVAL;
+	return 0;
+}
+
+int soft_model_set_slot(struct soft_model *model, int id,
+			const struct soft_slot *want)
+{
+	struct soft_slot *slot = &model->slots[id];
+	int r;
+
+	if (!want->npages) {
+		if (!slot->npages)
+			return -EINVAL;
+		slot->npages = 0;
+		return 0;
+	}
+
+	r = slot->npages ? check_change(slot, want) : 0;
+	if (r)
+		return r;
+	if ((!slot->npages || want->gfn != slot->gfn) && overlaps(model, id, want))
+		return -EEXIST;
+
+	/* The log begins empty, and moves along with its slot. */
+	if (!slot->npages || !(slot->flags & KVM_MEM_LOG_DIRTY_PAGES))
+		bitmap_zero(slot->dirty, SOFT_PAGES);
+	slot->npages = want->npages;
+	slot->gfn = want->gfn;
+	slot->page = want->page;
+	slot->flags = want->flags;
+	return 0;
+}
+
+int soft_model_end(struct soft_model *model, gfn_t gfn, bool write)
+{
+	const struct soft_slot *slot = soft_model_slot(model, gfn);
+
+	if (!slot || (write && (slot->flags & KVM_MEM_READONLY)))
+		return SOFT_MMIO;
+	return SOFT_RAM;
+}
+
+void soft_model_written(struct soft_model *model, gfn_t gfn, u64 value)
+{
+	struct soft_slot *slot = soft_model_slot(model, gfn);
+
+	model->content[soft_slot_page(slot, gfn)] = value;
+	if (slot->flags & KVM_MEM_LOG_DIRTY_PAGES)
+		__set_bit(gfn - slot->gfn, slot->dirty);
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The oracle of the software CPU: what a guest's access must do, from slots and
+ * memory alone.  It is flat and naive, and knows nothing of page tables, caches
+ * or generations.
+ *
+ * Every value that is written anywhere is another one, so that a read tells both
+ * which page it has reached and how old that is.
+ */
+#ifndef __KVM_X86_MMU_SOFT_MODEL_H
+#define __KVM_X86_MMU_SOFT_MODEL_H
+
+#include <linux/bitmap.h>
+#include <linux/types.h>
+
+#include "soft_cpu.h"
+
+#define SOFT_PAGES	2048UL	/* of the VMM's memory */
+#define SOFT_GFNS	4096UL	/* that slots and accesses are about */
+#define SOFT_SLOTS	8
+
+/**
+ * struct soft_slot - a memslot
+ * @npages: 0: there is none
+ * @gfn: its first gfn
+ * @page: its first page of the VMM's memory
+ * @flags: KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY
+ * @dirty: pages that the next dirty log must have
+ */
+struct soft_slot {
+	unsigned long npages;
+	gfn_t gfn;
+	unsigned long page;
+	u32 flags;
+	DECLARE_BITMAP(dirty, SOFT_PAGES);
+};
+
+/**
+ * struct soft_model - the VM as userspace and the guest know it
+ * @slots: by id
+ * @content: the first word of each page of the VMM's memory
+ * @next: the next value that is written somewhere
+ */
+struct soft_model {
+	struct soft_slot slots[SOFT_SLOTS];
+	u64 content[SOFT_PAGES];
+	u64 next;
+};
+
+/* An empty VM; the memory is as the VMM will write it. */
+void soft_model_init(struct soft_model *model);
+
+/* A value that was never written before, for a page. */
+u64 soft_model_value(struct soft_model *model, unsigned long page);
+
+/* The slot of a gfn, or NULL. */
+struct soft_slot *soft_model_slot(struct soft_model *model, gfn_t gfn);
+
+/**
+ * soft_model_set_slot() - KVM_SET_USER_MEMORY_REGION
+ * @model: the VM
+ * @id: below SOFT_SLOTS
+ * @want: the slot as it is to be; its dirty pages do not matter
+ *
+ * Return: 0 or the errno that api.rst 4.35 has for it.
+ */
+int soft_model_set_slot(struct soft_model *model, int id,
+			const struct soft_slot *want);
+
+/* enum soft_end of an access to @gfn. */
+int soft_model_end(struct soft_model *model, gfn_t gfn, bool write);
+
+/* What is known after the guest wrote @value to @gfn, which is RAM. */
+void soft_model_written(struct soft_model *model, gfn_t gfn, u64 value);
+
+/* The page of the VMM's memory that @gfn, which has a slot, is. */
+static inline unsigned long soft_slot_page(const struct soft_slot *slot, gfn_t gfn)
+{
+	return slot->page + (gfn - slot->gfn);
+}
+
+#endif /* __KVM_X86_MMU_SOFT_MODEL_H */

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What happens to a VM of software CPUs, as a list of operations: each is done to
+ * the VM and to the oracle (soft_model.h), and what the two say is compared.
+ *
+ * A list can lose any operation and still makes sense, so that one that fails
+ * can be made short.
+ */
+#ifndef __KVM_X86_MMU_SOFT_OPS_H
+#define __KVM_X86_MMU_SOFT_OPS_H
+
+#include <kunit/test.h>
+#include <linux/prandom.h>
+
+#include "soft_model.h"
+#include "soft_vm.h"
+
+/*
+ * The operations, and what their arguments are.  The names are printed.
+ *
+ * vcpu: which vCPU does it, and does not matter to others
+ */
+#define SOFT_OPS(op)							\
+	op(READ)	/* a: gfn */					\
+	op(WRITE)	/* a: gfn */					\
+	op(FETCH)	/* a: gfn */					\
+	op(CREATE)	/* a: slot, b: gfn, c: page, d: pages, e: flags */ \
+	op(DELETE)	/* a: slot */					\
+	op(MOVE)	/* a: slot, b: gfn */				\
+	op(FLAGS)	/* a: slot, b: flags */				\
+	op(GET_LOG)	/* a: slot */					\
+	op(RENEW)	/* a: page, b: pages: the VMM maps new ones */	\
+	op(HOST_WRITE)	/* a: page */					\
+	op(AGE)		/* a: page, b: pages */				\
+	op(PREFAULT)	/* a: gfn */					\
+	op(NEW_ROOT)	/* the vCPU's MMU begins anew */		\
+	op(QUOTA)	/* a: shadow pages */				\
+	op(FAIL)	/* the test of shrinking: fails after another */
+
+enum soft_op_kind {
+#define SOFT_OP_KIND(name)	SOFT_OP_##name,
+	SOFT_OPS(SOFT_OP_KIND)
+	SOFT_NR_OPS
+};
+
+struct soft_op {
+	u8 kind;
+	u8 vcpu;
+	u16 a, b, c, d, e;
+};
+
+/**
+ * struct soft_run - a VM, its oracle, and where they differ
+ * @vm: the VM
+ * @model: the oracle
+ * @failed: they differ
+ * @fails_seen: of SOFT_OP_FAIL
+ * @why: how they differ
+ */
+struct soft_run {
+	struct soft_vm *vm;
+	struct soft_model *model;
+	bool failed;
+	int fails_seen;
+	char why[128];
+};
+
+/* Any operation but SOFT_OP_FAIL. */
+struct soft_op soft_op_random(struct rnd_state *rnd);
+
+/* Prints it as C, for a list of struct soft_op. */
+void soft_op_print(struct kunit *test, const struct soft_op *op);
+
+/**
+ * soft_ops_run() - do operations with a VM that is fresh, until one goes wrong
+ * @run: with vm and model
+ * @ops: the operations
+ * @nr: how many
+ *
+ * Return: how many were right; @nr: all.
+ */
+int soft_ops_run(struct soft_run *run, const struct soft_op *ops, int nr);
+
+#endif /* __KVM_X86_MMU_SOFT_OPS_H */

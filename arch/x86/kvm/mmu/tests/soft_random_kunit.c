@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Random operations (soft_ops.h) on VMs of software CPUs, from a seed: as many as
+ * the parameters say, in episodes of one VM each.  An episode that goes wrong is
+ * run again with fewer and fewer operations, and what is left is printed: it can
+ * be put into a test as it is.
+ */
+#include <kunit/test.h>
+#include <linux/kvm_host.h>
+#include <linux/ktime.h>
+#include <linux/moduleparam.h>
+#include <linux/prandom.h>
+#include <linux/slab.h>
+
+#include "soft_ops.h"
+#include "soft_vm.h"
+
+#define EPISODE_OPS	2000
+#define NR_VCPUS	3
+
+/* "make soak" has more of them, from another seed. */
+static unsigned long soft_ops_per_hardware = 20000;
+module_param(soft_ops_per_hardware, ulong, 0444);
+MODULE_PARM_DESC(soft_ops_per_hardware, "KUnit: random operations");
+
+static unsigned long soft_seed = 1;
+module_param(soft_seed, ulong, 0444);
+MODULE_PARM_DESC(soft_seed, "KUnit: of the random operations");
+
+static const struct soft_hardware hardwares[] = {
+	{ "NPT", .tdp = true, .levels = 4, .huge_level = PG_LEVEL_1G },
+	{ "NPT with 5 levels", .tdp = true, .levels = 5,
+	  .huge_level = PG_LEVEL_1G },
+	{ "EPT", .tdp = true, .ept = true, .ad = true, .exec_only = true,
+	  .levels = 4, .huge_level = PG_LEVEL_1G },
+	{ "EPT without A/D", .tdp = true, .ept = true, .levels = 5,
+	  .huge_level = PG_LEVEL_2M },
+	{ "shadow paging", .levels = 4, .huge_level = PG_LEVEL_1G },
+};
+
+static void hardware_desc(const struct soft_hardware *hw, char *desc)
+{
+	strscpy(desc, hw->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(hardware, hardwares, hardware_desc);
+
+/**
+ * struct random_test - what a test works with
+ * @run: the oracle, and the VM of an episode
+ * @memory: of the VMM, for one VM after the other
+ * @ops: of an episode
+ * @shorter: what is tried while one is made short
+ */
+struct random_test {
+	struct soft_run run;
+	struct soft_memory *memory;
+	struct soft_op *ops;
+	struct soft_op *shorter;
+};
+
+static struct random_test *new_test(struct kunit *test)
+{
+	struct random_test *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+	const size_t size = EPISODE_OPS * sizeof(*t->ops);
+
+	KUNIT_ASSERT_NOT_NULL(test, t);
+	t->run.model = kunit_kzalloc(test, sizeof(*t->run.model), GFP_KERNEL);
+	t->ops = kunit_kzalloc(test, size, GFP_KERNEL);
+	t->shorter = kunit_kzalloc(test, size, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, t->run.model);
+	KUNIT_ASSERT_NOT_NULL(test, t->ops);
+	KUNIT_ASSERT_NOT_NULL(test, t->shorter);
+
+	soft_vendor_load(test, test->param_value);
+	t->memory = soft_memory_create(test, SOFT_PAGES);
+	return t;
+}
+
+/* Return: how many operations were right. */
+static int run_episode(struct kunit *test, struct random_test *t,
+		       const struct soft_op *ops, int nr)
+{
+	int right;
+
+	t->run.vm = soft_vm_create(test, NR_VCPUS, t->memory);
+	right = soft_ops_run(&t->run, ops, nr);
+	soft_vm_destroy(t->run.vm);
+	return right;
+}
+
+/* Does it still fail without the operations from @first on? */
+static bool fails_without(struct kunit *test, struct random_test *t, int nr,
+			  int first, int nr_gone)
+{
+	const int nr_behind = nr - first - nr_gone;
+
+	memcpy(t->shorter, t->ops, first * sizeof(*t->ops));
+	memcpy(t->shorter + first, t->ops + first + nr_gone,
+	       nr_behind * sizeof(*t->ops));
+	return run_episode(test, t, t->shorter, nr - nr_gone) < nr - nr_gone;
+}
+
+/* Leaves out halves, quarters, ... down to single ones, while it fails. */
+static int shrink(struct kunit *test, struct random_test *t, int nr)
+{
+	int piece, first, gone;
+
+	for (piece = nr / 2; piece; piece /= 2) {
+		for (first = 0; first < nr;) {
+			gone = min(piece, nr - first);
+			if (!fails_without(test, t, nr, first, gone)) {
+				first += gone;
+				continue;
+			}
+			nr -= gone;
+			memcpy(t->ops, t->shorter, nr * sizeof(*t->ops));
+		}
+	}
+	return nr;
+}
+
+static void report(struct kunit *test, struct random_test *t, int nr, u64 seed)
+{
+	int i;
+
+	KUNIT_FAIL(test, "seed %llu, after %d operations: %s", seed, nr,
+		   t->run.why);
+	nr = shrink(test, t, nr);
+	run_episode(test, t, t->ops, nr);
+	kunit_info(test, "these %d are enough: %s\n", nr, t->run.why);
+	for (i = 0; i < nr; i++)
+		soft_op_print(test, &t->ops[i]);
+}
+
+static void fill_episode(struct random_test *t, u64 seed)
+{
+	struct rnd_state rnd;
+	int i;
+
+	prandom_seed_state(&rnd, seed);
+	for (i = 0; i < EPISODE_OPS; i++)
+		t->ops[i] = soft_op_random(&rnd);
+}
+
+static void soft_test_random(struct kunit *test)
+{
+	struct random_test *t = new_test(test);
+	const ktime_t start = ktime_get();
+	unsigned long done;
+	u64 seed = soft_seed;
+	int right;
+
+	for (done = 0; done < soft_ops_per_hardware; done += EPISODE_OPS, seed++) {
+		fill_episode(t, seed);
+		right = run_episode(test, t, t->ops, EPISODE_OPS);
+		if (right < EPISODE_OPS) {
+			report(test, t, right + 1, seed);
+			return;
+		}
+	}
+	kunit_info(test, "seed %lu: %lu operations in %lld ms\n", soft_seed, done,
+		   ktime_ms_delta(ktime_get(), start));
+}
+
+/* What fails on two operations shrinks to these two. */
+static void soft_test_shrink(struct kunit *test)
+{
+	struct random_test *t = new_test(test);
+	int nr;
+
+	fill_episode(t, soft_seed);
+	t->ops[123].kind = SOFT_OP_FAIL;
+	t->ops[987].kind = SOFT_OP_FAIL;
+
+	nr = run_episode(test, t, t->ops, EPISODE_OPS) + 1;
+	KUNIT_ASSERT_EQ(test, nr, 988);
+	KUNIT_ASSERT_EQ(test, shrink(test, t, nr), 2);
+	KUNIT_EXPECT_EQ(test, t->ops[0].kind, SOFT_OP_FAIL);
+	KUNIT_EXPECT_EQ(test, t->ops[1].kind, SOFT_OP_FAIL);
+}
+
+static const void *first_hardware(const void *previous, char *desc)
+{
+	return previous ? NULL : hardware_gen_params(NULL, desc);
+}
+
+static struct kunit_case soft_cases[] = {
+	KUNIT_CASE_PARAM(soft_test_shrink, first_hardware),
+	KUNIT_CASE_PARAM_ATTR(soft_test_random, hardware_gen_params,
+			      { .speed = KUNIT_SPEED_SLOW }),
+	{}
+};
+
+static struct kunit_suite soft_suite = {
+	.name = "kvm_soft_random",
+	.test_cases = soft_cases,
+};
+
+kunit_test_suite(soft_suite);
