@@ -23,27 +23,27 @@ void soft_model_init(struct soft_model *model)
 		model->content[page] = soft_model_value(model, page);
 }
 
-struct soft_slot *soft_model_slot(struct soft_model *model, gfn_t gfn)
+struct soft_slot *soft_as_slot(struct soft_as *as, gfn_t gfn)
 {
 	struct soft_slot *slot;
 	int id;
 
 	for (id = 0; id < SOFT_SLOTS; id++) {
-		slot = &model->slots[id];
+		slot = &as->slots[id];
 		if (gfn >= slot->gfn && gfn < slot->gfn + slot->npages)
 			return slot;
 	}
 	return NULL;
 }
 
-static bool overlaps(const struct soft_model *model, int id,
+static bool overlaps(const struct soft_as *as, int id,
 		     const struct soft_slot *want)
 {
 	const struct soft_slot *other;
 	int i;
 
 	for (i = 0; i < SOFT_SLOTS; i++) {
-		other = &model->slots[i];
+		other = &as->slots[i];
 		if (i != id && other->npages &&
 		    want->gfn < other->gfn + other->npages &&
 		    other->gfn < want->gfn + want->npages)
@@ -60,10 +60,9 @@ static int check_change(const struct soft_slot *old, const struct soft_slot *wan
 	return 0;
 }
 
-int soft_model_set_slot(struct soft_model *model, int id,
-			const struct soft_slot *want)
+int soft_as_set_slot(struct soft_as *as, int id, const struct soft_slot *want)
 {
-	struct soft_slot *slot = &model->slots[id];
+	struct soft_slot *slot = &as->slots[id];
 	int r;
 
 	if (!want->npages) {
@@ -76,7 +75,7 @@ int soft_model_set_slot(struct soft_model *model, int id,
 	r = slot->npages ? check_change(slot, want) : 0;
 	if (r)
 		return r;
-	if ((!slot->npages || want->gfn != slot->gfn) && overlaps(model, id, want))
+	if ((!slot->npages || want->gfn != slot->gfn) && overlaps(as, id, want))
 		return -EEXIST;
 
 	/* The log begins empty, and moves along with its slot. */
@@ -89,18 +88,19 @@ int soft_model_set_slot(struct soft_model *model, int id,
 	return 0;
 }
 
-int soft_model_end(struct soft_model *model, gfn_t gfn, bool write)
+int soft_as_end(struct soft_as *as, gfn_t gfn, bool write)
 {
-	const struct soft_slot *slot = soft_model_slot(model, gfn);
+	const struct soft_slot *slot = soft_as_slot(as, gfn);
 
 	if (!slot || (write && (slot->flags & KVM_MEM_READONLY)))
 		return SOFT_MMIO;
 	return SOFT_RAM;
 }
 
-void soft_model_written(struct soft_model *model, gfn_t gfn, u64 value)
+void soft_model_written(struct soft_model *model, struct soft_as *as, gfn_t gfn,
+			u64 value)
 {
-	struct soft_slot *slot = soft_model_slot(model, gfn);
+	struct soft_slot *slot = soft_as_slot(as, gfn);
 
 	model->content[soft_slot_page(slot, gfn)] = value;
 	if (slot->flags & KVM_MEM_LOG_DIRTY_PAGES)

@@ -17,7 +17,8 @@
 
 #define SOFT_PAGES	2048UL	/* of the VMM's memory */
 #define SOFT_GFNS	4096UL	/* that slots and accesses are about */
-#define SOFT_SLOTS	8
+#define SOFT_SLOTS	8	/* of each address space */
+#define SOFT_NR_AS	2	/* without and with SMM */
 
 /**
  * struct soft_slot - a memslot
@@ -36,13 +37,21 @@ struct soft_slot {
 };
 
 /**
- * struct soft_model - the VM as userspace and the guest know it
+ * struct soft_as - an address space
  * @slots: by id
+ */
+struct soft_as {
+	struct soft_slot slots[SOFT_SLOTS];
+};
+
+/**
+ * struct soft_model - the VM as userspace and the guest know it
+ * @as: by id
  * @content: the first word of each page of the VMM's memory
  * @next: the next value that is written somewhere
  */
 struct soft_model {
-	struct soft_slot slots[SOFT_SLOTS];
+	struct soft_as as[SOFT_NR_AS];
 	u64 content[SOFT_PAGES];
 	u64 next;
 };
@@ -54,24 +63,24 @@ void soft_model_init(struct soft_model *model);
 u64 soft_model_value(struct soft_model *model, unsigned long page);
 
 /* The slot of a gfn, or NULL. */
-struct soft_slot *soft_model_slot(struct soft_model *model, gfn_t gfn);
+struct soft_slot *soft_as_slot(struct soft_as *as, gfn_t gfn);
 
 /**
- * soft_model_set_slot() - KVM_SET_USER_MEMORY_REGION
- * @model: the VM
+ * soft_as_set_slot() - KVM_SET_USER_MEMORY_REGION
+ * @as: the address space
  * @id: below SOFT_SLOTS
  * @want: the slot as it is to be; its dirty pages do not matter
  *
  * Return: 0 or the errno that api.rst 4.35 has for it.
  */
-int soft_model_set_slot(struct soft_model *model, int id,
-			const struct soft_slot *want);
+int soft_as_set_slot(struct soft_as *as, int id, const struct soft_slot *want);
 
 /* enum soft_end of an access to @gfn. */
-int soft_model_end(struct soft_model *model, gfn_t gfn, bool write);
+int soft_as_end(struct soft_as *as, gfn_t gfn, bool write);
 
 /* What is known after the guest wrote @value to @gfn, which is RAM. */
-void soft_model_written(struct soft_model *model, gfn_t gfn, u64 value);
+void soft_model_written(struct soft_model *model, struct soft_as *as, gfn_t gfn,
+			u64 value);
 
 /* The page of the VMM's memory that @gfn, which has a slot, is. */
 static inline unsigned long soft_slot_page(const struct soft_slot *slot, gfn_t gfn)

@@ -10,6 +10,7 @@
 #include <linux/prandom.h>
 
 #include "mmu.h"
+#include "smm.h"
 #include "soft_ops.h"
 
 static __printf(2, 3) void differ(struct soft_run *run, const char *format, ...)
@@ -31,6 +32,30 @@ static struct kvm_vcpu *op_vcpu(struct soft_run *run, const struct soft_op *op)
 
 #define SOFT_QUOTA	64
 
+/* Slots have an id of 16 bits, and above it their address space. */
+#define NR_SLOT_IDS	(SOFT_NR_AS * SOFT_SLOTS)
+
+static u32 op_slot_id(const struct soft_op *op)
+{
+	return (op->a / SOFT_SLOTS % SOFT_NR_AS) << 16 | op->a % SOFT_SLOTS;
+}
+
+static struct soft_as *op_slot_as(struct soft_run *run, const struct soft_op *op)
+{
+	return &run->model->as[op_slot_id(op) >> 16];
+}
+
+static struct soft_slot *op_slot(struct soft_run *run, const struct soft_op *op)
+{
+	return &op_slot_as(run, op)->slots[(u16)op_slot_id(op)];
+}
+
+/* The address space that a vCPU is in. */
+static struct soft_as *vcpu_as(struct soft_run *run, struct kvm_vcpu *vcpu)
+{
+	return &run->model->as[is_smm(vcpu)];
+}
+
 /* Accesses */
 
 static const char *end_name(int end)
@@ -44,9 +69,10 @@ static const char *end_name(int end)
 	return end < 0 ? "an error" : names[end];
 }
 
-static void check_read(struct soft_run *run, gfn_t gfn, u64 value)
+static void check_read(struct soft_run *run, struct soft_as *as, gfn_t gfn,
+		       u64 value)
 {
-	struct soft_slot *slot = soft_model_slot(run->model, gfn);
+	struct soft_slot *slot = soft_as_slot(as, gfn);
 	u64 want = run->model->content[soft_slot_page(slot, gfn)];
 
 	if (value != want)
@@ -58,8 +84,9 @@ static void do_access(struct soft_run *run, const struct soft_op *op)
 {
 	const bool write = op->kind == SOFT_OP_WRITE;
 	const gfn_t gfn = op->a;
-	const int want = soft_model_end(run->model, gfn, write);
 	struct kvm_vcpu *vcpu = op_vcpu(run, op);
+	struct soft_as *as = vcpu_as(run, vcpu);
+	const int want = soft_as_end(as, gfn, write);
 	struct soft_access access = {
 		.addr = gfn_to_gpa(gfn),
 		.write = write,
@@ -76,27 +103,18 @@ static void do_access(struct soft_run *run, const struct soft_op *op)
 		differ(run, "gfn %#llx: is %s (%d), must be %s", gfn,
 		       end_name(end), end, end_name(want));
 	else if (end == SOFT_RAM && write)
-		soft_model_written(run->model, gfn, access.value);
+		soft_model_written(run->model, as, gfn, access.value);
 	else if (end == SOFT_RAM)
-		check_read(run, gfn, access.value);
+		check_read(run, as, gfn, access.value);
 }
 
 /* Slots and their dirty pages */
 
-static void set_slot(struct soft_run *run, int id, const struct soft_slot *want)
-{
-	int r = soft_vm_set_slot(run->vm, id, want->gfn, want->npages, want->page,
-				 want->flags);
-	int must = soft_model_set_slot(run->model, id, want);
-
-	if (r != must)
-		differ(run, "slot %d: %d, must be %d", id, r, must);
-}
-
 static void do_slot(struct soft_run *run, const struct soft_op *op)
 {
-	const int id = op->a % SOFT_SLOTS;
-	struct soft_slot want = run->model->slots[id];
+	const u32 id = op_slot_id(op);
+	struct soft_slot want = *op_slot(run, op);
+	int r, must;
 
 	switch (op->kind) {
 	case SOFT_OP_CREATE:
@@ -115,26 +133,31 @@ static void do_slot(struct soft_run *run, const struct soft_op *op)
 		want.flags = op->b;
 		break;
 	}
-	set_slot(run, id, &want);
+
+	r = soft_vm_set_slot(run->vm, id, want.gfn, want.npages, want.page,
+			     want.flags);
+	must = soft_as_set_slot(op_slot_as(run, op), (u16)id, &want);
+	if (r != must)
+		differ(run, "slot %#x: %d, must be %d", id, r, must);
 }
 
 static void do_get_log(struct soft_run *run, const struct soft_op *op)
 {
 	static u64 log[BITS_TO_LONGS(SOFT_PAGES)];
-	const int id = op->a % SOFT_SLOTS;
-	struct soft_slot *slot = &run->model->slots[id];
+	const u32 id = op_slot_id(op);
+	struct soft_slot *slot = op_slot(run, op);
 	const bool logs = slot->npages && (slot->flags & KVM_MEM_LOG_DIRTY_PAGES);
 	int r = soft_vm_get_dirty_log(run->vm, id, log,
 				      BITS_TO_LONGS(slot->npages));
 
 	if (r != (logs ? 0 : -ENOENT)) {
-		differ(run, "dirty log of slot %d: %d", id, r);
+		differ(run, "dirty log of slot %#x: %d", id, r);
 		return;
 	}
 	if (!logs)
 		return;
 	if (!bitmap_subset(slot->dirty, (unsigned long *)log, slot->npages))
-		differ(run, "dirty log of slot %d: a page is missing", id);
+		differ(run, "dirty log of slot %#x: a page is missing", id);
 	bitmap_zero(slot->dirty, SOFT_PAGES);
 }
 
@@ -182,12 +205,12 @@ static void do_age(struct soft_run *run, const struct soft_op *op)
 
 static void do_prefault(struct soft_run *run, const struct soft_op *op)
 {
-	const int end = soft_model_end(run->model, op->a, false);
+	struct kvm_vcpu *vcpu = op_vcpu(run, op);
+	const int end = soft_as_end(vcpu_as(run, vcpu), op->a, false);
 	struct kvm_pre_fault_memory range = {
 		.gpa = gfn_to_gpa(op->a),
 		.size = PAGE_SIZE,
 	};
-	struct kvm_vcpu *vcpu = op_vcpu(run, op);
 	long r, must;
 
 	soft_cpu_begin(vcpu);
@@ -208,6 +231,17 @@ static void do_new_root(struct soft_run *run, const struct soft_op *op)
 	struct kvm_vcpu *vcpu = op_vcpu(run, op);
 
 	soft_cpu_begin(vcpu);
+	kvm_mmu_reset_context(vcpu);
+	soft_cpu_end(vcpu);
+}
+
+/* As enter_smm() and RSM change what the MMU sees. */
+static void do_smm(struct soft_run *run, const struct soft_op *op)
+{
+	struct kvm_vcpu *vcpu = op_vcpu(run, op);
+
+	soft_cpu_begin(vcpu);
+	vcpu->arch.hflags ^= HF_SMM_MASK;
 	kvm_mmu_reset_context(vcpu);
 	soft_cpu_end(vcpu);
 }
@@ -244,6 +278,8 @@ static void do_op(struct soft_run *run, const struct soft_op *op)
 		return do_prefault(run, op);
 	case SOFT_OP_NEW_ROOT:
 		return do_new_root(run, op);
+	case SOFT_OP_SMM:
+		return do_smm(run, op);
 	case SOFT_OP_QUOTA:
 		return do_quota(run, op);
 	case SOFT_OP_FAIL:
@@ -323,6 +359,7 @@ static const u8 weights[SOFT_NR_OPS] = {
 	[SOFT_OP_AGE] = 3,
 	[SOFT_OP_PREFAULT] = 3,
 	[SOFT_OP_NEW_ROOT] = 2,
+	[SOFT_OP_SMM] = 2,
 	[SOFT_OP_QUOTA] = 1,
 };
 
@@ -348,18 +385,18 @@ struct soft_op soft_op_random(struct rnd_state *rnd)
 	switch (op.kind) {
 	case SOFT_OP_CREATE:
 		random_slot(rnd, &op);
-		op.a = below(rnd, SOFT_SLOTS);
+		op.a = below(rnd, NR_SLOT_IDS);
 		break;
 	case SOFT_OP_MOVE:
-		op.a = below(rnd, SOFT_SLOTS);
+		op.a = below(rnd, NR_SLOT_IDS);
 		op.b = some_gfn(rnd);
 		break;
 	case SOFT_OP_DELETE:
 	case SOFT_OP_GET_LOG:
-		op.a = below(rnd, SOFT_SLOTS);
+		op.a = below(rnd, NR_SLOT_IDS);
 		break;
 	case SOFT_OP_FLAGS:
-		op.a = below(rnd, SOFT_SLOTS);
+		op.a = below(rnd, NR_SLOT_IDS);
 		op.b = below(rnd, 2) ? KVM_MEM_LOG_DIRTY_PAGES : 0;
 		break;
 	case SOFT_OP_RENEW:

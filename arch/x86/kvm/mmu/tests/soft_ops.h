@@ -34,6 +34,7 @@
 	op(AGE)		/* a: page, b: pages */				\
 	op(PREFAULT)	/* a: gfn */					\
 	op(NEW_ROOT)	/* the vCPU's MMU begins anew */		\
+	op(SMM)		/* the vCPU enters or leaves it */		\
 	op(QUOTA)	/* a: shadow pages */				\
 	op(FAIL)	/* the test of shrinking: fails after another */
 
