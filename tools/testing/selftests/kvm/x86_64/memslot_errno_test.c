@@ -43,7 +43,8 @@ static void guest_main(void)
 		for (i = 0; i < NR_PAGES; i++)
 			shared.values[i] =
 				READ_ONCE(*(uint64_t *)(GPA + PAGES(i)));
-		WRITE_ONCE(*(uint64_t *)(shared.dirty_gpa + 8), 1);
+		WRITE_ONCE(*(uint64_t *)shared.dirty_gpa,
+			   *(uint64_t *)shared.dirty_gpa);
 		WRITE_ONCE(*(uint64_t *)ROM_GPA, 1);
 		GUEST_SYNC(0);
 	}

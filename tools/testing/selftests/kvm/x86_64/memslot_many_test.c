@@ -65,7 +65,7 @@ static void guest_main(void)
 
 			shared.values[i] = READ_ONCE(*p);
 			if (shared.write[i])
-				WRITE_ONCE(p[1], i);
+				WRITE_ONCE(*p, shared.values[i]);
 		}
 		GUEST_SYNC(0);
 	}
