@@ -64,6 +64,7 @@ enum soft_end {
 	SOFT_RAM,	/* it has read or written memory */
 	SOFT_MMIO,	/* it goes to userspace's devices */
 	SOFT_FAULT,	/* it is a page fault of the guest */
+	SOFT_NR_ENDS
 };
 
 /**

@@ -97,12 +97,10 @@ int soft_as_end(struct soft_as *as, gfn_t gfn, bool write)
 	return SOFT_RAM;
 }
 
-void soft_model_written(struct soft_model *model, struct soft_as *as, gfn_t gfn,
-			u64 value)
+void soft_as_written(struct soft_as *as, gfn_t gfn)
 {
 	struct soft_slot *slot = soft_as_slot(as, gfn);
 
-	model->content[soft_slot_page(slot, gfn)] = value;
 	if (slot->flags & KVM_MEM_LOG_DIRTY_PAGES)
 		__set_bit(gfn - slot->gfn, slot->dirty);
 }

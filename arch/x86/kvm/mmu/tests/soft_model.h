@@ -78,9 +78,8 @@ int soft_as_set_slot(struct soft_as *as, int id, const struct soft_slot *want);
 /* enum soft_end of an access to @gfn. */
 int soft_as_end(struct soft_as *as, gfn_t gfn, bool write);
 
-/* What is known after the guest wrote @value to @gfn, which is RAM. */
-void soft_model_written(struct soft_model *model, struct soft_as *as, gfn_t gfn,
-			u64 value);
+/* After the guest wrote to @gfn, which is RAM. */
+void soft_as_written(struct soft_as *as, gfn_t gfn);
 
 /* The page of the VMM's memory that @gfn, which has a slot, is. */
 static inline unsigned long soft_slot_page(const struct soft_slot *slot, gfn_t gfn)

@@ -12,6 +12,7 @@
 #include "mmu.h"
 #include "smm.h"
 #include "soft_ops.h"
+#include "soft_paging.h"
 
 static __printf(2, 3) void differ(struct soft_run *run, const char *format, ...)
 {
@@ -33,8 +34,6 @@ static struct kvm_vcpu *op_vcpu(struct soft_run *run, const struct soft_op *op)
 #define SOFT_QUOTA	64
 
 /* Slots have an id of 16 bits, and above it their address space. */
-#define NR_SLOT_IDS	(SOFT_NR_AS * SOFT_SLOTS)
-
 static u32 op_slot_id(const struct soft_op *op)
 {
 	return (op->a / SOFT_SLOTS % SOFT_NR_AS) << 16 | op->a % SOFT_SLOTS;
@@ -69,43 +68,230 @@ static const char *end_name(int end)
 	return end < 0 ? "an error" : names[end];
 }
 
-static void check_read(struct soft_run *run, struct soft_as *as, gfn_t gfn,
-		       u64 value)
+static u64 *content_of(struct soft_run *run, struct soft_as *as, gfn_t gfn)
 {
-	struct soft_slot *slot = soft_as_slot(as, gfn);
-	u64 want = run->model->content[soft_slot_page(slot, gfn)];
+	return &run->model->content[soft_slot_page(soft_as_slot(as, gfn), gfn)];
+}
 
-	if (value != want)
-		differ(run, "gfn %#llx: read %#llx, must be %#llx", gfn, value,
-		       want);
+/* Whatever it is, it is in a slot, and it is what is there now. */
+static void check_anywhere(struct soft_run *run, struct soft_as *as, u64 value)
+{
+	gfn_t gfn;
+
+	for (gfn = 0; gfn < SOFT_GFNS; gfn++)
+		if (soft_as_slot(as, gfn) && *content_of(run, as, gfn) == value)
+			return;
+	differ(run, "read %#llx, which is in no slot", value);
+}
+
+/* A write that went anywhere; the VMM looks where. */
+static void find_written(struct soft_run *run, struct soft_as *as, u64 value)
+{
+	bool found = false;
+	gfn_t gfn;
+	u64 word;
+
+	for (gfn = 0; gfn < SOFT_GFNS; gfn++) {
+		struct soft_slot *slot = soft_as_slot(as, gfn);
+
+		if (!slot)
+			continue;
+		word = soft_vm_read(run->vm, soft_slot_page(slot, gfn), 0);
+		found |= word == value;
+		if (word == value)
+			*content_of(run, as, gfn) = value;
+	}
+	if (!found)
+		differ(run, "wrote %#llx to no slot", value);
+}
+
+static void check_loose(struct soft_run *run, struct soft_as *as,
+			const struct soft_access *access)
+{
+	if (access->write)
+		find_written(run, as, access->value);
+	else
+		check_anywhere(run, as, access->value);
+}
+
+static void check_ram(struct soft_run *run, struct soft_as *as, gfn_t gfn,
+		      const struct soft_access *access)
+{
+	u64 *content = content_of(run, as, gfn);
+
+	if (access->write) {
+		*content = access->value;
+		soft_as_written(as, gfn);
+	} else if (access->value != *content) {
+		differ(run, "gfn %#llx: read %#llx, must be %#llx", gfn,
+		       access->value, *content);
+	}
+}
+
+static int run_access(struct kvm_vcpu *vcpu, struct soft_access *access)
+{
+	int end;
+
+	soft_cpu_begin(vcpu);
+	end = soft_cpu_access(vcpu, access);
+	soft_cpu_end(vcpu);
+	return end;
+}
+
+static void count(struct soft_run *run, const struct soft_access *access, int end,
+		  bool paging)
+{
+	if (end < 0)
+		return;
+	run->ends[end]++;
+	run->emulated += access->emulated && end == SOFT_RAM;
+	run->paged += paging && end == SOFT_RAM;
+	run->loosely += paging && run->loose;
 }
 
 static void do_access(struct soft_run *run, const struct soft_op *op)
 {
-	const bool write = op->kind == SOFT_OP_WRITE;
-	const gfn_t gfn = op->a;
 	struct kvm_vcpu *vcpu = op_vcpu(run, op);
 	struct soft_as *as = vcpu_as(run, vcpu);
-	const int want = soft_as_end(as, gfn, write);
+	const bool paging = soft_is_paging(vcpu);
 	struct soft_access access = {
-		.addr = gfn_to_gpa(gfn),
-		.write = write,
+		.addr = paging ? soft_gva(op->a) : gfn_to_gpa(op->a),
+		.write = op->kind == SOFT_OP_WRITE,
 		.fetch = op->kind == SOFT_OP_FETCH,
+		.user = paging && (op->b & 1),
 		.value = soft_model_value(run->model, 0),
 	};
-	int end;
+	int end, want = SOFT_FAULT;
+	gfn_t gfn = op->a;
 
-	soft_cpu_begin(vcpu);
-	end = soft_cpu_access(vcpu, &access);
-	soft_cpu_end(vcpu);
+	if (!paging || soft_translate(run->vm, as, &access, &gfn))
+		want = soft_as_end(as, gfn, access.write);
+	end = run_access(vcpu, &access);
+	count(run, &access, end, paging);
 
-	if (end != want)
+	if (end >= 0 && paging && run->loose) {
+		if (end == SOFT_RAM)
+			check_loose(run, as, &access);
+	} else if (end != want) {
 		differ(run, "gfn %#llx: is %s (%d), must be %s", gfn,
 		       end_name(end), end, end_name(want));
-	else if (end == SOFT_RAM && write)
-		soft_model_written(run->model, as, gfn, access.value);
-	else if (end == SOFT_RAM)
-		check_read(run, as, gfn, access.value);
+	} else if (end == SOFT_RAM) {
+		check_ram(run, as, gfn, &access);
+	}
+}
+
+/* The guest's tables */
+
+/* How many tables, of both address spaces, a page of the VMM is. */
+static int nr_tables_at(struct soft_run *run, unsigned long page)
+{
+	const struct soft_slot *slot;
+	int i, nr = 0;
+	gfn_t gfn;
+
+	for (i = 0; i < SOFT_NR_AS * SOFT_NR_TABLES; i++) {
+		gfn = SOFT_TABLE_GFN + i % SOFT_NR_TABLES;
+		slot = soft_as_slot(&run->model->as[i / SOFT_NR_TABLES], gfn);
+		nr += slot && soft_slot_page(slot, gfn) == page;
+	}
+	return nr;
+}
+
+/* vCPU 0, which does not page, writes a gPTE as an OS of another vCPU does. */
+static void write_gpte(struct soft_run *run, unsigned int table,
+		       unsigned int index, u64 gpte)
+{
+	struct kvm_vcpu *vcpu = run->vm->vcpu[0];
+	struct soft_as *as = vcpu_as(run, vcpu);
+	const gfn_t gfn = SOFT_TABLE_GFN + table;
+	const int want = soft_as_end(as, gfn, true);
+	struct soft_access access = {
+		.addr = soft_gpte_gpa(table, index),
+		.write = true,
+		.value = gpte,
+	};
+	int end = run_access(vcpu, &access);
+
+	if (end != want)
+		differ(run, "gPTE in gfn %#llx: is %s (%d), must be %s", gfn,
+		       end_name(end), end, end_name(want));
+	if (end != SOFT_RAM)
+		return;
+
+	soft_as_written(as, gfn);
+	/* KVM watches gfns: an alias of the page is changed unseen. */
+	run->loose |= nr_tables_at(run, soft_slot_page(soft_as_slot(as, gfn),
+						       gfn)) > 1;
+}
+
+/* INVLPG tells of one gva, MOV to CR3 of all. */
+static void flush_guest(struct soft_run *run, bool all, u64 gva)
+{
+	struct kvm_vcpu *vcpu;
+	int i;
+
+	for (i = 1; i < run->vm->nr_vcpus; i++) {
+		vcpu = run->vm->vcpu[i];
+		if (!soft_is_paging(vcpu))
+			continue;
+		soft_cpu_begin(vcpu);
+		if (all)
+			kvm_set_cr3(vcpu, SOFT_CR3);
+		else
+			kvm_mmu_invlpg(vcpu, gva);
+		soft_cpu_end(vcpu);
+	}
+}
+
+/* Most gPTEs are those of an OS: tables where they belong. */
+static void do_gpte(struct soft_run *run, const struct soft_op *op)
+{
+	const unsigned int table = op->a % SOFT_NR_TABLES;
+	const unsigned int n = op->b;
+	const bool pt = table >= SOFT_PT0;
+	unsigned int index = pt ? 1 + n % SOFT_PT_ENTRIES : SOFT_INDEX;
+
+	if (table == SOFT_PD)
+		index += n & 1;
+	write_gpte(run, table, index, soft_gpte(op->c, op->d));
+
+	/* Tables that map themselves have gvas in many places. */
+	run->self_mapped |= !pt && soft_is_table(op->c) &&
+			    op->c != SOFT_TABLE_GFN + table + 1 + (index - 1);
+	flush_guest(run, !pt || run->self_mapped || (op->e & 1),
+		    soft_gva((table - SOFT_PT0) * SOFT_PT_ENTRIES + index - 1));
+}
+
+/* What an OS does before it turns paging on. */
+static void make_tables(struct soft_run *run, const struct soft_op *op)
+{
+	const u64 all = 3;
+	int n;
+
+	for (n = 0; n < SOFT_PD; n++)
+		write_gpte(run, n, SOFT_INDEX,
+			   soft_gpte(SOFT_TABLE_GFN + n + 1, all));
+	for (n = 0; n < 2; n++)
+		write_gpte(run, SOFT_PD, SOFT_INDEX + n,
+			   soft_gpte(SOFT_TABLE_GFN + SOFT_PT0 + n, all));
+	for (n = 0; n < 2 * SOFT_PT_ENTRIES; n += 1 + op->b % 4)
+		write_gpte(run, SOFT_PT0 + n / SOFT_PT_ENTRIES,
+			   1 + n % SOFT_PT_ENTRIES, soft_gpte(op->a + n, all));
+	flush_guest(run, true, 0);
+}
+
+static void do_paging(struct soft_run *run, const struct soft_op *op)
+{
+	struct kvm_vcpu *vcpu = op_vcpu(run, op);
+
+	/* TDP walks the guest's tables in hardware. */
+	if (tdp_enabled || vcpu == run->vm->vcpu[0])
+		return;
+	if (!soft_is_paging(vcpu))
+		make_tables(run, op);
+	soft_cpu_begin(vcpu);
+	soft_set_paging(vcpu, !soft_is_paging(vcpu));
+	soft_cpu_end(vcpu);
 }
 
 /* Slots and their dirty pages */
@@ -182,8 +368,10 @@ static void do_renew(struct soft_run *run, const struct soft_op *op)
 	unsigned long i;
 
 	soft_vm_renew_pages(run->vm, op->a, pages);
-	for (i = 0; i < pages; i++)
+	for (i = 0; i < pages; i++) {
+		run->loose |= nr_tables_at(run, op->a + i);
 		do_host_write(run, op->a + i);
+	}
 }
 
 /* Nobody runs in between: what was just made old is old. */
@@ -280,6 +468,10 @@ static void do_op(struct soft_run *run, const struct soft_op *op)
 		return do_new_root(run, op);
 	case SOFT_OP_SMM:
 		return do_smm(run, op);
+	case SOFT_OP_PAGING:
+		return do_paging(run, op);
+	case SOFT_OP_GPTE:
+		return do_gpte(run, op);
 	case SOFT_OP_QUOTA:
 		return do_quota(run, op);
 	case SOFT_OP_FAIL:
@@ -294,6 +486,8 @@ int soft_ops_run(struct soft_run *run, const struct soft_op *ops, int nr)
 	int i;
 
 	run->failed = false;
+	run->loose = false;
+	run->self_mapped = false;
 	run->fails_seen = 0;
 	soft_model_init(run->model);
 	/* Without slots, KVM allows no shadow page, not even a root. */
@@ -317,7 +511,10 @@ static u32 below(struct rnd_state *rnd, u32 limit)
 	return prandom_u32_state(rnd) % limit;
 }
 
-/* Mostly few, so that the vCPUs meet; sometimes a 2M page and more. */
+/* Where most of it happens, so that the vCPUs meet. */
+#define HOT_GFNS	96
+
+/* Mostly few; sometimes a 2M page and more. */
 static u32 some_pages(struct rnd_state *rnd)
 {
 	return below(rnd, 4) ? 1 + below(rnd, 40) : 1 + below(rnd, 1100);
@@ -325,14 +522,21 @@ static u32 some_pages(struct rnd_state *rnd)
 
 static u32 some_gfn(struct rnd_state *rnd)
 {
-	return below(rnd, 3) ? below(rnd, 96) : below(rnd, SOFT_GFNS);
+	return below(rnd, 8) ? below(rnd, HOT_GFNS) : below(rnd, SOFT_GFNS);
+}
+
+/* Mostly of the address space without SMM. */
+static u32 some_slot(struct rnd_state *rnd)
+{
+	return below(rnd, 4) ? below(rnd, SOFT_SLOTS) :
+			       below(rnd, SOFT_NR_AS * SOFT_SLOTS);
 }
 
 static void random_slot(struct rnd_state *rnd, struct soft_op *op)
 {
 	static const u8 flags[] = {
-		0, KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY,
-		KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY,
+		0, 0, 0, KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_LOG_DIRTY_PAGES,
+		KVM_MEM_READONLY, KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY,
 	};
 
 	op->b = some_gfn(rnd);
@@ -341,7 +545,32 @@ static void random_slot(struct rnd_state *rnd, struct soft_op *op)
 	if (below(rnd, 2))
 		op->c = (op->c & ~511) | (op->b & 511);
 	op->d = cut(op->c, some_pages(rnd));
+	/* Most of what is accessed should be there. */
+	if (below(rnd, 2)) {
+		op->b = below(rnd, 16);
+		op->d = cut(op->c, HOT_GFNS);
+	}
 	op->e = flags[below(rnd, ARRAY_SIZE(flags))];
+}
+
+/* Upper entries are rare, and most are those of an OS. */
+static void random_gpte(struct rnd_state *rnd, struct soft_op *op)
+{
+	const bool pt = below(rnd, 6);
+
+	op->a = pt ? SOFT_PT0 + below(rnd, 2) : below(rnd, SOFT_PT0);
+	op->b = below(rnd, SOFT_PT_ENTRIES);
+	op->c = some_gfn(rnd);
+	op->d = below(rnd, 4) ? 3 : below(rnd, 8);
+	op->e = below(rnd, 2);
+	if (pt)
+		return;
+
+	if (below(rnd, 8))
+		op->c = SOFT_TABLE_GFN + op->a + 1 +
+			(op->a == SOFT_PD ? op->b & 1 : 0);
+	else if (op->a == SOFT_PD && below(rnd, 2))
+		op->d |= 8;
 }
 
 /* How often each comes, of the sum of all. */
@@ -349,9 +578,9 @@ static const u8 weights[SOFT_NR_OPS] = {
 	[SOFT_OP_READ] = 60,
 	[SOFT_OP_WRITE] = 60,
 	[SOFT_OP_FETCH] = 10,
-	[SOFT_OP_CREATE] = 8,
-	[SOFT_OP_DELETE] = 4,
-	[SOFT_OP_MOVE] = 4,
+	[SOFT_OP_CREATE] = 12,
+	[SOFT_OP_DELETE] = 3,
+	[SOFT_OP_MOVE] = 2,
 	[SOFT_OP_FLAGS] = 8,
 	[SOFT_OP_GET_LOG] = 12,
 	[SOFT_OP_RENEW] = 3,
@@ -359,7 +588,9 @@ static const u8 weights[SOFT_NR_OPS] = {
 	[SOFT_OP_AGE] = 3,
 	[SOFT_OP_PREFAULT] = 3,
 	[SOFT_OP_NEW_ROOT] = 2,
-	[SOFT_OP_SMM] = 2,
+	[SOFT_OP_SMM] = 1,
+	[SOFT_OP_PAGING] = 3,
+	[SOFT_OP_GPTE] = 16,
 	[SOFT_OP_QUOTA] = 1,
 };
 
@@ -385,18 +616,18 @@ struct soft_op soft_op_random(struct rnd_state *rnd)
 	switch (op.kind) {
 	case SOFT_OP_CREATE:
 		random_slot(rnd, &op);
-		op.a = below(rnd, NR_SLOT_IDS);
+		op.a = some_slot(rnd);
 		break;
 	case SOFT_OP_MOVE:
-		op.a = below(rnd, NR_SLOT_IDS);
+		op.a = some_slot(rnd);
 		op.b = some_gfn(rnd);
 		break;
 	case SOFT_OP_DELETE:
 	case SOFT_OP_GET_LOG:
-		op.a = below(rnd, NR_SLOT_IDS);
+		op.a = some_slot(rnd);
 		break;
 	case SOFT_OP_FLAGS:
-		op.a = below(rnd, NR_SLOT_IDS);
+		op.a = some_slot(rnd);
 		op.b = below(rnd, 2) ? KVM_MEM_LOG_DIRTY_PAGES : 0;
 		break;
 	case SOFT_OP_RENEW:
@@ -407,11 +638,15 @@ struct soft_op soft_op_random(struct rnd_state *rnd)
 	case SOFT_OP_HOST_WRITE:
 		op.a = below(rnd, SOFT_PAGES);
 		break;
+	case SOFT_OP_GPTE:
+		random_gpte(rnd, &op);
+		break;
 	case SOFT_OP_QUOTA:
 		op.a = KVM_MIN_ALLOC_MMU_PAGES + below(rnd, 64);
 		break;
 	default:
 		op.a = some_gfn(rnd);
+		op.b = below(rnd, 16);
 	}
 	return op;
 }

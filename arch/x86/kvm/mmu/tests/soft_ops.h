@@ -21,9 +21,9 @@
  * vcpu: which vCPU does it, and does not matter to others
  */
 #define SOFT_OPS(op)							\
-	op(READ)	/* a: gfn */					\
-	op(WRITE)	/* a: gfn */					\
-	op(FETCH)	/* a: gfn */					\
+	op(READ)	/* a: gfn or gva, b: CPL 3 */			\
+	op(WRITE)	/* a: gfn or gva, b: CPL 3 */			\
+	op(FETCH)	/* a: gfn or gva, b: CPL 3 */			\
 	op(CREATE)	/* a: slot, b: gfn, c: page, d: pages, e: flags */ \
 	op(DELETE)	/* a: slot */					\
 	op(MOVE)	/* a: slot, b: gfn */				\
@@ -35,6 +35,8 @@
 	op(PREFAULT)	/* a: gfn */					\
 	op(NEW_ROOT)	/* the vCPU's MMU begins anew */		\
 	op(SMM)		/* the vCPU enters or leaves it */		\
+	op(PAGING)	/* the guest's, of all but vCPU 0; on or off */	\
+	op(GPTE)	/* a: table, b: index, c: gfn, d: its rights */	\
 	op(QUOTA)	/* a: shadow pages */				\
 	op(FAIL)	/* the test of shrinking: fails after another */
 
@@ -55,15 +57,28 @@ struct soft_op {
  * @vm: the VM
  * @model: the oracle
  * @failed: they differ
+ * @loose: the host changed the guest's tables behind KVM's back, which owes the
+ *	guest no certain translation any more, but never one out of the slots
+ * @self_mapped: some of the guest's tables are in the place of others
  * @fails_seen: of SOFT_OP_FAIL
  * @why: how they differ
+ * @ends: accesses by enum soft_end; these counters go on from VM to VM
+ * @paged: accesses by gva that went to RAM
+ * @loosely: those that could only be judged loosely
+ * @emulated: those that KVM did in the guest's place
  */
 struct soft_run {
 	struct soft_vm *vm;
 	struct soft_model *model;
 	bool failed;
+	bool loose;
+	bool self_mapped;
 	int fails_seen;
 	char why[128];
+	u64 ends[SOFT_NR_ENDS];
+	u64 paged;
+	u64 loosely;
+	u64 emulated;
 };
 
 /* Any operation but SOFT_OP_FAIL. */

@@ -161,6 +161,10 @@ static void soft_test_random(struct kunit *test)
 	}
 	kunit_info(test, "seed %lu: %lu operations in %lld ms\n", soft_seed, done,
 		   ktime_ms_delta(ktime_get(), start));
+	kunit_info(test, "RAM %llu (by gva %llu, emulated %llu), MMIO %llu, faults %llu; %llu judged loosely\n",
+		   t->run.ends[SOFT_RAM], t->run.paged, t->run.emulated,
+		   t->run.ends[SOFT_MMIO], t->run.ends[SOFT_FAULT],
+		   t->run.loosely);
 }
 
 /* What fails on two operations shrinks to these two. */

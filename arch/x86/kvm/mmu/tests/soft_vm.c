@@ -103,6 +103,15 @@ void soft_vm_write_page(struct soft_vm *vm, unsigned long page, u64 value)
 	KUNIT_EXPECT_EQ(vm->test, 0, put_user(value, word));
 }
 
+u64 soft_vm_read(struct soft_vm *vm, unsigned long page, unsigned int index)
+{
+	u64 __user *word = (u64 __user *)soft_vm_hva(vm, page) + index;
+	u64 value = 0;
+
+	KUNIT_EXPECT_EQ(vm->test, 0, get_user(value, word));
+	return value;
+}
+
 void soft_vm_renew_pages(struct soft_vm *vm, unsigned long page,
 			 unsigned long npages)
 {

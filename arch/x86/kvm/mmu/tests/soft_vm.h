@@ -79,6 +79,9 @@ void soft_vm_renew_pages(struct soft_vm *vm, unsigned long page,
 /* The VMM writes the first word of a page. */
 void soft_vm_write_page(struct soft_vm *vm, unsigned long page, u64 value);
 
+/* The VMM reads word @index of a page. */
+u64 soft_vm_read(struct soft_vm *vm, unsigned long page, unsigned int index);
+
 static inline unsigned long soft_vm_hva(const struct soft_vm *vm, unsigned long page)
 {
 	return vm->memory->hva + page * PAGE_SIZE;
