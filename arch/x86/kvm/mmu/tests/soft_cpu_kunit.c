@@ -7,29 +7,12 @@
 #include <kunit/test.h>
 #include <linux/kvm_host.h>
 
+#include "soft_hardware.h"
 #include "soft_vm.h"
 
 #define NR_PAGES	1024
 #define GFN		0x100
 #define PAGE_ID		0x5041474500000000ULL
-
-static const struct soft_hardware hardwares[] = {
-	{ "NPT", .tdp = true, .levels = 4, .huge_level = PG_LEVEL_1G },
-	{ "NPT with 5 levels", .tdp = true, .levels = 5,
-	  .huge_level = PG_LEVEL_1G },
-	{ "EPT", .tdp = true, .ept = true, .ad = true, .exec_only = true,
-	  .levels = 4, .huge_level = PG_LEVEL_1G },
-	{ "EPT without A/D", .tdp = true, .ept = true, .levels = 5,
-	  .huge_level = PG_LEVEL_2M },
-	{ "shadow paging", .levels = 4, .huge_level = PG_LEVEL_1G },
-};
-
-static void hardware_desc(const struct soft_hardware *hw, char *desc)
-{
-	strscpy(desc, hw->name, KUNIT_PARAM_DESC_SIZE);
-}
-
-KUNIT_ARRAY_PARAM(hardware, hardwares, hardware_desc);
 
 static struct soft_vm *new_vm(struct kunit *test, int nr_vcpus)
 {
@@ -97,7 +80,7 @@ static void soft_test_slot(struct kunit *test)
 }
 
 static struct kunit_case soft_cases[] = {
-	KUNIT_CASE_PARAM(soft_test_slot, hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_slot, soft_hardware_gen_params),
 	{}
 };
 

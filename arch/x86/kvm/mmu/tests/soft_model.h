@@ -11,6 +11,7 @@
 #define __KVM_X86_MMU_SOFT_MODEL_H
 
 #include <linux/bitmap.h>
+#include <linux/minmax.h>
 #include <linux/types.h>
 
 #include "soft_cpu.h"
@@ -80,6 +81,12 @@ int soft_as_end(struct soft_as *as, gfn_t gfn, bool write);
 
 /* After the guest wrote to @gfn, which is RAM. */
 void soft_as_written(struct soft_as *as, gfn_t gfn);
+
+/* @pages, cut where the VMM's memory ends. */
+static inline unsigned long soft_cut_pages(unsigned long page, unsigned long pages)
+{
+	return min(pages, SOFT_PAGES - page);
+}
 
 /* The page of the VMM's memory that @gfn, which has a slot, is. */
 static inline unsigned long soft_slot_page(const struct soft_slot *slot, gfn_t gfn)

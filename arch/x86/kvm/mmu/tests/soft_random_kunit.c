@@ -12,6 +12,7 @@
 #include <linux/prandom.h>
 #include <linux/slab.h>
 
+#include "soft_hardware.h"
 #include "soft_ops.h"
 #include "soft_vm.h"
 
@@ -26,24 +27,6 @@ MODULE_PARM_DESC(soft_ops_per_hardware, "KUnit: random operations");
 static unsigned long soft_seed = 1;
 module_param(soft_seed, ulong, 0444);
 MODULE_PARM_DESC(soft_seed, "KUnit: of the random operations");
-
-static const struct soft_hardware hardwares[] = {
-	{ "NPT", .tdp = true, .levels = 4, .huge_level = PG_LEVEL_1G },
-	{ "NPT with 5 levels", .tdp = true, .levels = 5,
-	  .huge_level = PG_LEVEL_1G },
-	{ "EPT", .tdp = true, .ept = true, .ad = true, .exec_only = true,
-	  .levels = 4, .huge_level = PG_LEVEL_1G },
-	{ "EPT without A/D", .tdp = true, .ept = true, .levels = 5,
-	  .huge_level = PG_LEVEL_2M },
-	{ "shadow paging", .levels = 4, .huge_level = PG_LEVEL_1G },
-};
-
-static void hardware_desc(const struct soft_hardware *hw, char *desc)
-{
-	strscpy(desc, hw->name, KUNIT_PARAM_DESC_SIZE);
-}
-
-KUNIT_ARRAY_PARAM(hardware, hardwares, hardware_desc);
 
 /**
  * struct random_test - what a test works with
@@ -186,12 +169,12 @@ static void soft_test_shrink(struct kunit *test)
 
 static const void *first_hardware(const void *previous, char *desc)
 {
-	return previous ? NULL : hardware_gen_params(NULL, desc);
+	return previous ? NULL : soft_hardware_gen_params(NULL, desc);
 }
 
 static struct kunit_case soft_cases[] = {
 	KUNIT_CASE_PARAM(soft_test_shrink, first_hardware),
-	KUNIT_CASE_PARAM_ATTR(soft_test_random, hardware_gen_params,
+	KUNIT_CASE_PARAM_ATTR(soft_test_random, soft_hardware_gen_params,
 			      { .speed = KUNIT_SPEED_SLOW }),
 	{}
 };

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The CPUs that the tests with software CPUs run on, as parameters of a KUnit
+ * case: soft_hardware_gen_params().
+ */
+#ifndef __KVM_X86_MMU_SOFT_HARDWARE_H
+#define __KVM_X86_MMU_SOFT_HARDWARE_H
+
+#include <kunit/test.h>
+#include <linux/kvm_host.h>
+
+#include "soft_vendor.h"
+
+static const struct soft_hardware soft_hardwares[] = {
+	{ "NPT", .tdp = true, .levels = 4, .huge_level = PG_LEVEL_1G },
+	{ "NPT with 5 levels", .tdp = true, .levels = 5,
+	  .huge_level = PG_LEVEL_1G },
+	{ "EPT", .tdp = true, .ept = true, .ad = true, .exec_only = true,
+	  .levels = 4, .huge_level = PG_LEVEL_1G },
+	{ "EPT without A/D", .tdp = true, .ept = true, .levels = 5,
+	  .huge_level = PG_LEVEL_2M },
+	{ "shadow paging", .levels = 4, .huge_level = PG_LEVEL_1G },
+};
+
+static inline void soft_hardware_desc(const struct soft_hardware *hw, char *desc)
+{
+	strscpy(desc, hw->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(soft_hardware, soft_hardwares, soft_hardware_desc);
+
+#endif /* __KVM_X86_MMU_SOFT_HARDWARE_H */

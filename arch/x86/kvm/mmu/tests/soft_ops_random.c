@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Random operations, see soft_ops.h: which there are, how often, and where.
+ */
+#include <kunit/test.h>
+#include <linux/kvm.h>
+#include <linux/prandom.h>
+
+#include "soft_ops.h"
+#include "soft_paging.h"
+
+static u32 below(struct rnd_state *rnd, u32 limit)
+{
+	return prandom_u32_state(rnd) % limit;
+}
+
+/* Where most of it happens, so that the vCPUs meet. */
+#define HOT_GFNS	96
+
+/* Mostly few; sometimes a 2M page and more. */
+static u32 some_pages(struct rnd_state *rnd)
+{
+	return below(rnd, 4) ? 1 + below(rnd, 40) : 1 + below(rnd, 1100);
+}
+
+static u32 some_gfn(struct rnd_state *rnd)
+{
+	return below(rnd, 8) ? below(rnd, HOT_GFNS) : below(rnd, SOFT_GFNS);
+}
+
+/* Mostly of the address space without SMM. */
+static u32 some_slot(struct rnd_state *rnd)
+{
+	return below(rnd, 4) ? below(rnd, SOFT_SLOTS) :
+			       below(rnd, SOFT_NR_AS * SOFT_SLOTS);
+}
+
+static void random_slot(struct rnd_state *rnd, struct soft_op *op)
+{
+	static const u8 flags[] = {
+		0, 0, 0, KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_LOG_DIRTY_PAGES,
+		KVM_MEM_READONLY, KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY,
+	};
+
+	op->b = some_gfn(rnd);
+	op->c = below(rnd, SOFT_PAGES);
+	/* What lies alike in gfns and in host memory can be a huge page. */
+	if (below(rnd, 2))
+		op->c = (op->c & ~511) | (op->b & 511);
+	op->d = soft_cut_pages(op->c, some_pages(rnd));
+	/* Most of what is accessed should be there. */
+	if (below(rnd, 2)) {
+		op->b = below(rnd, 16);
+		op->d = soft_cut_pages(op->c, HOT_GFNS);
+	}
+	op->e = flags[below(rnd, ARRAY_SIZE(flags))];
+}
+
+/* Upper entries are rare, and most are those of an OS. */
+static void random_gpte(struct rnd_state *rnd, struct soft_op *op)
+{
+	const bool pt = below(rnd, 6);
+
+	op->a = pt ? SOFT_PT0 + below(rnd, 2) : below(rnd, SOFT_PT0);
+	op->b = below(rnd, SOFT_PT_ENTRIES);
+	op->c = some_gfn(rnd);
+	op->d = below(rnd, 4) ? 3 : below(rnd, 8);
+	op->e = below(rnd, 2);
+	if (pt)
+		return;
+
+	if (below(rnd, 8))
+		op->c = SOFT_TABLE_GFN + op->a + 1 +
+			(op->a == SOFT_PD ? op->b & 1 : 0);
+	else if (op->a == SOFT_PD && below(rnd, 2))
+		op->d |= 8;
+}
+
+/* How often each comes, of the sum of all. */
+static const u8 weights[SOFT_NR_OPS] = {
+	[SOFT_OP_READ] = 60,
+	[SOFT_OP_WRITE] = 60,
+	[SOFT_OP_FETCH] = 10,
+	[SOFT_OP_CREATE] = 12,
+	[SOFT_OP_DELETE] = 3,
+	[SOFT_OP_MOVE] = 2,
+	[SOFT_OP_FLAGS] = 8,
+	[SOFT_OP_GET_LOG] = 12,
+	[SOFT_OP_RENEW] = 3,
+	[SOFT_OP_HOST_WRITE] = 6,
+	[SOFT_OP_AGE] = 3,
+	[SOFT_OP_PREFAULT] = 3,
+	[SOFT_OP_NEW_ROOT] = 2,
+	[SOFT_OP_SMM] = 1,
+	[SOFT_OP_PAGING] = 3,
+	[SOFT_OP_GPTE] = 16,
+	[SOFT_OP_QUOTA] = 1,
+};
+
+static int random_kind(struct rnd_state *rnd)
+{
+	int kind, sum = 0, n;
+
+	for (kind = 0; kind < SOFT_NR_OPS; kind++)
+		sum += weights[kind];
+	n = below(rnd, sum);
+	for (kind = 0; n >= weights[kind]; kind++)
+		n -= weights[kind];
+	return kind;
+}
+
+struct soft_op soft_op_random(struct rnd_state *rnd)
+{
+	struct soft_op op = {
+		.kind = random_kind(rnd),
+		.vcpu = below(rnd, SOFT_MAX_VCPUS),
+	};
+
+	switch (op.kind) {
+	case SOFT_OP_CREATE:
+		random_slot(rnd, &op);
+		op.a = some_slot(rnd);
+		break;
+	case SOFT_OP_MOVE:
+		op.a = some_slot(rnd);
+		op.b = some_gfn(rnd);
+		break;
+	case SOFT_OP_DELETE:
+	case SOFT_OP_GET_LOG:
+		op.a = some_slot(rnd);
+		break;
+	case SOFT_OP_FLAGS:
+		op.a = some_slot(rnd);
+		op.b = below(rnd, 2) ? KVM_MEM_LOG_DIRTY_PAGES : 0;
+		break;
+	case SOFT_OP_RENEW:
+	case SOFT_OP_AGE:
+		op.a = below(rnd, SOFT_PAGES);
+		op.b = 1 + below(rnd, 64);
+		break;
+	case SOFT_OP_HOST_WRITE:
+		op.a = below(rnd, SOFT_PAGES);
+		break;
+	case SOFT_OP_GPTE:
+		random_gpte(rnd, &op);
+		break;
+	case SOFT_OP_QUOTA:
+		op.a = KVM_MIN_ALLOC_MMU_PAGES + below(rnd, 64);
+		break;
+	default:
+		op.a = some_gfn(rnd);
+		op.b = below(rnd, 16);
+	}
+	return op;
+}
+
+void soft_op_print(struct kunit *test, const struct soft_op *op)
+{
+	static const char * const names[] = {
+#define SOFT_OP_NAME(name)	#name,
+		SOFT_OPS(SOFT_OP_NAME)
+	};
+
+	kunit_info(test, "\t{ SOFT_OP_%s, %u, %#x, %#x, %#x, %#x, %#x },\n",
+		   names[op->kind], op->vcpu, op->a, op->b, op->c, op->d, op->e);
+}

@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Software CPUs that run, each in a thread of its own, while the VMM changes
+ * slots and memory and collects dirty pages.
+ *
+ * What a gfn must be is known while nothing changes it: the VMM says before a
+ * change which gfns it is about, and a vCPU judges an access if none was about
+ * its gfn from before the access until after it.
+ */
+#include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/kthread.h>
+#include <linux/kvm.h>
+#include <linux/kvm_host.h>
+#include <linux/mmu_notifier.h>
+#include <linux/moduleparam.h>
+#include <linux/prandom.h>
+
+#include "mmu.h"
+#include "soft_hardware.h"
+#include "soft_model.h"
+#include "soft_paging.h"
+#include "soft_vm.h"
+
+#define NR_VCPUS	4
+#define BURST		32
+
+/* Slots that come, go and move, all over the same gfns. */
+#define NR_SLOTS	4
+#define SLOT_PAGES	16UL
+#define NR_GFNS		128
+
+/* A slot that stays, with a dirty log. */
+#define LOG_ID		NR_SLOTS
+#define LOG_GFN		0x200
+#define LOG_PAGE	(NR_SLOTS * SLOT_PAGES)
+#define LOG_PAGES	64UL
+
+#define NR_PAGES	(LOG_PAGE + LOG_PAGES)
+
+#define NONE		U64_MAX
+
+static unsigned long soft_race_changes = 2000;
+module_param(soft_race_changes, ulong, 0444);
+MODULE_PARM_DESC(soft_race_changes, "KUnit: changes under running vCPUs");
+
+/**
+ * struct race - what VMM and vCPUs share
+ * @vm: the VM
+ * @seq: odd while a change is under way; bumped before and after
+ * @first: the gfns that it is about
+ * @end: behind them
+ * @want: what the first word of each gfn is; NONE: it is MMIO
+ * @slot_gfn: where each slot is, or NONE
+ * @name: what the first word of each page of the VMM's memory is
+ * @next: the next name
+ * @stop: the vCPUs end
+ * @accesses: of all vCPUs
+ * @judged: those of which it is known what they must be
+ * @wrong: those that were not
+ * @seen: the words of the logged pages at the last collection
+ * @owed: logged pages that the next log must have
+ * @lost: that it had not
+ */
+struct race {
+	struct soft_vm *vm;
+	unsigned long seq;
+	gfn_t first;
+	gfn_t end;
+	u64 want[NR_GFNS];
+	gfn_t slot_gfn[NR_SLOTS];
+	u64 name[NR_PAGES];
+	u64 next;
+	bool stop;
+	atomic_long_t accesses;
+	atomic_long_t judged;
+	atomic_long_t wrong;
+	u64 seen[LOG_PAGES];
+	DECLARE_BITMAP(owed, LOG_PAGES);
+	unsigned long lost;
+};
+
+struct runner {
+	struct race *race;
+	int id;
+	struct completion done;
+};
+
+/* The vCPUs */
+
+/*
+ * Pairs with change_begin() and change_end(): a vCPU that finds the same number
+ * before and after has seen all of the change that made it, and none of the next.
+ */
+static unsigned long look(struct race *race)
+{
+	return smp_load_acquire(&race->seq);
+}
+
+static bool in_change(struct race *race, gfn_t gfn)
+{
+	return gfn >= READ_ONCE(race->first) && gfn < READ_ONCE(race->end);
+}
+
+static u64 wanted(struct race *race, gfn_t gfn)
+{
+	return gfn < NR_GFNS ? READ_ONCE(race->want[gfn]) :
+			       race->name[LOG_PAGE + gfn - LOG_GFN];
+}
+
+static bool is_right(u64 want, int end, const struct soft_access *access)
+{
+	if (want == NONE)
+		return end == SOFT_MMIO;
+	return end == SOFT_RAM && (access->write || access->value == want);
+}
+
+static void judge(struct race *race, gfn_t gfn, unsigned long seq, int end,
+		  const struct soft_access *access)
+{
+	const u64 want = wanted(race, gfn);
+	const bool changing = (seq & 1) && in_change(race, gfn);
+
+	atomic_long_inc(&race->accesses);
+	smp_rmb(); /* want and the range before the second look */
+	if (changing || look(race) != seq)
+		return;
+
+	atomic_long_inc(&race->judged);
+	if (is_right(want, end, access))
+		return;
+	if (atomic_long_inc_return(&race->wrong) == 1)
+		pr_err("gfn %#llx: end %d, value %#llx, must be %#llx\n", gfn,
+		       end, access->value, want);
+}
+
+/* The first word is the page's name; each vCPU writes to one of its own. */
+static void one_access(struct runner *runner, struct rnd_state *rnd)
+{
+	struct race *race = runner->race;
+	struct kvm_vcpu *vcpu = race->vm->vcpu[runner->id];
+	const u32 n = prandom_u32_state(rnd);
+	const gfn_t gfn = n & 1 ? LOG_GFN + (n >> 8) % LOG_PAGES :
+				  (n >> 8) % NR_GFNS;
+	struct soft_access access = {
+		.addr = gfn_to_gpa(gfn),
+		.write = n & 2,
+		.value = n,
+	};
+	const unsigned long seq = look(race);
+	int end;
+
+	if (access.write)
+		access.addr += (1 + runner->id) * sizeof(u64);
+	end = soft_cpu_access(vcpu, &access);
+	judge(race, gfn, seq, end, &access);
+}
+
+static int run_vcpu(void *data)
+{
+	struct runner *runner = data;
+	struct race *race = runner->race;
+	struct kvm_vcpu *vcpu = race->vm->vcpu[runner->id];
+	struct rnd_state rnd;
+	int i;
+
+	prandom_seed_state(&rnd, 1 + runner->id);
+	kthread_use_mm(race->vm->kvm->mm);
+	while (!READ_ONCE(race->stop)) {
+		soft_cpu_begin(vcpu);
+		for (i = 0; i < BURST; i++)
+			one_access(runner, &rnd);
+		soft_cpu_end(vcpu);
+		cond_resched();
+	}
+	kthread_unuse_mm(race->vm->kvm->mm);
+	kthread_complete_and_exit(&runner->done, 0);
+}
+
+/* The VMM */
+
+static void change_begin(struct race *race, gfn_t first, gfn_t end)
+{
+	WRITE_ONCE(race->first, first);
+	WRITE_ONCE(race->end, end);
+	smp_store_release(&race->seq, race->seq + 1);
+	smp_mb(); /* the number before the change */
+}
+
+static void change_end(struct race *race)
+{
+	smp_store_release(&race->seq, race->seq + 1);
+}
+
+static void want_slot(struct race *race, int id, bool there)
+{
+	const gfn_t gfn = race->slot_gfn[id];
+	unsigned long i;
+
+	for (i = 0; i < SLOT_PAGES; i++)
+		WRITE_ONCE(race->want[gfn + i],
+			   there ? race->name[id * SLOT_PAGES + i] : NONE);
+}
+
+static int set_slot(struct race *race, int id, gfn_t gfn, bool there, u32 flags)
+{
+	return soft_vm_set_slot(race->vm, id, gfn, there ? SLOT_PAGES : 0,
+				id * SLOT_PAGES, flags);
+}
+
+static bool is_free(struct race *race, gfn_t gfn)
+{
+	int id;
+
+	for (id = 0; id < NR_SLOTS; id++)
+		if (race->slot_gfn[id] != NONE &&
+		    gfn < race->slot_gfn[id] + SLOT_PAGES &&
+		    race->slot_gfn[id] < gfn + SLOT_PAGES)
+			return false;
+	return true;
+}
+
+static int create_slot(struct race *race, int id, gfn_t gfn)
+{
+	int r;
+
+	if (!is_free(race, gfn))
+		return 0;
+	change_begin(race, gfn, gfn + SLOT_PAGES);
+	r = set_slot(race, id, gfn, true, 0);
+	race->slot_gfn[id] = gfn;
+	want_slot(race, id, true);
+	change_end(race);
+	return r;
+}
+
+static int delete_slot(struct race *race, int id)
+{
+	const gfn_t gfn = race->slot_gfn[id];
+	int r;
+
+	change_begin(race, gfn, gfn + SLOT_PAGES);
+	r = set_slot(race, id, gfn, false, 0);
+	want_slot(race, id, false);
+	race->slot_gfn[id] = NONE;
+	change_end(race);
+	return r;
+}
+
+static int move_slot(struct race *race, int id, gfn_t gfn)
+{
+	const gfn_t old = race->slot_gfn[id];
+	int r;
+
+	if (!is_free(race, gfn))
+		return 0;
+	change_begin(race, min(old, gfn), max(old, gfn) + SLOT_PAGES);
+	r = set_slot(race, id, gfn, true, 0);
+	want_slot(race, id, false);
+	race->slot_gfn[id] = gfn;
+	want_slot(race, id, true);
+	change_end(race);
+	return r;
+}
+
+static void name_page(struct race *race, unsigned long page)
+{
+	race->name[page] = ++race->next;
+	soft_vm_write_page(race->vm, page, race->name[page]);
+}
+
+/* New pages for all of a slot, also while it is nowhere. */
+static void renew_slot(struct race *race, int id)
+{
+	const gfn_t gfn = race->slot_gfn[id];
+	const unsigned long page = id * SLOT_PAGES;
+	const bool there = gfn != NONE;
+	unsigned long i;
+
+	change_begin(race, there ? gfn : 0, there ? gfn + SLOT_PAGES : 0);
+	soft_vm_renew_pages(race->vm, page, SLOT_PAGES);
+	for (i = 0; i < SLOT_PAGES; i++)
+		name_page(race, page + i);
+	if (there)
+		want_slot(race, id, true);
+	change_end(race);
+}
+
+static int toggle_log(struct race *race, int id, bool on)
+{
+	const u32 flags = on ? KVM_MEM_LOG_DIRTY_PAGES : 0;
+
+	/* Nothing of it changes what an access does. */
+	return set_slot(race, id, race->slot_gfn[id], true, flags);
+}
+
+static void age(struct race *race)
+{
+	const unsigned long start = soft_vm_hva(race->vm, 0);
+
+	mmu_notifier_clear_young(race->vm->kvm->mm, start,
+				 start + NR_PAGES * PAGE_SIZE);
+}
+
+/* The log */
+
+static u64 logged_words(struct race *race, unsigned long page)
+{
+	u64 sum = 0;
+	int i;
+
+	for (i = 1; i <= NR_VCPUS; i++)
+		sum = sum * 31 + soft_vm_read(race->vm, LOG_PAGE + page, i);
+	return sum;
+}
+
+/*
+ * A page whose words are others than at the last collection was written in
+ * between: it is in this log, or, if that came after the log was read but before
+ * the words were, in the next one.
+ */
+static int collect(struct race *race)
+{
+	DECLARE_BITMAP(missing, LOG_PAGES);
+	DECLARE_BITMAP(log, LOG_PAGES);
+	unsigned long page;
+	u64 words, bits;
+	int r = soft_vm_get_dirty_log(race->vm, LOG_ID, &bits, 1);
+
+	if (r)
+		return r;
+	bitmap_from_arr64(log, &bits, LOG_PAGES);
+	if (bitmap_andnot(missing, race->owed, log, LOG_PAGES))
+		race->lost += bitmap_weight(missing, LOG_PAGES);
+
+	for (page = 0; page < LOG_PAGES; page++) {
+		words = logged_words(race, page);
+		__assign_bit(page, race->owed, words != race->seen[page] &&
+					       !test_bit(page, log));
+		race->seen[page] = words;
+	}
+	return 0;
+}
+
+static int one_change(struct race *race, struct rnd_state *rnd)
+{
+	const u32 n = prandom_u32_state(rnd);
+	const int id = (n >> 4) % NR_SLOTS;
+	const gfn_t gfn = (n >> 8) % (NR_GFNS - SLOT_PAGES);
+	const bool there = race->slot_gfn[id] != NONE;
+
+	switch (n % 8) {
+	case 0:
+	case 1:
+		return there ? delete_slot(race, id) :
+			       create_slot(race, id, gfn);
+	case 2:
+		return there ? move_slot(race, id, gfn) :
+			       create_slot(race, id, gfn);
+	case 3:
+		return there ? toggle_log(race, id, n & 0x80) : 0;
+	case 4:
+		renew_slot(race, id);
+		return 0;
+	case 5:
+		age(race);
+		return 0;
+	default:
+		return collect(race);
+	}
+}
+
+/* The test */
+
+static struct race *new_race(struct kunit *test)
+{
+	struct race *race = kunit_kzalloc(test, sizeof(*race), GFP_KERNEL);
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, race);
+	soft_vendor_load(test, test->param_value);
+	race->vm = soft_vm_create(test, NR_VCPUS,
+				  soft_memory_create(test, NR_PAGES));
+	for (i = 0; i < NR_GFNS; i++)
+		race->want[i] = NONE;
+	for (i = 0; i < NR_SLOTS; i++)
+		race->slot_gfn[i] = NONE;
+	for (i = 0; i < NR_PAGES; i++)
+		name_page(race, i);
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_quota(race->vm, 64));
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(race->vm, LOG_ID, LOG_GFN,
+						  LOG_PAGES, LOG_PAGE,
+						  KVM_MEM_LOG_DIRTY_PAGES));
+	return race;
+}
+
+static void start_runner(struct kunit *test, struct runner *runner,
+			 struct race *race, int id)
+{
+	struct task_struct *task;
+
+	runner->race = race;
+	runner->id = id;
+	init_completion(&runner->done);
+	task = kthread_run(run_vcpu, runner, "soft_vcpu/%d", id);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+}
+
+static void soft_test_race(struct kunit *test)
+{
+	struct race *race = new_race(test);
+	struct runner runners[NR_VCPUS];
+	struct rnd_state rnd;
+	unsigned long i;
+	int r = 0;
+
+	for (i = 0; i < NR_VCPUS; i++)
+		start_runner(test, &runners[i], race, i);
+	prandom_seed_state(&rnd, 7);
+	for (i = 0; i < soft_race_changes && !r; i++)
+		r = one_change(race, &rnd);
+	WRITE_ONCE(race->stop, true);
+	for (i = 0; i < NR_VCPUS; i++)
+		wait_for_completion(&runners[i].done);
+	r = r ?: collect(race) ?: collect(race);
+
+	KUNIT_EXPECT_EQ(test, r, 0);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&race->wrong), 0);
+	KUNIT_EXPECT_EQ(test, race->lost, 0);
+	KUNIT_EXPECT_GT(test, atomic_long_read(&race->judged), 0);
+	kunit_info(test, "%lu changes, %ld accesses, %ld judged\n",
+		   soft_race_changes, atomic_long_read(&race->accesses),
+		   atomic_long_read(&race->judged));
+}
+
+static struct kunit_case race_cases[] = {
+	KUNIT_CASE_PARAM_ATTR(soft_test_race, soft_hardware_gen_params,
+			      { .speed = KUNIT_SPEED_SLOW }),
+	{}
+};
+
+static struct kunit_suite race_suite = {
+	.name = "kvm_soft_race",
+	.test_cases = race_cases,
+};
+
+kunit_test_suite(race_suite);
