@@ -24,7 +24,7 @@ static struct soft_vm *new_vm(struct kunit *test, int nr_vcpus)
 	memory = soft_memory_create(test, NR_PAGES);
 	vm = soft_vm_create(test, nr_vcpus, memory);
 	for (i = 0; i < NR_PAGES; i++)
-		soft_vm_write_page(vm, i, PAGE_ID + i);
+		soft_vm_write(vm, i, 0, PAGE_ID + i);
 	return vm;
 }
 

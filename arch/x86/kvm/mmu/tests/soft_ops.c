@@ -354,7 +354,7 @@ static void do_host_write(struct soft_run *run, unsigned long page)
 	const u64 value = soft_model_value(run->model, page);
 
 	run->model->content[page] = value;
-	soft_vm_write_page(run->vm, page, value);
+	soft_vm_write(run->vm, page, 0, value);
 }
 
 static void do_renew(struct soft_run *run, const struct soft_op *op)
@@ -488,7 +488,7 @@ int soft_ops_run(struct soft_run *run, const struct soft_op *ops, int nr)
 	/* Without slots, KVM allows no shadow page, not even a root. */
 	soft_vm_set_quota(run->vm, SOFT_QUOTA);
 	for (page = 0; page < SOFT_PAGES; page++)
-		soft_vm_write_page(run->vm, page, run->model->content[page]);
+		soft_vm_write(run->vm, page, 0, run->model->content[page]);
 
 	for (i = 0; i < nr; i++) {
 		do_op(run, &ops[i]);

@@ -266,7 +266,7 @@ static int move_slot(struct race *race, int id, gfn_t gfn)
 static void name_page(struct race *race, unsigned long page)
 {
 	race->name[page] = ++race->next;
-	soft_vm_write_page(race->vm, page, race->name[page]);
+	soft_vm_write(race->vm, page, 0, race->name[page]);
 }
 
 /* New pages for all of a slot, also while it is nowhere. */

@@ -11,6 +11,8 @@
 #include <linux/uaccess.h>
 
 #include "kvm_core.h"
+#include "mmu.h"
+#include "mmu/zap.h"
 #include "soft_vm.h"
 
 /* Files */
@@ -96,16 +98,23 @@ struct soft_memory *soft_memory_create(struct kunit *test, unsigned long nr_page
 	return memory;
 }
 
-void soft_vm_write_page(struct soft_vm *vm, unsigned long page, u64 value)
+static u64 __user *user_word(struct soft_vm *vm, unsigned long page,
+			     unsigned int index)
 {
-	u64 __user *word = (u64 __user *)soft_vm_hva(vm, page);
+	return (u64 __user *)soft_vm_hva(vm, page) + index;
+}
+
+void soft_vm_write(struct soft_vm *vm, unsigned long page, unsigned int index,
+		   u64 value)
+{
+	u64 __user *word = user_word(vm, page, index);
 
 	KUNIT_EXPECT_EQ(vm->test, 0, put_user(value, word));
 }
 
 u64 soft_vm_read(struct soft_vm *vm, unsigned long page, unsigned int index)
 {
-	u64 __user *word = (u64 __user *)soft_vm_hva(vm, page) + index;
+	u64 __user *word = user_word(vm, page, index);
 	u64 value = 0;
 
 	KUNIT_EXPECT_EQ(vm->test, 0, get_user(value, word));
@@ -189,4 +198,11 @@ int soft_vm_clear_dirty_log(struct soft_vm *vm, u32 id, u64 first, u32 nr_pages,
 int soft_vm_set_quota(struct soft_vm *vm, unsigned long pages)
 {
 	return vm_ioctl(vm, KVM_SET_NR_MMU_PAGES, pages);
+}
+
+void soft_vm_zap_all(struct soft_vm *vm)
+{
+	mutex_lock(&vm->kvm->slots_lock);
+	zap_all_fast(vm->kvm);
+	mutex_unlock(&vm->kvm->slots_lock);
 }

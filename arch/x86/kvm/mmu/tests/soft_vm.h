@@ -76,11 +76,13 @@ int soft_vm_set_quota(struct soft_vm *vm, unsigned long pages);
 void soft_vm_renew_pages(struct soft_vm *vm, unsigned long page,
 			 unsigned long npages);
 
-/* The VMM writes the first word of a page. */
-void soft_vm_write_page(struct soft_vm *vm, unsigned long page, u64 value);
-
-/* The VMM reads word @index of a page. */
+/* The VMM writes and reads word @index of a page. */
+void soft_vm_write(struct soft_vm *vm, unsigned long page, unsigned int index,
+		   u64 value);
 u64 soft_vm_read(struct soft_vm *vm, unsigned long page, unsigned int index);
+
+/* All that maps anything goes, as when VM-wide settings change. */
+void soft_vm_zap_all(struct soft_vm *vm);
 
 static inline unsigned long soft_vm_hva(const struct soft_vm *vm, unsigned long page)
 {
