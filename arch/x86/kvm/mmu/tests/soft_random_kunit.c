@@ -20,7 +20,7 @@
 #define NR_VCPUS	3
 
 /* "make soak" has more of them, from another seed. */
-static unsigned long soft_ops_per_hardware = 20000;
+static unsigned long soft_ops_per_hardware = 200000;
 module_param(soft_ops_per_hardware, ulong, 0444);
 MODULE_PARM_DESC(soft_ops_per_hardware, "KUnit: random operations");
 

@@ -35,6 +35,10 @@ struct kvm *kvm_test_create_vm(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, kvm);
 
+	/* No vendor module was ever loaded; the next one does the same. */
+	if (!spte_fmt.present)
+		spte_format_reset();
+
 	mutex_init(&kvm->slots_lock);
 	mutex_init(&kvm->slots_arch_lock);
 	spin_lock_init(&kvm->mn_invalidate_lock);
@@ -47,7 +51,7 @@ struct kvm *kvm_test_create_vm(struct kunit *test)
 
 	/* As if userspace had set it: slots do not resize the MMU then. */
 	kvm->arch.n_requested_mmu_pages = KVM_MIN_ALLOC_MMU_PAGES;
-	/* A vendor module may be absent, or may have none. */
+	/* There may be none. */
 	kvm->arch.shadow_mmio_value = spte_fmt.mmio_value ?: BIT_ULL(51);
 
 	kvm_memslots_init(kvm);
