@@ -15,6 +15,7 @@
 #include <linux/rculist.h>
 #include <linux/slab.h>
 #include <linux/srcu.h>
+#include <linux/vmalloc.h>
 
 #include "level.h"
 #include "mmu.h"
@@ -40,16 +41,22 @@ bool kvm_page_track_write_tracking_enabled(struct kvm *kvm)
 	       external_tracking(kvm);
 }
 
+/*
+ * Small slots are many: a page and a place for it would be too much.  Large ones
+ * may have more than INT_MAX bytes, which kvcalloc() warns of.
+ */
 static int counters_alloc(struct kvm_memory_slot *slot, unsigned long npages)
 {
-	if (slot->arch.gfn_write_track)
+	unsigned short **counters = &slot->arch.gfn_write_track;
+	const size_t size = sizeof(**counters);
+
+	if (*counters)
 		return 0;
 
-	/* Small slots are many: a page and a place for it would be too much. */
-	slot->arch.gfn_write_track =
-		kvcalloc(npages, sizeof(*slot->arch.gfn_write_track),
-			 GFP_KERNEL_ACCOUNT);
-	return slot->arch.gfn_write_track ? 0 : -ENOMEM;
+	*counters = npages * size <= PAGE_SIZE ?
+		    kcalloc(npages, size, GFP_KERNEL_ACCOUNT) :
+		    __vcalloc(npages, size, GFP_KERNEL_ACCOUNT);
+	return *counters ? 0 : -ENOMEM;
 }
 
 int kvm_page_track_write_tracking_alloc(struct kvm_memory_slot *slot)

@@ -2,7 +2,8 @@
 /*
  * Emulated writes to shadowed tables: which SPTEs one covers, and which ones are
  * misaligned.  All offsets, sizes, formats, levels and quadrants against a model
- * that knows of addresses only.
+ * that knows of addresses only.  The counters of who tracks writes, for slots of
+ * any size.
  *
  * The sweeps count failures and check the count.  No VMX or SVM is needed.
  */
@@ -11,6 +12,7 @@
 
 #include "mmu.h"
 #include "mmu/mmu_internal.h"
+#include "mmu/page_track.h"
 #include "mmu/shadow_internal.h"
 
 /**
@@ -168,10 +170,37 @@ static void write_examples(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, shadow_write_misaligned(pte64, PAGE_SIZE - 4, 8));
 }
 
+/*
+ * A slot may be so large that its counters have more than INT_MAX bytes.  There
+ * may be no memory for them, but to ask for it is no reason to warn.
+ */
+static void write_counters_of_any_slot(struct kunit *test)
+{
+	static const unsigned long npages[] = {
+		1, PAGE_SIZE / 2 - 1, PAGE_SIZE / 2, 1 << 20,
+		BIT(30) + 1, KVM_MEM_MAX_NR_PAGES,
+	};
+	struct kvm_memory_slot slot = {};
+	int i, r;
+
+	for (i = 0; i < ARRAY_SIZE(npages); i++) {
+		slot.npages = npages[i];
+		r = kvm_page_track_write_tracking_alloc(&slot);
+		KUNIT_EXPECT_EQ(test, r, slot.arch.gfn_write_track ? 0 : -ENOMEM);
+		if (npages[i] <= 1 << 20)
+			KUNIT_EXPECT_EQ(test, r, 0);
+		if (!r)
+			KUNIT_EXPECT_EQ(test, 0, slot.arch.gfn_write_track[npages[i] - 1]);
+		kvm_page_track_free_memslot(&slot);
+		KUNIT_EXPECT_NULL(test, slot.arch.gfn_write_track);
+	}
+}
+
 static struct kunit_case shadow_write_cases[] = {
 	KUNIT_CASE_PARAM(write_covers, table_kinds_gen_params),
 	KUNIT_CASE_PARAM(write_misaligned, table_kinds_gen_params),
 	KUNIT_CASE(write_examples),
+	KUNIT_CASE(write_counters_of_any_slot),
 	{}
 };
 
