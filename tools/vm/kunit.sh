@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Runs the KUnit tests of KVM with the tree's own kunit.py, under QEMU.
 # The kernel is configured and built in steps first, to show progress.
+# KUNIT_FILTER and KUNIT_KERNEL_ARGS are soak.sh's.
 . "$(dirname "$0")/../base/lib.sh"
 
 OUT=$O/kunit
@@ -34,8 +35,12 @@ KVM_BUILD=$OUT KVM_MAKE=ARCH=x86_64 "$REPO/tools/base/build.sh" \
 
 say "KUnit: running"
 status=0
+arguments=()
+for argument in printk.time=1 no_timer_check ${KUNIT_KERNEL_ARGS:-}; do
+	arguments+=(--kernel_args="$argument")
+done
 kunit run --jobs="$JOBS" --timeout=900 --json="$JSON" --qemu_args="-smp 2" \
-	--kernel_args=printk.time=1 --kernel_args=no_timer_check \
+	"${arguments[@]}" ${KUNIT_FILTER:+"$KUNIT_FILTER"} \
 	>>"$LOG" 2>&1 || status=$?
 "$REPO/tools/vm/vm" kunit || status=$?
 [ "$status" = 0 ] || die "KUnit: something failed (log: $LOG, $OUT/test.log)"

@@ -11,7 +11,7 @@ NPT ?=
 FORCE ?=
 export NPT FORCE
 
-.PHONY: bench boot run test kselftest kselftest-table kunit vmtest
+.PHONY: bench boot run test kselftest kselftest-table kunit soak vmtest
 
 run: ## boot a Linux guest on our KVM in a VM, then race MMIO against memslots
 	@$(B)/deps.sh base tree kernel vm kselftest
@@ -54,3 +54,8 @@ kunit: ## the KUnit tests of KVM, with the tree's kunit.py
 	@$(B)/deps.sh base tree kernel vm
 	@$(B)/tree.sh
 	@$(V)/kunit.sh
+
+soak: ## random operations on software CPUs (MINUTES=60, SEED)
+	@$(B)/deps.sh base tree kernel vm
+	@$(B)/tree.sh
+	@$(V)/soak.sh
