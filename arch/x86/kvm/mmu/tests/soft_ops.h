@@ -15,34 +15,26 @@
 #include "soft_model.h"
 #include "soft_vm.h"
 
-/*
- * The operations, and what their arguments are.  The names are printed.
- *
- * vcpu: which vCPU does it, and does not matter to others
- */
-#define SOFT_OPS(op)							\
-	op(READ)	/* a: gfn or gva, b: CPL 3 */			\
-	op(WRITE)	/* a: gfn or gva, b: CPL 3 */			\
-	op(FETCH)	/* a: gfn or gva, b: CPL 3 */			\
-	op(CREATE)	/* a: slot, b: gfn, c: page, d: pages, e: flags */ \
-	op(DELETE)	/* a: slot */					\
-	op(MOVE)	/* a: slot, b: gfn */				\
-	op(FLAGS)	/* a: slot, b: flags */				\
-	op(GET_LOG)	/* a: slot */					\
-	op(RENEW)	/* a: page, b: pages: the VMM maps new ones */	\
-	op(HOST_WRITE)	/* a: page */					\
-	op(AGE)		/* a: page, b: pages */				\
-	op(PREFAULT)	/* a: gfn */					\
-	op(NEW_ROOT)	/* the vCPU's MMU begins anew */		\
-	op(SMM)		/* the vCPU enters or leaves it */		\
-	op(PAGING)	/* the guest's, of all but vCPU 0; on or off */	\
-	op(GPTE)	/* a: table, b: index, c: gfn, d: its rights */	\
-	op(QUOTA)	/* a: shadow pages */				\
-	op(FAIL)	/* the test of shrinking: fails after another */
-
+/* The operations, and their arguments: which vCPU, and a, b, ... */
 enum soft_op_kind {
-#define SOFT_OP_KIND(name)	SOFT_OP_##name,
-	SOFT_OPS(SOFT_OP_KIND)
+	SOFT_OP_READ,	/* a: gfn or gva, b: CPL 3 */
+	SOFT_OP_WRITE,	/* a: gfn or gva, b: CPL 3 */
+	SOFT_OP_FETCH,	/* a: gfn or gva, b: CPL 3 */
+	SOFT_OP_CREATE,	/* a: slot, b: gfn, c: page, d: pages, e: flags */
+	SOFT_OP_DELETE,	/* a: slot */
+	SOFT_OP_MOVE,	/* a: slot, b: gfn */
+	SOFT_OP_FLAGS,	/* a: slot, b: flags */
+	SOFT_OP_GET_LOG,	/* a: slot */
+	SOFT_OP_RENEW,	/* a: page, b: pages: the VMM maps new ones */
+	SOFT_OP_HOST_WRITE,	/* a: page */
+	SOFT_OP_AGE,	/* a: page, b: pages */
+	SOFT_OP_PREFAULT,	/* a: gfn */
+	SOFT_OP_NEW_ROOT,	/* the vCPU's MMU begins anew */
+	SOFT_OP_SMM,	/* the vCPU enters or leaves it */
+	SOFT_OP_PAGING,	/* the guest's, of all but vCPU 0; on or off */
+	SOFT_OP_GPTE,	/* a: table, b: index, c: gfn, d: its rights */
+	SOFT_OP_QUOTA,	/* a: shadow pages */
+	SOFT_OP_FAIL,	/* the test of shrinking: fails after another */
 	SOFT_NR_OPS
 };
 

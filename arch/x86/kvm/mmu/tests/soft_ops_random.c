@@ -157,8 +157,24 @@ struct soft_op soft_op_random(struct rnd_state *rnd)
 void soft_op_print(struct kunit *test, const struct soft_op *op)
 {
 	static const char * const names[] = {
-#define SOFT_OP_NAME(name)	#name,
-		SOFT_OPS(SOFT_OP_NAME)
+		[SOFT_OP_READ] = "READ",
+		[SOFT_OP_WRITE] = "WRITE",
+		[SOFT_OP_FETCH] = "FETCH",
+		[SOFT_OP_CREATE] = "CREATE",
+		[SOFT_OP_DELETE] = "DELETE",
+		[SOFT_OP_MOVE] = "MOVE",
+		[SOFT_OP_FLAGS] = "FLAGS",
+		[SOFT_OP_GET_LOG] = "GET_LOG",
+		[SOFT_OP_RENEW] = "RENEW",
+		[SOFT_OP_HOST_WRITE] = "HOST_WRITE",
+		[SOFT_OP_AGE] = "AGE",
+		[SOFT_OP_PREFAULT] = "PREFAULT",
+		[SOFT_OP_NEW_ROOT] = "NEW_ROOT",
+		[SOFT_OP_SMM] = "SMM",
+		[SOFT_OP_PAGING] = "PAGING",
+		[SOFT_OP_GPTE] = "GPTE",
+		[SOFT_OP_QUOTA] = "QUOTA",
+		[SOFT_OP_FAIL] = "FAIL",
 	};
 
 	kunit_info(test, "\t{ SOFT_OP_%s, %u, %#x, %#x, %#x, %#x, %#x },\n",

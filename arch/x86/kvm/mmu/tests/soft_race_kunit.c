@@ -94,7 +94,7 @@ struct runner {
  */
 static unsigned long look(struct race *race)
 {
-	return smp_load_acquire(&race->seq);
+	return smp_load_acquire(&race->seq); /* see above */
 }
 
 static bool in_change(struct race *race, gfn_t gfn)
@@ -183,12 +183,14 @@ static void change_begin(struct race *race, gfn_t first, gfn_t end)
 {
 	WRITE_ONCE(race->first, first);
 	WRITE_ONCE(race->end, end);
+	/* The range before the number, the number before the change. */
 	smp_store_release(&race->seq, race->seq + 1);
-	smp_mb(); /* the number before the change */
+	smp_mb(); /* see above */
 }
 
 static void change_end(struct race *race)
 {
+	/* The change, and what is wanted since, before the number. */
 	smp_store_release(&race->seq, race->seq + 1);
 }
 
@@ -325,6 +327,7 @@ static int collect(struct race *race)
 	DECLARE_BITMAP(log, LOG_PAGES);
 	unsigned long page;
 	u64 words, bits;
+	bool changed;
 	int r = soft_vm_get_dirty_log(race->vm, LOG_ID, &bits, 1);
 
 	if (r)
@@ -335,8 +338,8 @@ static int collect(struct race *race)
 
 	for (page = 0; page < LOG_PAGES; page++) {
 		words = logged_words(race, page);
-		__assign_bit(page, race->owed, words != race->seen[page] &&
-					       !test_bit(page, log));
+		changed = words != race->seen[page];
+		__assign_bit(page, race->owed, changed && !test_bit(page, log));
 		race->seen[page] = words;
 	}
 	return 0;

@@ -138,6 +138,11 @@ static struct kvm_x86_nested_ops soft_nested_ops = {
 static struct kvm_pmu_ops soft_pmu_ops = {
 	.init = soft_no_performance_counters,
 	.refresh = soft_no_performance_counters,
+	.rdpmc_ecx_to_pmc = (void *)soft_unexpected,
+	.msr_idx_to_pmc = (void *)soft_unexpected,
+	.is_valid_msr = (void *)soft_unexpected,
+	.get_msr = (void *)soft_unexpected,
+	.set_msr = (void *)soft_unexpected,
 };
 
 static struct kvm_x86_ops soft_ops = {
@@ -184,31 +189,53 @@ static struct kvm_x86_ops soft_ops = {
 	.flush_tlb_gva = soft_cpu_flush_gva,
 	.load_mmu_pgd = soft_cpu_load_root,
 	.check_emulate_instruction = soft_check_emulate,
+
+	/* KVM warns of an op that is missing here. */
+	.get_msr = (void *)soft_unexpected,
+	.get_segment_base = (void *)soft_unexpected,
+	.get_segment = (void *)soft_unexpected,
+	.set_segment = (void *)soft_unexpected,
+	.get_cs_db_l_bits = (void *)soft_unexpected,
+	.get_idt = (void *)soft_unexpected,
+	.set_idt = (void *)soft_unexpected,
+	.get_gdt = (void *)soft_unexpected,
+	.set_gdt = (void *)soft_unexpected,
+	.sync_dirty_debug_regs = (void *)soft_unexpected,
+	.cache_reg = (void *)soft_unexpected,
+	.vcpu_pre_run = (void *)soft_unexpected,
+	.vcpu_run = (void *)soft_unexpected,
+	.handle_exit = (void *)soft_unexpected,
+	.skip_emulated_instruction = (void *)soft_unexpected,
+	.set_interrupt_shadow = (void *)soft_unexpected,
+	.get_interrupt_shadow = (void *)soft_unexpected,
+	.patch_hypercall = (void *)soft_unexpected,
+	.inject_irq = (void *)soft_unexpected,
+	.inject_nmi = (void *)soft_unexpected,
+	.inject_exception = (void *)soft_unexpected,
+	.cancel_injection = (void *)soft_unexpected,
+	.interrupt_allowed = (void *)soft_unexpected,
+	.nmi_allowed = (void *)soft_unexpected,
+	.get_nmi_mask = (void *)soft_unexpected,
+	.set_nmi_mask = (void *)soft_unexpected,
+	.enable_nmi_window = (void *)soft_unexpected,
+	.enable_irq_window = (void *)soft_unexpected,
+	.deliver_interrupt = (void *)soft_unexpected,
+	.has_wbinvd_exit = (void *)soft_unexpected,
+	.get_exit_info = (void *)soft_unexpected,
+	.check_intercept = (void *)soft_unexpected,
+	.handle_exit_irqoff = (void *)soft_unexpected,
+	.setup_mce = (void *)soft_unexpected,
+	.apic_init_signal_blocked = (void *)soft_unexpected,
+	.msr_filter_changed = (void *)soft_unexpected,
+	.complete_emulated_msr = (void *)soft_unexpected,
+	.vcpu_deliver_sipi_vector = (void *)soft_unexpected,
+#ifdef CONFIG_KVM_SMM
+	.smi_allowed = (void *)soft_unexpected,
+	.enter_smm = (void *)soft_unexpected,
+	.leave_smm = (void *)soft_unexpected,
+	.enable_smi_window = (void *)soft_unexpected,
+#endif
 };
-
-/* An op of which nobody has thought must not jump to 0. */
-static void fill_ops(struct kvm_x86_ops *ops)
-{
-#define KVM_X86_OP(op)						\
-	do {							\
-		if (!ops->op)					\
-			ops->op = (void *)soft_unexpected;	\
-	} while (0);
-#define KVM_X86_OP_OPTIONAL(op)
-#define KVM_X86_OP_OPTIONAL_RET0(op)
-#include <asm/kvm-x86-ops.h>
-}
-
-static void fill_pmu_ops(struct kvm_pmu_ops *ops)
-{
-#define KVM_X86_PMU_OP(op)					\
-	do {							\
-		if (!ops->op)					\
-			ops->op = (void *)soft_unexpected;	\
-	} while (0);
-#define KVM_X86_PMU_OP_OPTIONAL(op)
-#include <asm/kvm-x86-pmu-ops.h>
-}
 
 static int soft_hardware_setup(void)
 {
@@ -270,8 +297,6 @@ void soft_vendor_load(struct kunit *test, const struct soft_hardware *hw)
 
 	hardware = hw;
 	enable_pmu = false;
-	fill_ops(&soft_ops);
-	fill_pmu_ops(&soft_pmu_ops);
 	KUNIT_ASSERT_EQ(test, kvm_x86_vendor_init(&soft_init_ops), 0);
 
 	r = kvm_init(sizeof(struct soft_vcpu), __alignof__(struct soft_vcpu),
