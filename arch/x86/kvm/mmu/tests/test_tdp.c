@@ -5,6 +5,7 @@
 #include <kunit/test.h>
 #include <linux/kvm_host.h>
 #include <linux/page-flags.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 
 #include "mmu.h"
@@ -27,12 +28,13 @@ int tdp_test_suite_init(struct kunit_suite *suite)
 	return own_header_cache ? 0 : -ENOMEM;
 }
 
-/* tdp_uninit_vm() has waited for RCU to free the tables. */
 void tdp_test_suite_exit(struct kunit_suite *suite)
 {
 	if (!own_header_cache)
 		return;
 
+	/* Without TDP, nobody has waited yet until the tables are freed. */
+	rcu_barrier();
 	mmu_page_header_cache = NULL;
 	kmem_cache_destroy(own_header_cache);
 	own_header_cache = NULL;
