@@ -36,7 +36,7 @@ tree: ## lay overlay and patches on a copy of the base, $(O)/tree
 	@$(B)/deps.sh base tree
 	@$(B)/tree.sh
 
-kernel: ## build kernel and modules (CONFIG=fast|debug)
+kernel: ## build kernel and modules (CONFIG=fast|debug|kcsan)
 	@$(B)/deps.sh base tree kernel
 	@$(B)/kernel.sh
 

@@ -80,8 +80,8 @@ need_memory()
 check_config()
 {
 	case $CONFIG in
-	fast | debug) ;;
-	*) die "CONFIG=$CONFIG: must be fast or debug" ;;
+	fast | debug | kcsan) ;;
+	*) die "CONFIG=$CONFIG: must be fast, debug or kcsan" ;;
 	esac
 	case $MODULES in
 	ours | stock) ;;

@@ -50,7 +50,7 @@ vmtest: ## our own scripts in the VM: suspend, CPU hotplug, ... (TESTS, VM)
 	@$(V)/build-selftests.sh
 	@$(V)/vm vmtest
 
-kunit: ## the KUnit tests of KVM, with the tree's kunit.py
+kunit: ## the KUnit tests of KVM, with the tree's kunit.py (CONFIG)
 	@$(B)/deps.sh base tree kernel vm
 	@$(B)/tree.sh
 	@$(V)/kunit.sh

@@ -8,13 +8,13 @@ from .errors import Fatal
 from .machines import MACHINES, check_programs
 
 REPO = os.path.realpath(os.path.join(os.path.dirname(__file__), "../../.."))
-# Nothing but these comes from outside; a debug kernel takes this much longer.
-SLOWNESS = {"fast": 1, "debug": 6}
+# Nothing but these comes from outside; kernels with checks take much longer.
+SLOWNESS = {"fast": 1, "debug": 6, "kcsan": 6}
 # For the kernel's command line. The debug kernel uses 4 levels of page tables:
 # with 5, KASAN takes what a timer interrupt accesses for wild at boot, while
 # identify_cpu() has cleared the CPU's features, LA57 among them. (The fast
 # kernel uses 5.)
-COMMAND_LINE = {"fast": "", "debug": "no5lvl"}
+COMMAND_LINE = {"fast": "", "debug": "no5lvl", "kcsan": ""}
 MEMORY = 2048
 HOST_SPARE = 512
 

@@ -16,6 +16,9 @@ TROUBLE = re.compile("|".join((
     r"stack guard page was hit", r"refcount_t: ",
 )))
 USER_FAULT = re.compile(r"traps: \S+\[\d+\]")
+# Races of stock files, seen there: x86.c reads the host's clock mode unmarked.
+KNOWN_RACES = re.compile(
+    r"data-race in kvm_arch_vcpu_load / pvclock_gtod_notify")
 STAMP = re.compile(r"\[ *\d+\.\d{6}\](\[ *[TC]\d+\])? ")
 EXCERPT = 60
 # Marks what tests print of the console of a guest inside the VM.
@@ -80,6 +83,7 @@ class Scanner:
 
     def _is_trouble(self, message):
         return (TROUBLE.search(message) and not USER_FAULT.search(message) and
+                not KNOWN_RACES.search(message) and
                 not (self.harmless and self.harmless.search(message)))
 
 

@@ -40,10 +40,11 @@ def collect(folder):
     return results
 
 
-def run_report(out, *_):
+def run_report(out, kernel_config, _):
     """The end of make kunit; the exit status."""
-    results = collect(os.path.join(out, "kunit"))
+    name = "kunit" if kernel_config == "fast" else f"kunit-{kernel_config}"
+    results = collect(os.path.join(out, name))
     print_failures(results)
-    write_ktap(os.path.join(out, "results", "kunit.ktap"), results)
+    write_ktap(os.path.join(out, "results", name + ".ktap"), results)
     print(summary(*counts(results)))
     return 1 if counts(results)[1] else 0
