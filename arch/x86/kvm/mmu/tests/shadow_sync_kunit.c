@@ -55,6 +55,7 @@ static void tree_destroy(void *data)
 		rmap_clear(&sp->parents);
 		hlist_del_init(&sp->hash_link);
 		free_page((unsigned long)sp->spt);
+		kfree(sp);
 	}
 	tree->kvm->arch.indirect_shadow_pages = 0;
 	kvm_mmu_free_memory_cache(&tree->blocks);
@@ -94,12 +95,15 @@ static struct tree *tree_create(struct kunit *test)
 /* A page that shadows the table at its number as gfn; returns the number. */
 static unsigned int tree_page(struct kunit *test, struct tree *tree, int level)
 {
-	struct kvm_mmu_page *sp = kunit_kzalloc(test, sizeof(*sp), GFP_KERNEL);
+	struct kvm_mmu_page *sp;
 	int i;
 
-	KUNIT_ASSERT_NOT_NULL(test, sp);
 	KUNIT_ASSERT_LT(test, tree->nr, TREE_PAGES);
+	sp = kzalloc(sizeof(*sp), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, sp);
 	sp->spt = (u64 *)__get_free_page(GFP_KERNEL);
+	if (!sp->spt)
+		kfree(sp);
 	KUNIT_ASSERT_NOT_NULL(test, sp->spt);
 	set_page_private(virt_to_page(sp->spt), (unsigned long)sp);
 	for (i = 0; i < SPTE_ENT_PER_PAGE; i++)

@@ -58,9 +58,11 @@ MODULE_PARM_DESC(soft_race_changes, "KUnit: changes under running vCPUs");
  * @accesses: of all vCPUs
  * @judged: those of which it is known what they must be
  * @wrong: those that were not
+ * @ended: accesses of each vCPU that have ended
  * @seen: the words of the logged pages at the last collection
- * @owed: logged pages that the next log must have
- * @lost: that it had not
+ * @owed: logged pages that were written and not logged yet
+ * @owed_since: what @ended was when that was noticed
+ * @lost: those that never were
  */
 struct race {
 	struct soft_vm *vm;
@@ -75,8 +77,10 @@ struct race {
 	atomic_long_t accesses;
 	atomic_long_t judged;
 	atomic_long_t wrong;
+	unsigned long ended[NR_VCPUS];
 	u64 seen[LOG_PAGES];
 	DECLARE_BITMAP(owed, LOG_PAGES);
+	unsigned long owed_since[LOG_PAGES][NR_VCPUS];
 	unsigned long lost;
 };
 
@@ -154,6 +158,8 @@ static void one_access(struct runner *runner, struct rnd_state *rnd)
 		access.addr += (1 + runner->id) * sizeof(u64);
 	end = soft_cpu_access(vcpu, &access);
 	judge(race, gfn, seq, end, &access);
+	/* Pairs with note_owed() and find_ended(): with all that the access did in KVM. */
+	smp_store_release(&race->ended[runner->id], race->ended[runner->id] + 1);
 }
 
 static int run_vcpu(void *data)
@@ -316,30 +322,64 @@ static u64 logged_words(struct race *race, unsigned long page)
 	return sum;
 }
 
+static void note_owed(struct race *race, unsigned long page)
+{
+	int i;
+
+	__set_bit(page, race->owed);
+	for (i = 0; i < NR_VCPUS; i++)
+		race->owed_since[page][i] = smp_load_acquire(&race->ended[i]);
+}
+
+/*
+ * A vCPU that makes an SPTE writable marks the page before its access ends, but
+ * another one may write through the SPTE before that.
+ */
+static void find_ended(struct race *race, unsigned long *over)
+{
+	unsigned long page;
+	bool ended;
+	int i;
+
+	bitmap_zero(over, LOG_PAGES);
+	for_each_set_bit(page, race->owed, LOG_PAGES) {
+		ended = true;
+		for (i = 0; i < NR_VCPUS; i++)
+			ended &= smp_load_acquire(&race->ended[i]) !=
+				 race->owed_since[page][i];
+		__assign_bit(page, over, ended);
+	}
+}
+
 /*
  * A page whose words are others than at the last collection was written in
  * between: it is in this log, or, if that came after the log was read but before
- * the words were, in the next one.
+ * the words were, in one that is read after all accesses of then have ended.
  */
 static int collect(struct race *race)
 {
-	DECLARE_BITMAP(missing, LOG_PAGES);
+	DECLARE_BITMAP(over, LOG_PAGES);
 	DECLARE_BITMAP(log, LOG_PAGES);
 	unsigned long page;
 	u64 words, bits;
-	bool changed;
-	int r = soft_vm_get_dirty_log(race->vm, LOG_ID, &bits, 1);
+	int r;
 
+	find_ended(race, over);
+	r = soft_vm_get_dirty_log(race->vm, LOG_ID, &bits, 1);
 	if (r)
 		return r;
 	bitmap_from_arr64(log, &bits, LOG_PAGES);
-	if (bitmap_andnot(missing, race->owed, log, LOG_PAGES))
-		race->lost += bitmap_weight(missing, LOG_PAGES);
+	bitmap_andnot(race->owed, race->owed, log, LOG_PAGES);
+	if (bitmap_and(over, over, race->owed, LOG_PAGES)) {
+		race->lost += bitmap_weight(over, LOG_PAGES);
+		bitmap_andnot(race->owed, race->owed, over, LOG_PAGES);
+	}
 
 	for (page = 0; page < LOG_PAGES; page++) {
 		words = logged_words(race, page);
-		changed = words != race->seen[page];
-		__assign_bit(page, race->owed, changed && !test_bit(page, log));
+		if (words != race->seen[page] && !test_bit(page, log) &&
+		    !test_bit(page, race->owed))
+			note_owed(race, page);
 		race->seen[page] = words;
 	}
 	return 0;
@@ -423,9 +463,13 @@ static void soft_test_race(struct kunit *test)
 	for (i = 0; i < soft_race_changes && !r; i++)
 		r = one_change(race, &rnd);
 	WRITE_ONCE(race->stop, true);
-	for (i = 0; i < NR_VCPUS; i++)
+	for (i = 0; i < NR_VCPUS; i++) {
 		wait_for_completion(&runners[i].done);
+		race->ended[i]++;
+	}
+	/* The first log may still have what the last one has not. */
 	r = r ?: collect(race) ?: collect(race);
+	race->lost += bitmap_weight(race->owed, LOG_PAGES);
 
 	KUNIT_EXPECT_EQ(test, r, 0);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&race->wrong), 0);
