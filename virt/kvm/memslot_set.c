@@ -66,8 +66,8 @@ void kvm_memslots_publish(struct kvm *kvm, u16 as_id)
  * derived from this copy alone, and every tag made meanwhile is stale.
  *
  * The architecture learns a generation before anyone can see it.  x86 keeps
- * only part of it in MMIO SPTEs and drops them all when that part wraps; an
- * SPTE of the previous round must be gone before its tag is current again.
+ * only part of it in MMIO SPTEs and drops them all in time before that part
+ * comes back to the value of an SPTE.
  *
  * Context: holds slots_lock; may sleep.
  */

@@ -8,8 +8,8 @@
  * hold bits 1 to 19 of the generation; bit 0, "update in progress", is dropped
  * when the entry is made and presumed 0 when it is read, so that an entry made
  * during an update never matches: a seqcount whose reader does not retry but
- * ignores the cache (Documentation/virtual/kvm/mmu.txt).  When the stored part
- * comes round to 0, all MMIO SPTEs are zapped.
+ * ignores the cache (Documentation/virtual/kvm/mmu.txt).  All MMIO SPTEs are
+ * zapped twice before the stored part comes round to the same value.
  *
  *   bits 3-10    bits 1-8 of the generation
  *   bits 52-62   bits 9-19
@@ -69,7 +69,11 @@ static inline bool mmio_spte_gen_matches(u64 spte, u64 gen)
 }
 
 /*
- * Is @gen the first of its address space after the stored bits came round to 0?
+ * Is @gen the first of its address space in a half of all stored values?  Twice a
+ * round, so that between the last use of a value and its next one there is a zap
+ * with a grace period before it and one after: of readers that still make SPTEs
+ * with the old one, and of those that have read such an SPTE and not compared it.
+ *
  * Each of the @nr_as address spaces, one or two, has its own remainder modulo
  * 2 * @nr_as: only the bits above can be 0 in any of them.
  */
@@ -77,7 +81,7 @@ static inline bool mmio_spte_gen_wrapped(u64 gen, unsigned int nr_as)
 {
 	const u64 remainder = 2 * nr_as - 1;
 
-	return !(gen & MMIO_SPTE_GEN_MASK & ~remainder);
+	return !(gen & (MMIO_SPTE_GEN_MASK >> 1) & ~remainder);
 }
 
 static inline unsigned int mmio_spte_access(u64 spte)
@@ -116,7 +120,7 @@ u64 mmio_make_spte(struct kvm *kvm, u64 gen, gfn_t gfn, unsigned int access);
 bool mmio_spte_current(struct kvm_vcpu *vcpu, u64 spte);
 
 /**
- * mmio_gen_wrapped() - did the stored part of the generation come round
+ * mmio_gen_wrapped() - did half of the stored part of the generation come round
  * @kvm: the VM
  * @gen: the new generation, even
  *

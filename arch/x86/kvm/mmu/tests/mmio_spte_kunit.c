@@ -122,6 +122,7 @@ static void mmio_spte_is_current(struct kunit *test)
 
 	KUNIT_EXPECT_FALSE(test, mmio_gen_wrapped(t->kvm, 12));
 	KUNIT_EXPECT_FALSE(test, mmio_gen_wrapped(t->kvm, BIT_ULL(20) - 2));
+	KUNIT_EXPECT_TRUE(test, mmio_gen_wrapped(t->kvm, BIT_ULL(19)));
 	KUNIT_EXPECT_TRUE(test, mmio_gen_wrapped(t->kvm, BIT_ULL(20)));
 }
 
