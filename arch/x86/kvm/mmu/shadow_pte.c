@@ -26,7 +26,8 @@
 static void store_spte(u64 *sptep, u64 spte)
 {
 	KVM_MMU_WARN_ON(spte_causes_ve(spte));
-	WRITE_ONCE(*sptep, spte);
+	/* A table is filled, and marked unsync, before walks find it by this. */
+	smp_store_release(sptep, spte);
 }
 
 /* Replaces a present leaf, and returns what it was. */

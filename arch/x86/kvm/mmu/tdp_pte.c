@@ -133,7 +133,8 @@ static u64 tdp_replace(u64 *sptep, u64 old, u64 spte, int level)
 	if (spte_present_leaf(old, level) && spte_volatile(old))
 		return xchg(sptep, spte);
 
-	WRITE_ONCE(*sptep, spte);
+	/* A table is filled before walks without mmu_lock find it. */
+	smp_store_release(sptep, spte);
 	return old;
 }
 
