@@ -431,6 +431,7 @@ static struct unlinked unlink_subtree(struct tdp_test *t, u64 spte, bool shared)
 	struct tdp_iter iter = tdp_test_walk(t, TEST_GFN, PG_LEVEL_1G);
 	struct kvm_mmu_page *sp_4k = sptep_to_sp(tdp_test_raw(&pages));
 	struct kvm_mmu_page *sp_2m = sptep_to_sp(tdp_test_raw(&tables));
+	const struct page *spt = virt_to_page(sp_4k->spt);
 	struct unlinked u;
 	int r = 0;
 
@@ -442,6 +443,8 @@ static struct unlinked unlink_subtree(struct tdp_test *t, u64 spte, bool shared)
 	u.zapped = !r && sp_4k->state == SP_ZAPPED && sp_2m->state == SP_ZAPPED;
 	u.frozen_2m = count_frozen(sp_2m);
 	u.frozen_4k = count_frozen(sp_4k);
+	/* The reader that looks keeps the memory. */
+	u.zapped &= page_count(spt) > 0;
 	tdp_test_end(t, shared);
 	return u;
 }

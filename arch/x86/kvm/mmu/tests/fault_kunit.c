@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Faults of direct paging against invalidations, on memory of a real mm: what a
+ * fault does if the host takes its page away at the worst moment.
+ *
+ *	   vCPU thread			 | test
+ *	---------------------------------+-------------------------------------
+ *	reads mmu_invalidate_seq	 |
+ *	looks up the slot		 |
+ *	pins the host's page		 | 1: holds mmap_lock, until it has
+ *					 |    begun and ended an invalidation
+ *	takes mmu_lock			 | 2: holds mmu_lock, until it has
+ *	compares, and maps		 |    invalidated
+ *
+ * The locks force the order: the vCPU waits for one of them when the test
+ * invalidates, and has read the sequence before.
+ *
+ * The mm is that of the test's thread and goes with it: what is mapped is unmapped
+ * before.  No VMX or SVM is needed.
+ */
+#include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/cpumask.h>
+#include <linux/delay.h>
+#include <linux/jiffies.h>
+#include <linux/kthread.h>
+#include <linux/kvm_host.h>
+#include <linux/mman.h>
+#include <linux/mmap_lock.h>
+#include <linux/sched.h>
+#include <linux/srcu.h>
+
+#include "kvm_core.h"
+#include "mmu.h"
+#include "mmu/fault.h"
+#include "mmu/mmu_internal.h"
+#include "test_tdp.h"
+
+/* Pages side by side; faults are at the second. */
+#define NR_PAGES	3
+#define FIRST		TEST_GFN
+#define SECOND		(TEST_GFN + 1)
+
+/* For what takes microseconds unless it is broken. */
+#define TIMEOUT		(30 * HZ)
+
+static const struct format_case legacy = { .name = "legacy", .ad = true };
+
+/**
+ * struct fault_test - a VM with memory, and one fault of its vCPU
+ * @t: the tree
+ * @kvm: its VM
+ * @hva: of the memory at FIRST
+ * @was_tdp: tdp_enabled before the test
+ * @gfn: where the vCPU faults
+ * @r: RET_PF_*
+ * @done: the vCPU's thread uses nothing of this any more
+ */
+struct fault_test {
+	struct tdp_test *t;
+	struct kvm *kvm;
+	unsigned long hva;
+	bool was_tdp;
+	gfn_t gfn;
+	int r;
+	struct completion done;
+};
+
+static struct fault_test *create(struct kunit *test)
+{
+	struct fault_test *f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);
+	struct kvm_userspace_memory_region2 mem = {
+		.guest_phys_addr = gfn_to_gpa(FIRST),
+		.memory_size = NR_PAGES * PAGE_SIZE,
+	};
+
+	KUNIT_ASSERT_NOT_NULL(test, f);
+	f->t = tdp_test_create(test, &legacy);
+	f->kvm = f->t->kvm;
+	f->hva = kunit_vm_mmap(test, NULL, 0, NR_PAGES * PAGE_SIZE,
+			       PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	KUNIT_ASSERT_NE(test, f->hva, 0);
+	f->kvm->mm = current->mm;
+	init_completion(&f->done);
+
+	mem.userspace_addr = f->hva;
+	KUNIT_ASSERT_EQ(test, 0, kvm_set_memory_region(f->kvm, &mem));
+	f->was_tdp = tdp_enabled;
+	tdp_enabled = true;
+	return f;
+}
+
+/* Before the thread's mm goes, and with it the pages. */
+static void destroy(struct fault_test *f)
+{
+	write_lock(&f->kvm->mmu_lock);
+	tdp_zap_all(f->kvm);
+	write_unlock(&f->kvm->mmu_lock);
+	kvm_mmu_free_memory_cache(&f->t->vcpu->arch.mmu_pte_list_desc_cache);
+	tdp_enabled = f->was_tdp;
+}
+
+static bool mapped(struct fault_test *f, gfn_t gfn)
+{
+	return spte_present_leaf(tdp_test_walk(f->t, gfn, PG_LEVEL_4K).old, PG_LEVEL_4K);
+}
+
+/* Nobody waits for it: it is not made to wait for I/O, nor maps its neighbours. */
+static int fault_at(struct fault_test *f, gfn_t gfn)
+{
+	struct kvm_page_fault fault = {
+		.addr = gfn_to_gpa(gfn),
+		.write = true,
+		.prefetch = true,
+		.is_tdp = true,
+		.max_level = PG_LEVEL_4K,
+		.pfn = KVM_PFN_ERR_FAULT,
+		.hva = KVM_HVA_ERR_BAD,
+	};
+	const int idx = srcu_read_lock(&f->kvm->srcu);
+	const int r = fault_tdp(f->t->vcpu, &fault);
+
+	srcu_read_unlock(&f->kvm->srcu, idx);
+	return r;
+}
+
+static int vcpu_fn(void *data)
+{
+	struct fault_test *f = data;
+
+	kthread_use_mm(f->kvm->mm);
+	f->r = fault_at(f, f->gfn);
+	kthread_unuse_mm(f->kvm->mm);
+	kthread_complete_and_exit(&f->done, 0);
+}
+
+static void invalidate_begin(struct kvm *kvm, gfn_t start, gfn_t end)
+{
+	lockdep_assert_held_write(&kvm->mmu_lock);
+	kvm_mmu_invalidate_begin(kvm);
+	kvm_mmu_invalidate_range_add(kvm, start, end);
+}
+
+static void map_undisturbed(struct kunit *test)
+{
+	struct fault_test *f = create(test);
+
+	KUNIT_EXPECT_EQ(test, fault_at(f, SECOND), RET_PF_FIXED);
+	KUNIT_EXPECT_TRUE(test, mapped(f, SECOND));
+	KUNIT_EXPECT_FALSE(test, mapped(f, FIRST));
+	KUNIT_EXPECT_EQ(test, fault_at(f, SECOND), RET_PF_SPURIOUS);
+	destroy(f);
+}
+
+/* 1: an invalidation begins and ends before the page is pinned. */
+static void stale_before_pin(struct kunit *test)
+{
+	struct fault_test *f = create(test);
+	const unsigned long late = jiffies + TIMEOUT;
+	struct task_struct *vcpu;
+	bool waits;
+
+	f->gfn = SECOND;
+	mmap_write_lock(f->kvm->mm);
+	vcpu = kthread_run(vcpu_fn, f, "kunit-vcpu");
+	while (!rwsem_is_contended(&f->kvm->mm->mmap_lock) && !IS_ERR(vcpu) &&
+	       time_before(jiffies, late))
+		usleep_range(100, 200);
+	waits = rwsem_is_contended(&f->kvm->mm->mmap_lock);
+
+	write_lock(&f->kvm->mmu_lock);
+	invalidate_begin(f->kvm, SECOND, SECOND + 1);
+	kvm_mmu_invalidate_end(f->kvm);
+	write_unlock(&f->kvm->mmu_lock);
+	mmap_write_unlock(f->kvm->mm);
+	if (!IS_ERR(vcpu))
+		wait_for_completion(&f->done);
+
+	KUNIT_EXPECT_TRUE(test, waits);
+	KUNIT_EXPECT_EQ(test, f->r, RET_PF_RETRY);
+	KUNIT_EXPECT_FALSE(test, mapped(f, SECOND));
+	destroy(f);
+}
+
+/* The vCPU's thread, on another CPU than this one, which stays. */
+static struct task_struct *create_vcpu_elsewhere(struct kunit *test,
+						 struct fault_test *f)
+{
+	const unsigned int here = cpumask_first(cpu_online_mask);
+	const unsigned int there = cpumask_next(here, cpu_online_mask);
+	struct task_struct *vcpu;
+
+	set_cpus_allowed_ptr(current, cpumask_of(here));
+	vcpu = kthread_create(vcpu_fn, f, "kunit-vcpu");
+	if (!IS_ERR(vcpu))
+		kthread_bind(vcpu, there);
+	return vcpu;
+}
+
+/* @ended: the invalidation is over when the vCPU gets mmu_lock. */
+static bool race_for_mmu_lock(struct fault_test *f, struct task_struct *vcpu,
+			      gfn_t invalidated, bool ended)
+{
+	struct kvm *kvm = f->kvm;
+	unsigned long late;
+	bool waits;
+
+	write_lock(&kvm->mmu_lock);
+	wake_up_process(vcpu);
+	late = jiffies + TIMEOUT;
+	while (!rwlock_is_contended(&kvm->mmu_lock) && time_before(jiffies, late))
+		cpu_relax();
+	waits = rwlock_is_contended(&kvm->mmu_lock);
+
+	invalidate_begin(kvm, invalidated, invalidated + 1);
+	if (ended)
+		kvm_mmu_invalidate_end(kvm);
+	write_unlock(&kvm->mmu_lock);
+	wait_for_completion(&f->done);
+
+	write_lock(&kvm->mmu_lock);
+	if (!ended)
+		kvm_mmu_invalidate_end(kvm);
+	write_unlock(&kvm->mmu_lock);
+	return waits;
+}
+
+/* 2: an invalidation begins, and maybe ends, after the page was pinned. */
+static void test_stale_after_pin(struct kunit *test, gfn_t invalidated, bool ended,
+				 bool retry)
+{
+	struct task_struct *vcpu;
+	struct fault_test *f;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+
+	f = create(test);
+	f->gfn = SECOND;
+	vcpu = create_vcpu_elsewhere(test, f);
+	if (IS_ERR(vcpu)) {
+		KUNIT_FAIL(test, "no vCPU thread");
+	} else {
+		KUNIT_EXPECT_TRUE(test, race_for_mmu_lock(f, vcpu, invalidated, ended));
+		KUNIT_EXPECT_EQ(test, f->r, retry ? RET_PF_RETRY : RET_PF_FIXED);
+		KUNIT_EXPECT_EQ(test, mapped(f, SECOND), !retry);
+	}
+	destroy(f);
+}
+
+static void stale_in_progress(struct kunit *test)
+{
+	test_stale_after_pin(test, SECOND, false, true);
+}
+
+static void stale_after_end(struct kunit *test)
+{
+	test_stale_after_pin(test, SECOND, true, true);
+}
+
+/* It goes on beside an invalidation of other gfns. */
+static void good_beside_invalidation(struct kunit *test)
+{
+	test_stale_after_pin(test, FIRST, false, false);
+}
+
+/* The host unmaps a page: the real notifier finds it, and no other. */
+static void notifier_unmaps_one_page(struct kunit *test)
+{
+	struct fault_test *f = create(test);
+	struct kvm *kvm = f->kvm;
+	unsigned long seq, i;
+	u64 flushes;
+
+	/* The notifier asks these, too: there are none. */
+	spin_lock_init(&kvm->gpc_lock);
+	INIT_LIST_HEAD(&kvm->gpc_list);
+
+	KUNIT_EXPECT_EQ(test, 0, kvm_mmu_notifier_init(kvm));
+	for (i = 0; i < NR_PAGES; i++)
+		KUNIT_EXPECT_EQ(test, fault_at(f, FIRST + i), RET_PF_FIXED);
+
+	seq = kvm->mmu_invalidate_seq;
+	flushes = tdp_test_flushes(f->t);
+	KUNIT_EXPECT_EQ(test, 0, vm_munmap(f->hva + PAGE_SIZE, PAGE_SIZE));
+
+	KUNIT_EXPECT_TRUE(test, mapped(f, FIRST));
+	KUNIT_EXPECT_FALSE(test, mapped(f, SECOND));
+	KUNIT_EXPECT_TRUE(test, mapped(f, SECOND + 1));
+	KUNIT_EXPECT_EQ(test, kvm->mmu_invalidate_seq, seq + 1);
+	KUNIT_EXPECT_EQ(test, kvm->mmu_invalidate_in_progress, 0);
+	KUNIT_EXPECT_EQ(test, kvm->mn_active_invalidate_count, 0);
+	KUNIT_EXPECT_EQ(test, tdp_test_flushes(f->t), flushes + 1);
+
+	/* Unmaps all. */
+	kvm_mmu_notifier_unwind(kvm);
+	KUNIT_EXPECT_FALSE(test, mapped(f, FIRST));
+	destroy(f);
+}
+
+static struct kunit_case fault_cases[] = {
+	KUNIT_CASE(map_undisturbed),
+	KUNIT_CASE(stale_before_pin),
+	KUNIT_CASE(stale_in_progress),
+	KUNIT_CASE(stale_after_end),
+	KUNIT_CASE(good_beside_invalidation),
+	KUNIT_CASE(notifier_unmaps_one_page),
+	{}
+};
+
+static struct kunit_suite fault_suite = {
+	.name = "kvm_fault",
+	.suite_init = tdp_test_suite_init,
+	.suite_exit = tdp_test_suite_exit,
+	.init = test_format_init,
+	.test_cases = fault_cases,
+};
+
+kunit_test_suite(fault_suite);

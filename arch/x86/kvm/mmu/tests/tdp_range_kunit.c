@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Direct paging by ranges and slots (tdp_zap.c, tdp_track.c, tdp_split.c): what is
+ * unmapped, write-protected, cleaned, aged or split is what was asked for and
+ * nothing beside it, and who has to flush is told so.
+ *
+ * No VMX or SVM is needed.
+ */
+#include <kunit/test.h>
+#include <linux/kvm_host.h>
+
+#include "mmu.h"
+#include "mmu/mmio.h"
+#include "mmu/mmu_internal.h"
+#include "test_tdp.h"
+
+static const struct format_case formats[] = {
+	{ .name = "legacy", .ad = true },
+	{ .name = "EPT", .ept = true },
+	{ .name = "EPT, A/D", .ept = true, .ad = true },
+};
+
+KUNIT_ARRAY_PARAM_DESC(formats, formats, name);
+
+/* Three pages side by side, in one table; most tests are about the second. */
+#define NR_PAGES	3
+#define FIRST		TEST_GFN
+#define SECOND		(TEST_GFN + 1)
+#define ALL		7
+
+#define SLOT_PAGES	1024ULL
+
+static struct tdp_test *create(struct kunit *test)
+{
+	struct tdp_test *t = tdp_test_create(test, test->param_value ?: &formats[0]);
+	int i;
+
+	for (i = 0; i < NR_PAGES; i++)
+		tdp_test_map(test, t, FIRST + i, PG_LEVEL_4K);
+	return t;
+}
+
+/* A slot that is in no set: two pages of 2M, the three pages in the first. */
+static struct kvm_memory_slot *create_slot(struct kunit *test, u16 as_id)
+{
+	struct kvm_memory_slot *slot = kunit_kzalloc(test, sizeof(*slot), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, slot);
+	slot->base_gfn = TEST_HUGE_GFN;
+	slot->npages = SLOT_PAGES;
+	slot->as_id = as_id;
+	return slot;
+}
+
+static struct kvm_gfn_range second_of(struct kvm_memory_slot *slot)
+{
+	return (struct kvm_gfn_range) {
+		.slot = slot,
+		.start = SECOND,
+		.end = SECOND + 1,
+		.may_block = true,
+	};
+}
+
+static u64 spte_at(struct tdp_test *t, gfn_t gfn)
+{
+	return tdp_test_walk(t, gfn, PG_LEVEL_4K).old;
+}
+
+/* Which of the three pages have a bit, as a mask. */
+static unsigned int which(struct tdp_test *t, u64 bit)
+{
+	unsigned int mask = 0;
+	int i;
+
+	for (i = 0; i < NR_PAGES; i++)
+		mask |= spte_at(t, FIRST + i) & bit ? BIT(i) : 0;
+	return mask;
+}
+
+static void invalidate_roots(struct kvm *kvm)
+{
+	write_lock(&kvm->mmu_lock);
+	tdp_roots_invalidate(kvm);
+	write_unlock(&kvm->mmu_lock);
+}
+
+/* Unmapping. */
+
+static bool zap_leafs(struct tdp_test *t, gfn_t start, gfn_t end)
+{
+	bool flush;
+
+	write_lock(&t->kvm->mmu_lock);
+	flush = tdp_zap_leafs(t->kvm, start, end, false);
+	write_unlock(&t->kvm->mmu_lock);
+	return flush;
+}
+
+static bool unmap(struct tdp_test *t, struct kvm_memory_slot *slot)
+{
+	struct kvm_gfn_range range = second_of(slot);
+	bool flush;
+
+	write_lock(&t->kvm->mmu_lock);
+	flush = tdp_unmap_gfn_range(t->kvm, &range, false);
+	write_unlock(&t->kvm->mmu_lock);
+	return flush;
+}
+
+static void zap_only_the_range(struct kunit *test)
+{
+	struct tdp_test *t = create(test);
+
+	KUNIT_EXPECT_TRUE(test, zap_leafs(t, SECOND, SECOND + 1));
+	KUNIT_EXPECT_EQ(test, which(t, SPTE_PRESENT), ALL & ~BIT(1));
+	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_4K), NR_PAGES - 1);
+
+	/* Nothing is there any more, so no TLB has it. */
+	KUNIT_EXPECT_FALSE(test, zap_leafs(t, SECOND, SECOND + 1));
+	KUNIT_EXPECT_EQ(test, which(t, SPTE_PRESENT), ALL & ~BIT(1));
+}
+
+static void unmap_by_address_space(struct kunit *test)
+{
+	struct tdp_test *t = create(test);
+
+	KUNIT_EXPECT_FALSE(test, unmap(t, create_slot(test, 1)));
+	KUNIT_EXPECT_EQ(test, which(t, SPTE_PRESENT), ALL);
+	KUNIT_EXPECT_TRUE(test, unmap(t, create_slot(test, 0)));
+	KUNIT_EXPECT_EQ(test, which(t, SPTE_PRESENT), ALL & ~BIT(1));
+}
+
+/* The host takes its page back: who still zaps the root must not tell it of A. */
+static void unmap_in_invalid_roots(struct kunit *test)
+{
+	struct tdp_test *t = create(test);
+
+	invalidate_roots(t->kvm);
+	unmap(t, create_slot(test, 0));
+	KUNIT_EXPECT_EQ(test, which(t, SPTE_PRESENT), ALL & ~BIT(1));
+}
+
+static void test_zap_mmio(struct kunit *test, bool valid_root)
+{
+	struct tdp_test *t = create(test);
+	struct tdp_iter mmio;
+	u64 spte;
+
+	if (!enable_mmio_caching)
+		kunit_skip(test, "no MMIO SPTEs here");
+
+	spte = mmio_make_spte(t->kvm, 0, FIRST + NR_PAGES, ACC_ALL);
+	mmio = tdp_test_path(test, t, FIRST + NR_PAGES, PG_LEVEL_4K);
+	KUNIT_ASSERT_EQ(test, 0, tdp_test_set_atomic(t, &mmio, spte));
+	if (!valid_root)
+		invalidate_roots(t->kvm);
+
+	tdp_zap_mmio(t->kvm);
+	KUNIT_EXPECT_EQ(test, *tdp_test_raw(&mmio), SPTE_NONE);
+	KUNIT_EXPECT_EQ(test, which(t, SPTE_PRESENT), ALL);
+}
+
+static void zap_mmio_only(struct kunit *test)
+{
+	test_zap_mmio(test, true);
+}
+
+static void zap_mmio_in_invalid_roots(struct kunit *test)
+{
+	test_zap_mmio(test, false);
+}
+
+static void test_zap_root(struct kunit *test, bool shared)
+{
+	struct tdp_test *t = create(test);
+
+	tdp_test_map(test, t, TEST_HUGE_GFN + 512, PG_LEVEL_2M);
+	if (shared)
+		read_lock(&t->kvm->mmu_lock);
+	else
+		write_lock(&t->kvm->mmu_lock);
+	tdp_zap_root(t->kvm, t->root, shared);
+	if (shared)
+		read_unlock(&t->kvm->mmu_lock);
+	else
+		write_unlock(&t->kvm->mmu_lock);
+
+	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_4K), 0);
+	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_2M), 0);
+	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 0);
+}
+
+static void zap_root_shared(struct kunit *test)
+{
+	test_zap_root(test, true);
+}
+
+static void zap_root_exclusive(struct kunit *test)
+{
+	test_zap_root(test, false);
+}
+
+/* Accessed. */
+
+static void age_only_the_range(struct kunit *test)
+{
+	struct tdp_test *t = create(test);
+	struct kvm_gfn_range ours = second_of(create_slot(test, 0));
+	struct kvm_gfn_range other = second_of(create_slot(test, 1));
+	int i;
+
+	KUNIT_EXPECT_FALSE(test, tdp_test_age_gfn_range(t->kvm, &other));
+	KUNIT_EXPECT_FALSE(test, tdp_age_gfn_range(t->kvm, &other));
+
+	/* To look changes nothing. */
+	KUNIT_EXPECT_TRUE(test, tdp_test_age_gfn_range(t->kvm, &ours));
+	KUNIT_EXPECT_TRUE(test, tdp_test_age_gfn_range(t->kvm, &ours));
+	KUNIT_EXPECT_TRUE(test, tdp_age_gfn_range(t->kvm, &ours));
+	KUNIT_EXPECT_FALSE(test, tdp_age_gfn_range(t->kvm, &ours));
+	KUNIT_EXPECT_FALSE(test, tdp_test_age_gfn_range(t->kvm, &ours));
+
+	for (i = 0; i < NR_PAGES; i++)
+		KUNIT_EXPECT_EQ(test, spte_accessed(spte_at(t, FIRST + i)), i != 1);
+	KUNIT_EXPECT_EQ(test, which(t, SPTE_PRESENT), ALL);
+}
+
+/* Writes. */
+
+static bool protect(struct tdp_test *t, struct kvm_memory_slot *slot, gfn_t gfn,
+		    int min_level)
+{
+	bool flush;
+
+	write_lock(&t->kvm->mmu_lock);
+	flush = tdp_write_protect_gfn(t->kvm, slot, gfn, min_level);
+	write_unlock(&t->kvm->mmu_lock);
+	return flush;
+}
+
+static void protect_takes_w_and_m(struct kunit *test)
+{
+	struct tdp_test *t = create(test);
+	struct kvm_memory_slot *slot = create_slot(test, 0);
+
+	KUNIT_EXPECT_FALSE(test, protect(t, create_slot(test, 1), SECOND, PG_LEVEL_4K));
+	KUNIT_EXPECT_FALSE(test, protect(t, slot, SECOND, PG_LEVEL_2M));
+	KUNIT_EXPECT_EQ(test, which(t, PT_WRITABLE_MASK), ALL);
+
+	KUNIT_EXPECT_TRUE(test, protect(t, slot, SECOND, PG_LEVEL_4K));
+	KUNIT_EXPECT_EQ(test, which(t, PT_WRITABLE_MASK), ALL & ~BIT(1));
+	KUNIT_EXPECT_EQ(test, which(t, spte_fmt.mmu_writable), ALL & ~BIT(1));
+	KUNIT_EXPECT_EQ(test, which(t, spte_fmt.host_writable), ALL);
+	KUNIT_EXPECT_FALSE(test, protect(t, slot, SECOND, PG_LEVEL_4K));
+}
+
+/* W was taken for the dirty log, without a flush so far: a TLB may have it. */
+static void protect_after_w_is_gone(struct kunit *test)
+{
+	struct tdp_test *t = create(test);
+	struct tdp_iter iter = tdp_test_walk(t, SECOND, PG_LEVEL_4K);
+
+	*tdp_test_raw(&iter) &= ~PT_WRITABLE_MASK;
+	KUNIT_EXPECT_TRUE(test, protect(t, create_slot(test, 0), SECOND, PG_LEVEL_4K));
+	KUNIT_EXPECT_EQ(test, which(t, spte_fmt.mmu_writable), ALL & ~BIT(1));
+}
+
+static void clean(struct tdp_test *t, struct kvm_memory_slot *slot,
+		  unsigned long mask, bool wrprot)
+{
+	read_lock(&t->kvm->mmu_lock);
+	tdp_clear_dirty_masked(t->kvm, slot, FIRST, mask, wrprot);
+	read_unlock(&t->kvm->mmu_lock);
+}
+
+/* M stays, so that the fast page fault can give W back. */
+static void clean_only_the_mask(struct kunit *test)
+{
+	struct tdp_test *t = create(test);
+	struct kvm_memory_slot *slot = create_slot(test, 0);
+	const u64 bit = t->format->ad ? spte_fmt.dirty : PT_WRITABLE_MASK;
+
+	clean(t, create_slot(test, 1), ALL, true);
+	KUNIT_EXPECT_EQ(test, which(t, PT_WRITABLE_MASK), ALL);
+
+	clean(t, slot, BIT(0) | BIT(2), false);
+	KUNIT_EXPECT_EQ(test, which(t, bit), BIT(1));
+	KUNIT_EXPECT_EQ(test, which(t, PT_WRITABLE_MASK), t->format->ad ? ALL : BIT(1));
+
+	clean(t, slot, BIT(1) | BIT(2), true);
+	KUNIT_EXPECT_EQ(test, which(t, PT_WRITABLE_MASK), t->format->ad ? BIT(0) : 0);
+	KUNIT_EXPECT_EQ(test, which(t, spte_fmt.mmu_writable), ALL);
+}
+
+static bool writable_at(struct tdp_test *t, gfn_t gfn)
+{
+	return spte_writable(spte_at(t, gfn));
+}
+
+static void wrprot(struct tdp_test *t, struct kvm_memory_slot *slot, int min_level)
+{
+	read_lock(&t->kvm->mmu_lock);
+	tdp_wrprot_slot(t->kvm, slot, min_level);
+	read_unlock(&t->kvm->mmu_lock);
+}
+
+static void wrprot_only_the_slot(struct kunit *test)
+{
+	const gfn_t huge = TEST_HUGE_GFN + 512, beyond = TEST_HUGE_GFN + SLOT_PAGES;
+	struct tdp_test *t = create(test);
+	struct kvm_memory_slot *slot = create_slot(test, 0);
+
+	tdp_test_map(test, t, huge, PG_LEVEL_2M);
+	tdp_test_map(test, t, beyond, PG_LEVEL_4K);
+
+	wrprot(t, slot, PG_LEVEL_2M);
+	KUNIT_EXPECT_FALSE(test, writable_at(t, huge));
+	KUNIT_EXPECT_EQ(test, which(t, PT_WRITABLE_MASK), ALL);
+
+	wrprot(t, slot, PG_LEVEL_4K);
+	KUNIT_EXPECT_EQ(test, which(t, PT_WRITABLE_MASK), 0);
+	KUNIT_EXPECT_EQ(test, which(t, spte_fmt.mmu_writable), ALL);
+	KUNIT_EXPECT_TRUE(test, writable_at(t, beyond));
+}
+
+/* Splits. */
+
+/* The first of two huge pages is split, and translates as before. */
+static void test_split_range(struct kunit *test, bool shared)
+{
+	struct tdp_test *t = tdp_test_create(test, &formats[0]);
+	struct kvm_memory_slot *slot = create_slot(test, 0);
+	struct kvm *kvm = t->kvm;
+
+	tdp_test_map(test, t, TEST_HUGE_GFN, PG_LEVEL_2M);
+	tdp_test_map(test, t, TEST_HUGE_GFN + 512, PG_LEVEL_2M);
+
+	if (shared)
+		read_lock(&kvm->mmu_lock);
+	else
+		write_lock(&kvm->mmu_lock);
+	tdp_split_range(kvm, slot, TEST_HUGE_GFN, TEST_HUGE_GFN + 512, PG_LEVEL_4K,
+			shared);
+	if (shared)
+		read_unlock(&kvm->mmu_lock);
+	else
+		write_unlock(&kvm->mmu_lock);
+
+	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_2M), 1);
+	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_4K), 512);
+	KUNIT_EXPECT_EQ(test, spte_pfn(spte_at(t, TEST_GFN)),
+			page_to_pfn(t->page) + TEST_GFN % 512);
+	KUNIT_EXPECT_TRUE(test, writable_at(t, TEST_GFN));
+	KUNIT_EXPECT_TRUE(test, spte_huge(spte_at(t, TEST_HUGE_GFN + 512)));
+	KUNIT_EXPECT_EQ(test, tdp_test_flushes(t), 0);
+}
+
+static void split_range_shared(struct kunit *test)
+{
+	test_split_range(test, true);
+}
+
+static void split_range_exclusive(struct kunit *test)
+{
+	test_split_range(test, false);
+}
+
+static struct kunit_case tdp_range_cases[] = {
+	KUNIT_CASE(zap_only_the_range),
+	KUNIT_CASE(unmap_by_address_space),
+	KUNIT_CASE(unmap_in_invalid_roots),
+	KUNIT_CASE(zap_mmio_only),
+	KUNIT_CASE(zap_mmio_in_invalid_roots),
+	KUNIT_CASE(zap_root_shared),
+	KUNIT_CASE(zap_root_exclusive),
+	KUNIT_CASE_PARAM(age_only_the_range, formats_gen_params),
+	KUNIT_CASE_PARAM(protect_takes_w_and_m, formats_gen_params),
+	KUNIT_CASE(protect_after_w_is_gone),
+	KUNIT_CASE_PARAM(clean_only_the_mask, formats_gen_params),
+	KUNIT_CASE(wrprot_only_the_slot),
+	KUNIT_CASE(split_range_shared),
+	KUNIT_CASE(split_range_exclusive),
+	{}
+};
+
+static struct kunit_suite tdp_range_suite = {
+	.name = "kvm_tdp_range",
+	.suite_init = tdp_test_suite_init,
+	.suite_exit = tdp_test_suite_exit,
+	.init = test_format_init,
+	.test_cases = tdp_range_cases,
+};
+
+kunit_test_suite(tdp_range_suite);
