@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Shadow paging by gfn and slot (shadow_track.c, shadow_split.c), and who has to
+ * know of writes: tables that are shadowed, write tracking, emulated writes and
+ * the dirty log.  What is changed is what was asked for and nothing beside it,
+ * and TLBs are flushed where a write could go unseen.
+ *
+ * No VMX or SVM is needed.
+ */
+#include <kunit/test.h>
+#include <linux/kvm_host.h>
+
+#include "kvm_core.h"
+#include "mmu.h"
+#include "mmu/mmu_internal.h"
+#include "mmu/page_track.h"
+#include "mmu/shadow_internal.h"
+#include "shadow_vm.h"
+#include "test_format.h"
+
+static const struct format_case formats[] = {
+	{ .name = "legacy", .ad = true },
+	{ .name = "EPT", .ept = true },
+	{ .name = "EPT, A/D", .ept = true, .ad = true },
+};
+
+KUNIT_ARRAY_PARAM_DESC(formats, formats, name);
+
+/* Three pages side by side; most tests are about the second. */
+#define NR_PAGES	3
+#define FIRST		(SHADOW_TEST_GFN + 0x51)
+#define SECOND		(FIRST + 1)
+#define ALL		7
+
+/* A page table that maps them, from this entry on. */
+#define TABLE		(SHADOW_TEST_GFN + 0x13)
+#define FIRST_INDEX	7
+
+/**
+ * struct track_test - what the tests work on
+ * @t: the VM
+ * @slot: its slot
+ * @sp: shadows TABLE
+ * @ad: there are A and D bits
+ */
+struct track_test {
+	struct shadow_test *t;
+	struct kvm_memory_slot *slot;
+	struct kvm_mmu_page *sp;
+	bool ad;
+};
+
+static u64 used_leaf(kvm_pfn_t pfn, u64 bits)
+{
+	return SPTE_PRESENT | spte_fmt.present | spte_fmt.user | spte_fmt.exec |
+	       spte_fmt.accessed | spte_fmt.dirty | PFN_PHYS(pfn) |
+	       (spte_fmt.accessed ? SPTE_AD_CPU : SPTE_AD_NONE) |
+	       spte_fmt.host_writable | spte_fmt.mmu_writable | PT_WRITABLE_MASK | bits;
+}
+
+static void map(struct shadow_test *t, struct kvm_mmu_page *sp, int index, gfn_t gfn,
+		u64 spte)
+{
+	struct shadow_zap zap = {};
+
+	shadow_test_begin(t);
+	shadow_set_leaf(t->kvm, &t->vcpu->arch.mmu_pte_list_desc_cache,
+			gfn_to_memslot(t->kvm, gfn), sp, index, gfn, ACC_ALL, spte, &zap);
+	shadow_zap_finish(t->kvm, &zap);
+	shadow_test_end(t);
+}
+
+/* The pages are mapped, and the guest has read and written them. */
+static struct track_test *create(struct kunit *test)
+{
+	const struct format_case *format = test->param_value ?: &formats[0];
+	struct track_test *tt = kunit_kzalloc(test, sizeof(*tt), GFP_KERNEL);
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, tt);
+	tt->ad = format->ad;
+	tt->t = shadow_test_create(test, format);
+	tt->slot = shadow_test_slot(tt->t);
+	tt->sp = shadow_test_get(test, tt->t, TABLE, shadow_test_table(PG_LEVEL_4K));
+	for (i = 0; i < NR_PAGES; i++)
+		map(tt->t, tt->sp, FIRST_INDEX + i, FIRST + i,
+		    used_leaf(SHADOW_TEST_PFN + i, 0));
+	return tt;
+}
+
+/* Which of the three entries have a bit, as a mask. */
+static unsigned int which(const struct track_test *tt, u64 bit)
+{
+	unsigned int mask = 0;
+	int i;
+
+	for (i = 0; i < NR_PAGES; i++)
+		mask |= tt->sp->spt[FIRST_INDEX + i] & bit ? BIT(i) : 0;
+	return mask;
+}
+
+static u64 nr_flushes(const struct track_test *tt)
+{
+	return tt->t->kvm->stat.generic.remote_tlb_flush_requests;
+}
+
+static struct kvm_gfn_range second_of(struct kvm_memory_slot *slot)
+{
+	return (struct kvm_gfn_range) {
+		.slot = slot,
+		.start = SECOND,
+		.end = SECOND + 1,
+	};
+}
+
+/* Unmapping and Accessed. */
+
+static void zap_only_the_range(struct kunit *test)
+{
+	struct track_test *tt = create(test);
+	bool flush[3];
+
+	shadow_test_begin(tt->t);
+	flush[0] = shadow_zap_gfn_range(tt->t->kvm, tt->slot, SECOND, SECOND + 1, false,
+					false);
+	flush[1] = shadow_zap_gfn_range(tt->t->kvm, tt->slot, SECOND, SECOND + 1, false,
+					false);
+	flush[2] = shadow_zap_gfn_range(tt->t->kvm, tt->slot, SECOND, SECOND + 1, false,
+					true);
+	shadow_test_end(tt->t);
+
+	KUNIT_EXPECT_TRUE(test, flush[0]);
+	KUNIT_EXPECT_FALSE(test, flush[1]);
+	/* What was due before is not forgotten. */
+	KUNIT_EXPECT_TRUE(test, flush[2]);
+	KUNIT_EXPECT_EQ(test, which(tt, SPTE_PRESENT), ALL & ~BIT(1));
+}
+
+static void age_only_the_range(struct kunit *test)
+{
+	struct track_test *tt = create(test);
+	struct kvm_gfn_range range = second_of(tt->slot);
+	struct kvm *kvm = tt->t->kvm;
+	bool young[4];
+	int i;
+
+	shadow_test_begin(tt->t);
+	young[0] = shadow_test_age_gfn_range(kvm, &range);
+	young[1] = shadow_age_gfn_range(kvm, &range);
+	young[2] = shadow_age_gfn_range(kvm, &range);
+	young[3] = shadow_test_age_gfn_range(kvm, &range);
+	shadow_test_end(tt->t);
+
+	KUNIT_EXPECT_TRUE(test, young[0]);
+	KUNIT_EXPECT_TRUE(test, young[1]);
+	KUNIT_EXPECT_FALSE(test, young[2]);
+	KUNIT_EXPECT_FALSE(test, young[3]);
+	for (i = 0; i < NR_PAGES; i++)
+		KUNIT_EXPECT_EQ(test, i != 1,
+				spte_accessed(tt->sp->spt[FIRST_INDEX + i]));
+}
+
+/* Writes. */
+
+static void protect_takes_w_and_m(struct kunit *test)
+{
+	struct track_test *tt = create(test);
+	struct kvm *kvm = tt->t->kvm;
+	bool flush[3];
+
+	shadow_test_begin(tt->t);
+	flush[0] = shadow_write_protect_gfn(kvm, tt->slot, SECOND, PG_LEVEL_2M);
+	flush[1] = shadow_write_protect_gfn(kvm, tt->slot, SECOND, PG_LEVEL_4K);
+	flush[2] = shadow_write_protect_gfn(kvm, tt->slot, SECOND, PG_LEVEL_4K);
+	shadow_test_end(tt->t);
+
+	KUNIT_EXPECT_FALSE(test, flush[0]);
+	KUNIT_EXPECT_TRUE(test, flush[1]);
+	KUNIT_EXPECT_FALSE(test, flush[2]);
+	KUNIT_EXPECT_EQ(test, which(tt, PT_WRITABLE_MASK), ALL & ~BIT(1));
+	KUNIT_EXPECT_EQ(test, which(tt, spte_fmt.mmu_writable), ALL & ~BIT(1));
+	KUNIT_EXPECT_EQ(test, which(tt, SPTE_PRESENT), ALL);
+}
+
+static void clean(struct track_test *tt, unsigned long mask, bool wrprot)
+{
+	shadow_test_begin(tt->t);
+	shadow_clear_dirty_masked(tt->t->kvm, tt->slot, FIRST, mask, wrprot);
+	shadow_test_end(tt->t);
+}
+
+/* M stays, so that the fast page fault can give W back. */
+static void clean_only_the_mask(struct kunit *test)
+{
+	struct track_test *tt = create(test);
+	const u64 bit = tt->ad ? spte_fmt.dirty : PT_WRITABLE_MASK;
+
+	clean(tt, BIT(0) | BIT(2), false);
+	KUNIT_EXPECT_EQ(test, which(tt, bit), BIT(1));
+	KUNIT_EXPECT_EQ(test, which(tt, PT_WRITABLE_MASK), tt->ad ? ALL : BIT(1));
+
+	clean(tt, BIT(1) | BIT(2), true);
+	KUNIT_EXPECT_EQ(test, which(tt, PT_WRITABLE_MASK), tt->ad ? BIT(0) : 0);
+	KUNIT_EXPECT_EQ(test, which(tt, spte_fmt.mmu_writable), ALL);
+}
+
+/* The bits leave the log first, then their pages trap, then TLBs are flushed. */
+static void log_is_taken_and_trapped(struct kunit *test)
+{
+	struct track_test *tt = create(test);
+	struct kvm_dirty_log log = { .slot = 0 };
+	const u64 flushes = nr_flushes(tt);
+	unsigned long *bitmap;
+
+	bitmap = kunit_kzalloc(test, 2 * kvm_dirty_bitmap_bytes(tt->slot), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, bitmap);
+	tt->slot->dirty_bitmap = bitmap;
+	set_bit_le(SECOND - SHADOW_TEST_GFN, bitmap);
+
+	/* Nobody's memory takes the report; the bits are taken all the same. */
+	KUNIT_EXPECT_EQ(test, kvm_vm_get_dirty_log(tt->t->kvm, &log), -EFAULT);
+	tt->slot->dirty_bitmap = NULL;
+
+	KUNIT_EXPECT_FALSE(test, test_bit_le(SECOND - SHADOW_TEST_GFN, bitmap));
+	KUNIT_EXPECT_EQ(test, which(tt, PT_WRITABLE_MASK), ALL & ~BIT(1));
+	KUNIT_EXPECT_EQ(test, nr_flushes(tt), flushes + 1);
+}
+
+/* Tables. */
+
+static bool tracked(struct track_test *tt, int as_id)
+{
+	struct kvm_memory_slot *slot;
+	bool is_tracked;
+
+	shadow_test_begin(tt->t);
+	slot = __gfn_to_memslot(__kvm_memslots(tt->t->kvm, as_id), SECOND);
+	is_tracked = kvm_gfn_is_write_tracked(tt->t->kvm, slot, SECOND);
+	shadow_test_end(tt->t);
+	return is_tracked;
+}
+
+/* The guest makes a page that it can write to a page table: writes must trap. */
+static void test_table(struct kunit *test, int level)
+{
+	struct track_test *tt = create(test);
+	const u64 flushes = nr_flushes(tt);
+	struct shadow_zap zap = {};
+	struct kvm_mmu_page *sp;
+
+	sp = shadow_test_get(test, tt->t, SECOND, shadow_test_table(level));
+	KUNIT_EXPECT_EQ(test, which(tt, PT_WRITABLE_MASK), ALL & ~BIT(1));
+	KUNIT_EXPECT_EQ(test, which(tt, spte_fmt.mmu_writable), ALL & ~BIT(1));
+	KUNIT_EXPECT_EQ(test, nr_flushes(tt), flushes + 1);
+	KUNIT_EXPECT_EQ(test, tracked(tt, 0), level > PG_LEVEL_4K);
+	/* The other address space may map the same page of the host. */
+	if (kvm_arch_nr_memslot_as_ids(tt->t->kvm) > 1)
+		KUNIT_EXPECT_EQ(test, tracked(tt, 1), level > PG_LEVEL_4K);
+
+	shadow_test_zap(tt->t, sp, &zap);
+	KUNIT_EXPECT_FALSE(test, tracked(tt, 0));
+	shadow_test_finish(tt->t, &zap);
+}
+
+static void page_table_is_protected(struct kunit *test)
+{
+	test_table(test, PG_LEVEL_4K);
+}
+
+static void upper_table_is_tracked(struct kunit *test)
+{
+	test_table(test, PG_LEVEL_2M);
+}
+
+/* Emulated writes. */
+
+static void write_gpte(struct track_test *tt, gfn_t table, int index)
+{
+	const int idx = srcu_read_lock(&tt->t->kvm->srcu);
+
+	shadow_track_write(tt->t->vcpu, gfn_to_gpa(table) + index * 8, 8);
+	srcu_read_unlock(&tt->t->kvm->srcu, idx);
+}
+
+/* The entry goes whose gPTE was written, and the page table stays. */
+static void write_clears_its_entry(struct kunit *test)
+{
+	struct track_test *tt = create(test);
+	const u64 flushes = nr_flushes(tt);
+	int i;
+
+	write_gpte(tt, TABLE, FIRST_INDEX + 1);
+	KUNIT_EXPECT_EQ(test, which(tt, SPTE_PRESENT), ALL & ~BIT(1));
+	KUNIT_EXPECT_EQ(test, nr_flushes(tt), flushes + 1);
+
+	for (i = 0; i < 10; i++)
+		write_gpte(tt, TABLE, FIRST_INDEX + 1);
+	KUNIT_EXPECT_EQ(test, tt->sp->state, SP_ACTIVE);
+	KUNIT_EXPECT_EQ(test, which(tt, SPTE_PRESENT), ALL & ~BIT(1));
+}
+
+/* Nobody walks through an upper table that is written again and again. */
+static void write_flood_ends_a_table(struct kunit *test)
+{
+	struct track_test *tt = create(test);
+	const union kvm_mmu_page_role role = shadow_test_table(PG_LEVEL_2M);
+	struct kvm_mmu_page *sp;
+
+	sp = shadow_test_get(test, tt->t, SECOND, role);
+	write_gpte(tt, SECOND, 0);
+	write_gpte(tt, SECOND, 1);
+	KUNIT_EXPECT_TRUE(test, shadow_test_exists(tt->t, SECOND, role));
+
+	/* It is used: the count begins anew. */
+	KUNIT_EXPECT_PTR_EQ(test, sp, shadow_test_get(test, tt->t, SECOND, role));
+	write_gpte(tt, SECOND, 2);
+	write_gpte(tt, SECOND, 3);
+	KUNIT_EXPECT_TRUE(test, shadow_test_exists(tt->t, SECOND, role));
+
+	write_gpte(tt, SECOND, 4);
+	KUNIT_EXPECT_FALSE(test, shadow_test_exists(tt->t, SECOND, role));
+	KUNIT_EXPECT_EQ(test, tt->t->kvm->stat.mmu_flooded, 1);
+}
+
+/* Splits: only nested guests have huge pages that are split eagerly. */
+
+static void split_of_nested_guest(struct kunit *test)
+{
+	const gfn_t gfn = round_up(SHADOW_TEST_GFN, 512);
+	const u64 huge = used_leaf(SHADOW_TEST_PFN, PT_PAGE_SIZE_MASK);
+	union kvm_mmu_page_role role = shadow_test_table(PG_LEVEL_2M);
+	struct shadow_test *t = shadow_test_create(test, NULL);
+	struct kvm_mmu_page *sp, *pieces;
+	int i, bad = 0;
+
+	role.guest_mode = 1;
+	sp = shadow_test_get(test, t, TABLE, role);
+	map(t, sp, 5, gfn, huge);
+
+	mutex_lock(&t->kvm->slots_lock);
+	shadow_test_begin(t);
+	shadow_split_range(t->kvm, gfn_to_memslot(t->kvm, gfn), gfn, gfn + 512,
+			   PG_LEVEL_4K);
+	shadow_test_end(t);
+	mutex_unlock(&t->kvm->slots_lock);
+
+	KUNIT_ASSERT_TRUE(test, spte_present_table(sp->spt[5], PG_LEVEL_2M));
+	pieces = spte_child(sp->spt[5]);
+	for (i = 0; i < SPTE_ENT_PER_PAGE; i++)
+		bad += spte_pfn(pieces->spt[i]) != SHADOW_TEST_PFN + i ||
+		       !spte_writable(pieces->spt[i]) ||
+		       rmap_empty(rmap_of(shadow_test_slot(t), gfn + i, PG_LEVEL_4K));
+	KUNIT_EXPECT_EQ(test, bad, 0);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&t->kvm->stat.pages[0]), 512);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&t->kvm->stat.pages[1]), 0);
+}
+
+static struct kunit_case shadow_track_cases[] = {
+	KUNIT_CASE(zap_only_the_range),
+	KUNIT_CASE_PARAM(age_only_the_range, formats_gen_params),
+	KUNIT_CASE_PARAM(protect_takes_w_and_m, formats_gen_params),
+	KUNIT_CASE_PARAM(clean_only_the_mask, formats_gen_params),
+	KUNIT_CASE(log_is_taken_and_trapped),
+	KUNIT_CASE(page_table_is_protected),
+	KUNIT_CASE(upper_table_is_tracked),
+	KUNIT_CASE(write_clears_its_entry),
+	KUNIT_CASE(write_flood_ends_a_table),
+	KUNIT_CASE(split_of_nested_guest),
+	{}
+};
+
+static struct kunit_suite shadow_track_suite = {
+	.name = "kvm_shadow_track",
+	.suite_init = shadow_test_suite_init,
+	.suite_exit = shadow_test_suite_exit,
+	.init = test_format_init,
+	.test_cases = shadow_track_cases,
+};
+
+kunit_test_suite(shadow_track_suite);
