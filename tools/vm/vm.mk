@@ -11,7 +11,7 @@ NPT ?=
 FORCE ?=
 export NPT FORCE
 
-.PHONY: bench boot run test kselftest kselftest-table kunit soak vmtest
+.PHONY: bench boot run test kselftest kselftest-table kunit mutants soak vmtest
 
 run: ## boot a Linux guest on our KVM in a VM, then race MMIO against memslots
 	@$(B)/deps.sh base tree kernel vm kselftest
@@ -59,3 +59,8 @@ soak: ## random operations on software CPUs (MINUTES=60, SEED)
 	@$(B)/deps.sh base tree kernel vm
 	@$(B)/tree.sh
 	@$(V)/soak.sh
+
+mutants: ## break our code, one rule at a time: a KUnit test must fail (TESTS)
+	@$(B)/deps.sh base tree kernel vm
+	@CONFIG=fast MODULES=ours $(B)/kernel.sh
+	@CONFIG=fast MODULES=ours $(V)/mutants.sh
