@@ -158,7 +158,7 @@ static void one_access(struct runner *runner, struct rnd_state *rnd)
 		access.addr += (1 + runner->id) * sizeof(u64);
 	end = soft_cpu_access(vcpu, &access);
 	judge(race, gfn, seq, end, &access);
-	/* Pairs with note_owed() and find_ended(): with all that the access did in KVM. */
+	/* Pairs with nr_ended(): all that the access did in KVM comes before. */
 	smp_store_release(&race->ended[runner->id], race->ended[runner->id] + 1);
 }
 
@@ -322,13 +322,19 @@ static u64 logged_words(struct race *race, unsigned long page)
 	return sum;
 }
 
+/* How many accesses of a vCPU have ended, with all that they did in KVM. */
+static unsigned long nr_ended(struct race *race, int id)
+{
+	return smp_load_acquire(&race->ended[id]); /* see one_access() */
+}
+
 static void note_owed(struct race *race, unsigned long page)
 {
 	int i;
 
 	__set_bit(page, race->owed);
 	for (i = 0; i < NR_VCPUS; i++)
-		race->owed_since[page][i] = smp_load_acquire(&race->ended[i]);
+		race->owed_since[page][i] = nr_ended(race, i);
 }
 
 /*
@@ -345,8 +351,7 @@ static void find_ended(struct race *race, unsigned long *over)
 	for_each_set_bit(page, race->owed, LOG_PAGES) {
 		ended = true;
 		for (i = 0; i < NR_VCPUS; i++)
-			ended &= smp_load_acquire(&race->ended[i]) !=
-				 race->owed_since[page][i];
+			ended &= nr_ended(race, i) != race->owed_since[page][i];
 		__assign_bit(page, over, ended);
 	}
 }
