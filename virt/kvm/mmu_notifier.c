@@ -285,9 +285,8 @@ void kvm_mmu_invalidate_end(struct kvm *kvm)
 	/*
 	 * Who sees the count go down must see the sequence go up.  Pairs with
 	 * the smp_rmb() in mmu_invalidate_retry(), for callers that do not hold
-	 * mmu_lock; with the one in mmu_notifier_retry_cache(), because
-	 * mn_active_invalidate_count drops later still; and with the one that
-	 * follows a fault's first read of the sequence, before it pins the pfn.
+	 * mmu_lock; and with the one in mmu_notifier_retry_cache(), because
+	 * mn_active_invalidate_count drops later still.
 	 */
 	smp_wmb();
 	WRITE_ONCE(kvm->mmu_invalidate_in_progress, in_progress);

@@ -40,7 +40,10 @@ static void fault_resolve(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 			  gfn_t gfn)
 {
 	fault->mmu_seq = READ_ONCE(vcpu->kvm->mmu_invalidate_seq);
-	/* The slot must not be older.  Pairs with kvm_mmu_invalidate_end(). */
+	/*
+	 * Slot and pfn must not be older.  Pairs with the lock of the host's page
+	 * table and mmu_lock, from one to the other (locking.txt, 4).
+	 */
 	smp_rmb();
 	fault->gfn = gfn;
 	fault->slot = kvm_vcpu_gfn_to_memslot(vcpu, gfn);
