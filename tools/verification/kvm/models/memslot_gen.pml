@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The memslot generation and MMIO SPTEs, while slots come and go.
+ *
+ * Modelled: one gfn; an updater that creates and deletes its slot, and two
+ * vCPUs that access it without end.  Other slots come and go, too.
+ *   kvm_memslots_install(), _publish(), _settle()	virt/kvm/memslot_set.c
+ *   CREATE is one installation; DELETE is INVALID, a flush, and another one
+ *					virt/kvm/memslot.c
+ *   the generation in MMIO SPTEs	arch/x86/kvm/mmu/mmio.h
+ *   tdp_map_mmio(), tdp_map_leaf()	arch/x86/kvm/mmu/tdp_map.c
+ *   kvm_mmu_invalidate_mmio_sptes()	arch/x86/kvm/mmu/zap.c
+ *
+ * Abstracted: one address space.  Two bits of the generation are stored instead
+ * of 19, so it wraps after four installations; it wraps twice here.  A flush is
+ * one step with the zap before it, under mmu_lock.  A grace period waits until it
+ * has seen each vCPU outside of its read section.  Memory is sequentially
+ * consistent: litmus/memslots-*.litmus have the barriers.
+ *
+ * Properties (assert): an access that starts after the publication of a set is
+ * MMIO only if that set, or one that was published while it lasted, has no slot;
+ * and reaches memory only if one of them has, or the slot is not flushed yet.
+ */
+#define INSTALLS	9
+#define STORED(gen)	((gen) & 6)	/* bits 1 and 2 */
+
+#define ABSENT	0
+#define VALID	1
+#define INVALID	2
+
+#define SPTE_NONE	0
+#define SPTE_MMIO	1
+#define SPTE_LEAF	2
+
+byte slot[2];		/* the gfn's, in each copy of the set */
+byte gen[2];		/* each copy's generation */
+bit cur;		/* kvm->memslots[] */
+bool flushed = true;	/* no SPTE of the last valid slot is left */
+
+byte spte;		/* shared, as in direct paging */
+byte spte_tag;		/* what a MMIO SPTE has of the generation */
+
+bool reading[2];	/* kvm->srcu */
+bool may_mmio[2], may_memory[2];	/* ghosts: what the access may find */
+
+byte installs;
+
+#ifdef BROKEN_LOW_BIT_KEPT
+#define TAG(g)		((g) & 7)
+#define MATCH(tag, g)	((tag) == ((g) & 7))
+#else
+#define TAG(g)		STORED(g)
+#define MATCH(tag, g)	((tag) == ((g) & 7))	/* bit 0 of a tag is 0 */
+#endif
+
+#ifdef BROKEN_ZAP_ONCE_A_ROUND
+#define WRAPPED(g)	(STORED(g) == 0)
+#elif defined(BROKEN_NO_WRAP_ZAP)
+#define WRAPPED(g)	(false)
+#else
+#define WRAPPED(g)	((STORED(g) & 2) == 0)
+#endif
+
+inline allow(v)
+{
+	may_mmio[v] = may_mmio[v] || slot[cur] == ABSENT;
+	may_memory[v] = may_memory[v] || slot[cur] == VALID || !flushed
+}
+
+inline zap_mmio()
+{
+	if
+	:: WRAPPED(next_gen) ->
+		d_step {
+			if
+			:: spte == SPTE_MMIO -> spte = SPTE_NONE; spte_tag = 0
+			:: else
+			fi
+		}
+	:: else
+	fi
+}
+
+inline synchronize_srcu()
+{
+	!reading[0];
+	!reading[1]
+}
+
+/* The inactive copy, with the gfn's slot as @state, becomes the active one. */
+inline install(state)
+{
+	d_step {
+		slot[1 - cur] = state;
+#ifdef BROKEN_NO_FIRST_BUMP
+		gen[1 - cur] = gen[cur];
+#elif defined(BROKEN_NO_SECOND_BUMP)
+		gen[1 - cur] = gen[cur] + 2;
+#else
+		gen[1 - cur] = gen[cur] | 1;
+#endif
+		next_gen = (gen[cur] & ~1) + 2
+	}
+	d_step {
+		cur = 1 - cur;
+		allow(0);
+		allow(1)
+	}
+#ifdef BROKEN_BUMP_BEFORE_GRACE_PERIOD
+	zap_mmio();
+	gen[cur] = next_gen;
+	synchronize_srcu();
+#else
+#ifndef BROKEN_NO_GRACE_PERIOD
+	synchronize_srcu();
+#endif
+#ifdef SAFE_ZAP_AFTER_STORE
+	gen[cur] = next_gen;
+	zap_mmio();
+#else
+	zap_mmio();
+	gen[cur] = next_gen;
+#endif
+#endif
+	d_step {
+		slot[1 - cur] = state;
+		installs++;
+		next_gen = 0
+	}
+}
+
+active proctype updater()
+{
+	byte next_gen;
+
+	do
+	:: installs < INSTALLS ->
+		if
+		:: install(slot[cur])	/* another slot comes or goes */
+		:: slot[cur] == ABSENT ->
+			flushed = false;
+			install(VALID)
+		:: slot[cur] == VALID -> install(INVALID)
+		:: slot[cur] == INVALID ->
+			d_step {
+				if
+				:: spte == SPTE_LEAF -> spte = SPTE_NONE
+				:: else
+				fi;
+				flushed = true
+			}
+			install(ABSENT)
+		fi
+	:: else -> break
+	od
+}
+
+active [2] proctype vcpu()
+{
+	byte v = _pid - 1;
+	byte seen, tag;
+	bit copy;
+
+	do
+	:: d_step {
+		/* A new access, or one that the guest repeats. */
+		may_mmio[v] = false;
+		may_memory[v] = false;
+		allow(v);
+		reading[v] = true;
+		seen = spte;
+		tag = spte_tag
+	   }
+	   copy = cur;
+	   if
+	   :: seen == SPTE_LEAF -> assert(may_memory[v])
+	   :: seen == SPTE_MMIO && MATCH(tag, gen[copy]) -> assert(may_mmio[v])
+	   :: else ->
+		copy = cur;
+		seen = slot[copy];
+		if
+		:: seen == ABSENT ->
+			assert(may_mmio[v]);
+			/* The pointer is read once more, and its generation. */
+			copy = cur;
+			tag = TAG(gen[copy]);
+			d_step { spte = SPTE_MMIO; spte_tag = tag }
+		:: seen == VALID ->
+			d_step { spte = SPTE_LEAF; spte_tag = 0 }
+		:: else		/* INVALID: the guest tries again */
+		fi
+	   fi;
+	   d_step { reading[v] = false; seen = 0; tag = 0; copy = 0 }
+	od
+}
