@@ -26,7 +26,7 @@ help: ## this text
 	@awk -f $(B)/help.awk $(MAKEFILE_LIST)
 
 deps: ## install what is missing through apt (or list it)
-	@$(B)/deps.sh base tree kernel vm bochs kselftest series check
+	@$(B)/deps.sh base tree kernel vm bochs kselftest series check verify
 
 base: ## fetch the pristine base kernel to $(O)/base
 	@$(B)/deps.sh base
@@ -52,4 +52,4 @@ clean: ## remove what was built, keep the downloaded base
 distclean: ## remove $(O)
 	@$(B)/clean.sh all
 
--include tools/vm/vm.mk tools/series/series.mk
+-include tools/vm/vm.mk tools/series/series.mk tools/verify/verify.mk

@@ -14,6 +14,7 @@ group_packages()
 	vm) echo qemu-system-x86 busybox-static cpio kmod python3 ;;
 	bochs) echo bochs bochs-term bochsbios seabios ;;
 	kselftest) echo gcc libc6-dev make rsync ;;
+	verify) echo spin gcc libc6-dev python3 ;;
 	series) echo git perl python3 patch ;;
 	check) echo sparse perl python3 ;;
 	cross) echo gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu ;;

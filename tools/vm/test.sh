@@ -54,6 +54,7 @@ build_all
 mkdir -p "$O/results"
 part userland "$here/userland.sh"
 [ ! -e "$REPO/tools/series/series.mk" ] || part series make_target series
+[ ! -e "$REPO/tools/verify/verify.mk" ] || part verify make_target verify
 part kernels build_kernels
 part kunit "$here/kunit.sh"
 part vm "$here/vm" suite
