@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# build-kvm.sh LOG: builds kvm.ko alone, of KVM_TREE in KVM_BUILD. Its symbols are
-# resolved when it is loaded, as there is no vmlinux in that folder.
+# build-kvm.sh LOG: builds kvm.ko alone, of KVM_TREE in KVM_BUILD; no progress.
 . "$(dirname "$0")/../base/lib.sh"
 
 if ! kbuild O="$BUILD" -s -j"$JOBS" arch/x86/kvm/kvm.ko >"$1" 2>&1; then

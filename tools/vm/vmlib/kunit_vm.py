@@ -4,6 +4,7 @@ import dataclasses
 import os
 import re
 import subprocess
+import time
 
 from . import qemu
 from .config import REPO
@@ -16,6 +17,7 @@ SUITE = re.compile(r"^ {4}# Subtest: (.+)$")
 EXPECTATION = re.compile(r"^ {4}# (\w+): (EXPECTATION|ASSERTION) FAILED at ")
 CASE = re.compile(r"^ {4}(not )?ok \d+ (\S+)(.*# SKIP)?")
 LOADED = re.compile(r"^VM: insmod status (\d+)$", re.MULTILINE)
+POLL = 0.3
 SHARED_MODULES = ("irqbypass.ko", "kunit.ko")
 
 
@@ -35,23 +37,44 @@ class Outcome:
 
 
 def run_kunit(config, module, pattern, limit, log):
-    """Runs the tests of a kvm.ko whose names match; limit is in seconds."""
+    """Runs the tests of a kvm.ko whose names match; limit is in seconds.
+
+    Of one test, the first failed expectation is enough.
+    """
     os.makedirs(os.path.dirname(log), exist_ok=True)
     image = log + ".initramfs"
     write_image(image, kunit_image(config, module, pattern))
     command = qemu.command(config, image, ["-serial", f"file:{log}"])
     open(log, "w", encoding="ascii").close()
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
     try:
-        status = subprocess.run(command, stdin=subprocess.DEVNULL, check=False,
-                                timeout=limit, stdout=subprocess.DEVNULL,
-                                stderr=subprocess.DEVNULL).returncode
-    except subprocess.TimeoutExpired:
-        status = None
+        status = watch(process, pattern, limit, log)
     finally:
+        process.kill()
+        process.wait()
         os.unlink(image)
-    with open(log, encoding="utf-8", errors="replace") as file:
-        text = file.read()
+    text = read_log(log)
     return Outcome(read_cases(text), find_trouble(text, status, limit, log), log)
+
+
+def watch(process, test, limit, log):
+    """Waits for the VM, and no longer than until the test has failed.
+
+    Returns its exit status, or None if it did not end by itself.
+    """
+    deadline = time.monotonic() + limit
+    while process.poll() is None and time.monotonic() < deadline:
+        if read_cases(read_log(log)).get(test) == FAIL:
+            break
+        time.sleep(POLL)
+    return process.poll()
+
+
+def read_log(log):
+    with open(log, encoding="utf-8", errors="replace") as file:
+        return file.read()
 
 
 def kunit_image(config, module, pattern):

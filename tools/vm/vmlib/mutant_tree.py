@@ -78,9 +78,11 @@ class MutantTree:
 
     def _run(self, script, *arguments, **options):
         configs = [os.path.join(REPO, "configs", name) for name in FRAGMENTS]
+        # There is no vmlinux here to resolve symbols: insmod does.
         environment = {**os.environ, "KVM_TREE": self.tree,
-                       "KVM_BUILD": self.build, "KVM_FRAGMENTS":
-                       " ".join(configs)}
+                       "KVM_BUILD": self.build,
+                       "KVM_FRAGMENTS": " ".join(configs),
+                       "KVM_MAKE": "KBUILD_MODPOST_WARN=1"}
         options.setdefault("stderr", subprocess.PIPE)
         return subprocess.run([os.path.join(REPO, "tools", script), *arguments],
                               env=environment, text=True, check=False, **options)

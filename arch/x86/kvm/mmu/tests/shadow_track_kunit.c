@@ -327,7 +327,6 @@ static void write_flood_ends_a_table(struct kunit *test)
 static void split_of_nested_guest(struct kunit *test)
 {
 	const gfn_t gfn = round_up(SHADOW_TEST_GFN, 512);
-	const u64 huge = used_leaf(SHADOW_TEST_PFN, PT_PAGE_SIZE_MASK);
 	union kvm_mmu_page_role role = shadow_test_table(PG_LEVEL_2M);
 	struct shadow_test *t = shadow_test_create(test, NULL);
 	struct kvm_mmu_page *sp, *pieces;
@@ -335,7 +334,7 @@ static void split_of_nested_guest(struct kunit *test)
 
 	role.guest_mode = 1;
 	sp = shadow_test_get(test, t, TABLE, role);
-	map(t, sp, 5, gfn, huge);
+	map(t, sp, 5, gfn, used_leaf(SHADOW_TEST_PFN, PT_PAGE_SIZE_MASK));
 
 	mutex_lock(&t->kvm->slots_lock);
 	shadow_test_begin(t);
