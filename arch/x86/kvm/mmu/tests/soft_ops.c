@@ -6,7 +6,6 @@
 #include <linux/bitmap.h>
 #include <linux/kvm.h>
 #include <linux/kvm_host.h>
-#include <linux/mmu_notifier.h>
 #include <linux/prandom.h>
 
 #include "mmu.h"
@@ -372,16 +371,13 @@ static void do_renew(struct soft_run *run, const struct soft_op *op)
 /* Nobody runs in between: what was just made old is old. */
 static void do_age(struct soft_run *run, const struct soft_op *op)
 {
-	const unsigned long start = soft_vm_hva(run->vm, op->a);
-	const unsigned long end = start + soft_cut_pages(op->a, op->b) * PAGE_SIZE;
-	struct mm_struct *mm = run->vm->kvm->mm;
-	unsigned long hva;
+	const unsigned long pages = soft_cut_pages(op->a, op->b);
+	unsigned long i;
 
-	mmu_notifier_clear_young(mm, start, end);
-	for (hva = start; hva < end; hva += PAGE_SIZE)
-		if (mmu_notifier_test_young(mm, hva))
-			differ(run, "page %#lx is young",
-			       op->a + (hva - start) / PAGE_SIZE);
+	soft_vm_clear_young(run->vm, op->a, pages);
+	for (i = 0; i < pages; i++)
+		if (soft_vm_test_young(run->vm, op->a + i))
+			differ(run, "page %#lx is young", op->a + i);
 }
 
 /* The MMU */

@@ -12,7 +12,6 @@
 #include <linux/kthread.h>
 #include <linux/kvm.h>
 #include <linux/kvm_host.h>
-#include <linux/mmu_notifier.h>
 #include <linux/moduleparam.h>
 #include <linux/prandom.h>
 
@@ -302,14 +301,6 @@ static int toggle_log(struct race *race, int id, bool on)
 	return set_slot(race, id, race->slot_gfn[id], true, flags);
 }
 
-static void age(struct race *race)
-{
-	const unsigned long start = soft_vm_hva(race->vm, 0);
-
-	mmu_notifier_clear_young(race->vm->kvm->mm, start,
-				 start + NR_PAGES * PAGE_SIZE);
-}
-
 /* The log */
 
 static u64 logged_words(struct race *race, unsigned long page)
@@ -411,7 +402,7 @@ static int one_change(struct race *race, struct rnd_state *rnd)
 		renew_slot(race, id);
 		return 0;
 	case 5:
-		age(race);
+		soft_vm_clear_young(race->vm, 0, NR_PAGES);
 		return 0;
 	default:
 		return collect(race);

@@ -8,6 +8,7 @@
 #include <linux/kvm.h>
 #include <linux/kvm_host.h>
 #include <linux/mman.h>
+#include <linux/mmu_notifier.h>
 #include <linux/uaccess.h>
 
 #include "kvm_core.h"
@@ -205,4 +206,20 @@ void soft_vm_zap_all(struct soft_vm *vm)
 	mutex_lock(&vm->kvm->slots_lock);
 	zap_all_fast(vm->kvm);
 	mutex_unlock(&vm->kvm->slots_lock);
+}
+
+void soft_vm_clear_young(struct soft_vm *vm, unsigned long page,
+			 unsigned long npages)
+{
+	struct mmu_notifier *mn = &vm->kvm->mmu_notifier;
+	const unsigned long hva = soft_vm_hva(vm, page);
+
+	mn->ops->clear_young(mn, vm->kvm->mm, hva, hva + npages * PAGE_SIZE);
+}
+
+bool soft_vm_test_young(struct soft_vm *vm, unsigned long page)
+{
+	struct mmu_notifier *mn = &vm->kvm->mmu_notifier;
+
+	return mn->ops->test_young(mn, vm->kvm->mm, soft_vm_hva(vm, page));
 }

@@ -81,6 +81,11 @@ void soft_vm_write(struct soft_vm *vm, unsigned long page, unsigned int index,
 		   u64 value);
 u64 soft_vm_read(struct soft_vm *vm, unsigned long page, unsigned int index);
 
+/* What the host's mm asks of MMU notifiers when it looks for old pages. */
+void soft_vm_clear_young(struct soft_vm *vm, unsigned long page,
+			 unsigned long npages);
+bool soft_vm_test_young(struct soft_vm *vm, unsigned long page);
+
 /* All that maps anything goes, as when VM-wide settings change. */
 void soft_vm_zap_all(struct soft_vm *vm);
 
