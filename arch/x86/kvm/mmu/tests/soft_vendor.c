@@ -241,6 +241,8 @@ static int soft_hardware_setup(void)
 {
 	kvm_enable_efer_bits(EFER_NX);
 	enable_apicv = false;
+	/* Or KVM wonders that the host has RDTSCP. */
+	kvm_add_user_return_msr(MSR_TSC_AUX);
 
 	if (hardware->tdp && hardware->ept)
 		kvm_mmu_set_ept_masks(hardware->ad, hardware->exec_only);
