@@ -364,3 +364,13 @@ void soft_cpu_end(struct kvm_vcpu *vcpu)
 	vcpu_put(vcpu);
 	mutex_unlock(&vcpu->mutex);
 }
+
+int soft_cpu_run(struct kvm_vcpu *vcpu, struct soft_access *access)
+{
+	int end;
+
+	soft_cpu_begin(vcpu);
+	end = soft_cpu_access(vcpu, access);
+	soft_cpu_end(vcpu);
+	return end;
+}

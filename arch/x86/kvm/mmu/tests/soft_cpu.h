@@ -105,6 +105,9 @@ void soft_cpu_end(struct kvm_vcpu *vcpu);
  */
 int soft_cpu_access(struct kvm_vcpu *vcpu, struct soft_access *access);
 
+/* The same for a vCPU that is not loaded: KVM_RUN with one access. */
+int soft_cpu_run(struct kvm_vcpu *vcpu, struct soft_access *access);
+
 /* Ops of the vendor, see struct kvm_x86_ops. */
 int soft_cpu_create(struct kvm_vcpu *vcpu);
 void soft_cpu_flush(struct kvm_vcpu *vcpu);

@@ -28,21 +28,11 @@ static struct soft_vm *new_vm(struct kunit *test, int nr_vcpus)
 	return vm;
 }
 
-static int access(struct soft_vm *vm, int id, struct soft_access *access)
-{
-	int r;
-
-	soft_cpu_begin(vm->vcpu[id]);
-	r = soft_cpu_access(vm->vcpu[id], access);
-	soft_cpu_end(vm->vcpu[id]);
-	return r;
-}
-
 static void expect_page(struct soft_vm *vm, int id, gfn_t gfn, unsigned long page)
 {
 	struct soft_access read = { .addr = gfn_to_gpa(gfn) };
 
-	KUNIT_EXPECT_EQ(vm->test, access(vm, id, &read), SOFT_RAM);
+	KUNIT_EXPECT_EQ(vm->test, soft_cpu_run(vm->vcpu[id], &read), SOFT_RAM);
 	KUNIT_EXPECT_EQ(vm->test, read.value, PAGE_ID + page);
 }
 
@@ -50,19 +40,7 @@ static void expect_mmio(struct soft_vm *vm, int id, gfn_t gfn)
 {
 	struct soft_access read = { .addr = gfn_to_gpa(gfn) };
 
-	KUNIT_EXPECT_EQ(vm->test, access(vm, id, &read), SOFT_MMIO);
-}
-
-/* Not to the word that names the page. */
-static void __maybe_unused expect_write(struct soft_vm *vm, int id, gfn_t gfn, u64 value)
-{
-	struct soft_access write = {
-		.addr = gfn_to_gpa(gfn) + 8,
-		.write = true,
-		.value = value,
-	};
-
-	KUNIT_EXPECT_EQ(vm->test, access(vm, id, &write), SOFT_RAM);
+	KUNIT_EXPECT_EQ(vm->test, soft_cpu_run(vm->vcpu[id], &read), SOFT_MMIO);
 }
 
 /* What a slot has is reached, and nothing around it. */

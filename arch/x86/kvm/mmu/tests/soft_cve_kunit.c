@@ -89,9 +89,7 @@ static int guest_access(struct soft_vm *vm, int n, bool write, u64 *value)
 	};
 	int end;
 
-	soft_cpu_begin(vm->vcpu[0]);
-	end = soft_cpu_access(vm->vcpu[0], &access);
-	soft_cpu_end(vm->vcpu[0]);
+	end = soft_cpu_run(vm->vcpu[0], &access);
 	*value = access.value;
 	return end;
 }
@@ -225,10 +223,8 @@ static void cve_2026_64561(struct kunit *test)
 				.addr = SOFT_GVA + (n << 21) + PAGE_SIZE,
 			};
 
-			soft_cpu_begin(vcpu);
 			KUNIT_EXPECT_EQ(test, SOFT_RAM,
-					soft_cpu_access(vcpu, &access));
-			soft_cpu_end(vcpu);
+					soft_cpu_run(vcpu, &access));
 			KUNIT_EXPECT_EQ(test, access.value, PAGE_ID + 0x40 + n % 64);
 			KUNIT_EXPECT_LE(test, vm->kvm->arch.n_used_mmu_pages,
 					KVM_MIN_ALLOC_MMU_PAGES);

@@ -6,7 +6,6 @@
 #include <linux/bitmap.h>
 #include <linux/kvm.h>
 #include <linux/kvm_host.h>
-#include <linux/prandom.h>
 
 #include "mmu.h"
 #include "smm.h"
@@ -127,16 +126,6 @@ static void check_ram(struct soft_run *run, struct soft_as *as, gfn_t gfn,
 	}
 }
 
-static int run_access(struct kvm_vcpu *vcpu, struct soft_access *access)
-{
-	int end;
-
-	soft_cpu_begin(vcpu);
-	end = soft_cpu_access(vcpu, access);
-	soft_cpu_end(vcpu);
-	return end;
-}
-
 static void count(struct soft_run *run, const struct soft_access *access, int end,
 		  bool paging)
 {
@@ -165,7 +154,7 @@ static void do_access(struct soft_run *run, const struct soft_op *op)
 
 	if (!paging || soft_translate(run->vm, as, &access, &gfn))
 		want = soft_as_end(as, gfn, access.write);
-	end = run_access(vcpu, &access);
+	end = soft_cpu_run(vcpu, &access);
 	count(run, &access, end, paging);
 
 	if (end >= 0 && paging && run->loose) {
@@ -209,7 +198,7 @@ static void write_gpte(struct soft_run *run, unsigned int table,
 		.write = true,
 		.value = gpte,
 	};
-	int end = run_access(vcpu, &access);
+	int end = soft_cpu_run(vcpu, &access);
 
 	if (end != want)
 		differ(run, "gPTE in gfn %#llx: is %s (%d), must be %s", gfn,
