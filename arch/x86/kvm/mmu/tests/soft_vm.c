@@ -93,7 +93,6 @@ struct soft_memory *soft_memory_create(struct kunit *test, unsigned long nr_page
 
 	memory = kunit_kzalloc(test, sizeof(*memory), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, memory);
-	memory->nr_pages = nr_pages;
 	memory->hva = ALIGN(map_pages(test, nr_pages + PTRS_PER_PTE), PMD_SIZE);
 	memory->scratch = map_pages(test, 1);
 	return memory;
@@ -178,22 +177,6 @@ int soft_vm_get_dirty_log(struct soft_vm *vm, u32 id, u64 *bitmap, int nr_longs)
 
 	return r ?: copy_from_user(bitmap, scratch_bitmap(vm),
 				   nr_longs * sizeof(*bitmap)) ? -EFAULT : 0;
-}
-
-int soft_vm_clear_dirty_log(struct soft_vm *vm, u32 id, u64 first, u32 nr_pages,
-			    const u64 *bitmap)
-{
-	struct kvm_clear_dirty_log log = {
-		.slot = id,
-		.num_pages = nr_pages,
-		.first_page = first,
-		.dirty_bitmap = scratch_bitmap(vm),
-	};
-
-	if (copy_to_user(scratch_bitmap(vm), bitmap,
-			 DIV_ROUND_UP(nr_pages, 64) * sizeof(*bitmap)))
-		return -EFAULT;
-	return ioctl_with(vm, KVM_CLEAR_DIRTY_LOG, &log, sizeof(log));
 }
 
 int soft_vm_set_quota(struct soft_vm *vm, unsigned long pages)

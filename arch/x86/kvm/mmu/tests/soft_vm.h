@@ -17,12 +17,10 @@
 /**
  * struct soft_memory - memory of the VMM
  * @hva: begins at a border of 2M
- * @nr_pages: of it
  * @scratch: a page for arguments of ioctls
  */
 struct soft_memory {
 	unsigned long hva;
-	unsigned long nr_pages;
 	unsigned long scratch;
 };
 
@@ -62,12 +60,8 @@ void soft_vm_destroy(struct soft_vm *vm);
 int soft_vm_set_slot(struct soft_vm *vm, u32 id, gfn_t gfn, unsigned long npages,
 		     unsigned long page, u32 flags);
 
-/* KVM_GET_DIRTY_LOG; up to 64 pages: all of a bitmap's first word. */
+/* KVM_GET_DIRTY_LOG of a slot of up to @nr_longs * 64 pages. */
 int soft_vm_get_dirty_log(struct soft_vm *vm, u32 id, u64 *bitmap, int nr_longs);
-
-/* KVM_CLEAR_DIRTY_LOG for pages of the slot from @first on. */
-int soft_vm_clear_dirty_log(struct soft_vm *vm, u32 id, u64 first, u32 nr_pages,
-			    const u64 *bitmap);
 
 /* KVM_SET_NR_MMU_PAGES */
 int soft_vm_set_quota(struct soft_vm *vm, unsigned long pages);
