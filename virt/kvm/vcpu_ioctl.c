@@ -190,6 +190,20 @@ static bool kvm_pre_fault_is_valid(const struct kvm_pre_fault_memory *range)
 }
 
 /*
+ * kvm->srcu is left between two tries: -EAGAIN says that a slot is on its way
+ * out, and that waits for all readers.
+ */
+static long kvm_vcpu_pre_fault_once(struct kvm_vcpu *vcpu,
+				    struct kvm_pre_fault_memory *range)
+{
+	int idx = srcu_read_lock(&vcpu->kvm->srcu);
+	long done = kvm_arch_vcpu_pre_fault_memory(vcpu, range);
+
+	srcu_read_unlock(&vcpu->kvm->srcu, idx);
+	return done;
+}
+
+/*
  * Map from the start of @range on and shrink it by what is done.
  *
  * Return: 0 once all is mapped, or what stopped it.
@@ -203,13 +217,15 @@ static long kvm_vcpu_pre_fault(struct kvm_vcpu *vcpu,
 		if (signal_pending(current))
 			return -EINTR;
 
-		done = kvm_arch_vcpu_pre_fault_memory(vcpu, range);
+		cond_resched();
+		done = kvm_vcpu_pre_fault_once(vcpu, range);
+		if (done == -EAGAIN)
+			continue;
 		if (WARN_ON_ONCE(!done || done == -EIO) || done < 0)
 			return done;
 
 		range->gpa += done;
 		range->size -= done;
-		cond_resched();
 	}
 
 	return 0;
@@ -223,7 +239,6 @@ static int kvm_vcpu_ioctl_pre_fault(struct kvm_vcpu *vcpu, void __user *argp)
 {
 	struct kvm_pre_fault_memory range;
 	u64 size;
-	int idx;
 	long r;
 
 	if (copy_from_user(&range, argp, sizeof(range)))
@@ -233,9 +248,7 @@ static int kvm_vcpu_ioctl_pre_fault(struct kvm_vcpu *vcpu, void __user *argp)
 	r = -EINVAL;
 	if (kvm_pre_fault_is_valid(&range)) {
 		vcpu_load(vcpu);
-		idx = srcu_read_lock(&vcpu->kvm->srcu);
 		r = kvm_vcpu_pre_fault(vcpu, &range);
-		srcu_read_unlock(&vcpu->kvm->srcu, idx);
 		vcpu_put(vcpu);
 	}
 

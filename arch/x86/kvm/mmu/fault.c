@@ -212,9 +212,13 @@ static int fault_pin(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	}
 	if (!fault->slot)
 		return fault_noslot(vcpu, fault);
-	/* It is being deleted or moved: its SPTEs go before MMIO SPTEs come. */
+	/*
+	 * It is being deleted or moved: its SPTEs go before MMIO SPTEs come.  The
+	 * update waits for kvm->srcu, which a vCPU leaves with each entry to the
+	 * guest; who is not on its way there has to leave it by itself.
+	 */
 	if (fault->slot->flags & KVM_MEMSLOT_INVALID)
-		return RET_PF_RETRY;
+		return fault->prefetch ? -EAGAIN : RET_PF_RETRY;
 	if (fault->slot->id == APIC_ACCESS_PAGE_PRIVATE_MEMSLOT)
 		r = fault_apic_page(vcpu, fault);
 	if (r != RET_PF_CONTINUE || !fault->slot)
