@@ -259,6 +259,14 @@ void kvm_arch_async_page_ready(struct kvm_vcpu *vcpu, struct kvm_async_pf *work)
 		vcpu->stat.pf_fixed++;
 }
 
+/* Nobody enters the guest between two tries, where the request is served. */
+static int pre_fault_root(struct kvm_vcpu *vcpu)
+{
+	if (kvm_check_request(KVM_REQ_MMU_FREE_OBSOLETE_ROOTS, vcpu))
+		kvm_mmu_free_obsolete_roots(vcpu);
+	return kvm_mmu_reload(vcpu);
+}
+
 /* Maps one page ahead of the guest; 0, or an errno of KVM_PRE_FAULT_MEMORY. */
 static int pre_fault_page(struct kvm_vcpu *vcpu, gpa_t gpa, u64 error_code, u8 *level)
 {
@@ -272,6 +280,9 @@ static int pre_fault_page(struct kvm_vcpu *vcpu, gpa_t gpa, u64 error_code, u8 *
 		if (signal_pending(current))
 			return -EINTR;
 		cond_resched();
+		r = pre_fault_root(vcpu);
+		if (r)
+			return r;
 		r = fault_handle(vcpu, gpa, error_code, true, NULL, level);
 	} while (r == RET_PF_RETRY);
 
@@ -297,9 +308,6 @@ long kvm_arch_vcpu_pre_fault_memory(struct kvm_vcpu *vcpu,
 
 	if (!vcpu->kvm->arch.pre_fault_allowed)
 		return -EOPNOTSUPP;
-	r = kvm_mmu_reload(vcpu);
-	if (r)
-		return r;
 	if (kvm_arch_has_private_mem(vcpu->kvm) &&
 	    kvm_mem_is_private(vcpu->kvm, gpa_to_gfn(range->gpa)))
 		error_code |= PFERR_PRIVATE_ACCESS;
