@@ -123,9 +123,17 @@ static int nx_parse(const char *val, bool *enable)
 	return kstrtobool(val, enable) ? -EINVAL : 0;
 }
 
-static int nx_set_mode(const char *val, const struct kernel_param *kp)
+void nx_huge_page_set(bool enable)
 {
 	const bool was_enabled = nx_huge_pages;
+
+	nx_switch(enable);
+	if (enable != was_enabled)
+		nx_zap_vms();
+}
+
+static int nx_set_mode(const char *val, const struct kernel_param *kp)
+{
 	bool enable;
 	int r;
 
@@ -133,13 +141,9 @@ static int nx_set_mode(const char *val, const struct kernel_param *kp)
 		return -EPERM;
 
 	r = nx_parse(val, &enable);
-	if (r)
-		return r;
-
-	nx_switch(enable);
-	if (enable != was_enabled)
-		nx_zap_vms();
-	return 0;
+	if (!r)
+		nx_huge_page_set(enable);
+	return r;
 }
 
 static int nx_get_mode(char *buffer, const struct kernel_param *kp)
@@ -281,7 +285,7 @@ static void nx_recover_pages(struct kvm *kvm, struct shadow_zap *zap)
 	shadow_zap_finish(kvm, zap);
 }
 
-static void nx_recover(struct kvm *kvm)
+void nx_huge_page_recover(struct kvm *kvm)
 {
 	struct shadow_zap zap = {};
 	int idx;
@@ -316,7 +320,7 @@ static bool nx_worker(void *data)
 	}
 
 	__set_current_state(TASK_RUNNING);
-	nx_recover(kvm);
+	nx_huge_page_recover(kvm);
 	kvm->arch.nx_huge_page_last = get_jiffies_64();
 	return true;
 }

@@ -21,6 +21,24 @@ static inline bool nx_huge_page_enabled(struct kvm *kvm)
 void __init nx_huge_page_init(void);
 
 /**
+ * nx_huge_page_set() - turn the mitigation on or off
+ * @enable: whether huge pages must not be executable
+ *
+ * What VMs have mapped goes, if that is a change.
+ *
+ * Context: may sleep; takes kvm_lock.
+ */
+void nx_huge_page_set(bool enable);
+
+/**
+ * nx_huge_page_recover() - zap some tables that the mitigation made
+ * @kvm: the VM; the parameters say how many of its tables
+ *
+ * Context: may sleep; takes mmu_lock.
+ */
+void nx_huge_page_recover(struct kvm *kvm);
+
+/**
  * nx_huge_page_track() - a table could be a huge page but for the mitigation
  * @kvm: the VM
  * @sp: the table; may be tracked already
