@@ -3,6 +3,7 @@
  * A CPU in software, see soft_cpu.h.
  */
 #include <linux/irqflags.h>
+#include <linux/kvm_dirty_ring.h>
 #include <linux/kvm_host.h>
 #include <linux/preempt.h>
 #include <linux/string.h>
@@ -20,7 +21,17 @@
 int soft_cpu_create(struct kvm_vcpu *vcpu)
 {
 	BUILD_BUG_ON(offsetof(struct soft_vcpu, vcpu));
+	to_soft_vcpu(vcpu)->logged = INVALID_GPA;
+	soft_cpu_update_pml(vcpu);
 	return 0;
+}
+
+/* The log is kept while there is a slot that wants it. */
+void soft_cpu_update_pml(struct kvm_vcpu *vcpu)
+{
+	to_soft_vcpu(vcpu)->pml =
+		soft_vendor_hardware()->pml &&
+		atomic_read(&vcpu->kvm->nr_memslots_dirty_logging);
 }
 
 void soft_cpu_flush(struct kvm_vcpu *vcpu)
@@ -123,6 +134,8 @@ static struct soft_walk touch_by_walk(struct soft_vcpu *sv,
 		.rights = walk.rights,
 		.dirty = access->write,
 	};
+	if (walk.dirtied && sv->pml)
+		sv->logged = access->addr;
 	touch(walk.pa, access);
 	return walk;
 }
@@ -147,8 +160,7 @@ static void drop_requests(struct kvm_vcpu *vcpu)
 		KVM_REQ_GLOBAL_CLOCK_UPDATE, KVM_REQ_CLOCK_UPDATE,
 		KVM_REQ_STEAL_UPDATE, KVM_REQ_EVENT, KVM_REQ_SCAN_IOAPIC,
 		KVM_REQ_APICV_UPDATE, KVM_REQ_APIC_PAGE_RELOAD,
-		KVM_REQ_MSR_FILTER_CHANGED, KVM_REQ_UPDATE_CPU_DIRTY_LOGGING,
-		KVM_REQ_UNBLOCK, KVM_REQ_PMU,
+		KVM_REQ_MSR_FILTER_CHANGED, KVM_REQ_UNBLOCK, KVM_REQ_PMU,
 	};
 	int i;
 
@@ -163,6 +175,8 @@ static int serve_requests(struct kvm_vcpu *vcpu)
 
 	if (kvm_check_request(KVM_REQ_VM_DEAD, vcpu))
 		return -EIO;
+	if (kvm_dirty_ring_check_request(vcpu))
+		return SOFT_RING_FULL;
 	if (kvm_check_request(KVM_REQ_MMU_FREE_OBSOLETE_ROOTS, vcpu))
 		kvm_mmu_free_obsolete_roots(vcpu);
 	if (kvm_check_request(KVM_REQ_MMU_SYNC, vcpu))
@@ -174,6 +188,8 @@ static int serve_requests(struct kvm_vcpu *vcpu)
 		kvm_clear_request(KVM_REQ_TLB_FLUSH_CURRENT, vcpu);
 	}
 	kvm_service_local_tlb_flush_requests(vcpu);
+	if (kvm_check_request(KVM_REQ_UPDATE_CPU_DIRTY_LOGGING, vcpu))
+		soft_cpu_update_pml(vcpu);
 	drop_requests(vcpu);
 	return 0;
 }
@@ -204,6 +220,16 @@ static bool enter_guest(struct kvm_vcpu *vcpu, struct soft_access *access,
 
 	kvm_vcpu_srcu_read_lock(vcpu);
 	return ready;
+}
+
+/* Each exit from the guest does it. */
+static void collect_pml(struct kvm_vcpu *vcpu)
+{
+	struct soft_vcpu *sv = to_soft_vcpu(vcpu);
+
+	if (sv->logged != INVALID_GPA)
+		kvm_vcpu_mark_page_dirty(vcpu, gpa_to_gfn(sv->logged));
+	sv->logged = INVALID_GPA;
 }
 
 static u64 error_code(const struct soft_access *access,
@@ -308,17 +334,19 @@ static int emulate(struct kvm_vcpu *vcpu, struct soft_access *access)
 
 static int one_entry(struct kvm_vcpu *vcpu, struct soft_access *access, bool *done)
 {
-	struct soft_walk walk;
+	struct soft_walk walk = {};
 	int r;
 
 	r = serve_requests(vcpu);
 	if (!r)
 		r = kvm_mmu_reload(vcpu);
+	*done = r;
 	if (r)
 		return r;
 	if (!enter_guest(vcpu, access, &walk))
 		return 0;
 
+	collect_pml(vcpu);
 	*done = !soft_walk_failed(&walk);
 	if (*done)
 		return SOFT_RAM;

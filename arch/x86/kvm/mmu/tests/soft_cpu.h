@@ -21,6 +21,9 @@
 
 #define SOFT_TLB_ENTRIES	64
 
+/* Of a page-modification log, as the SDM has it. */
+#define SOFT_PML_ENTRIES	512
+
 /**
  * struct soft_tlb_entry - a translation
  * @page: the address, in pages
@@ -42,6 +45,8 @@ struct soft_tlb_entry {
  * @levels: how many; 3: the root is four PDPTEs
  * @user: the access is one of CPL 3
  * @emulate: KVM wants the access to be emulated
+ * @pml: page-modification logging is on
+ * @logged: the log: the guest is left after each access, so it has one gpa or none
  * @walks: so far
  * @hits: accesses that the TLB served
  * @exits: page faults that KVM was asked to mend
@@ -53,6 +58,8 @@ struct soft_vcpu {
 	int levels;
 	bool user;
 	bool emulate;
+	bool pml;
+	gpa_t logged;
 	u64 walks;
 	u64 hits;
 	u64 exits;
@@ -64,6 +71,7 @@ enum soft_end {
 	SOFT_RAM,	/* it has read or written memory */
 	SOFT_MMIO,	/* it goes to userspace's devices */
 	SOFT_FAULT,	/* it is a page fault of the guest */
+	SOFT_RING_FULL,	/* it waits until userspace has collected dirty pages */
 	SOFT_NR_ENDS
 };
 
@@ -112,6 +120,7 @@ int soft_cpu_run(struct kvm_vcpu *vcpu, struct soft_access *access);
 int soft_cpu_create(struct kvm_vcpu *vcpu);
 void soft_cpu_flush(struct kvm_vcpu *vcpu);
 void soft_cpu_flush_gva(struct kvm_vcpu *vcpu, gva_t gva);
+void soft_cpu_update_pml(struct kvm_vcpu *vcpu);
 void soft_cpu_load_root(struct kvm_vcpu *vcpu, hpa_t root, int level);
 
 #endif /* __KVM_X86_MMU_SOFT_CPU_H */

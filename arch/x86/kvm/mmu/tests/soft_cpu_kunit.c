@@ -14,7 +14,8 @@
 #define GFN		0x100
 #define PAGE_ID		0x5041474500000000ULL
 
-static struct soft_vm *new_vm(struct kunit *test, int nr_vcpus)
+static struct soft_vm *new_vm_kind(struct kunit *test, int nr_vcpus,
+				   const struct soft_vm_kind *kind)
 {
 	struct soft_memory *memory;
 	struct soft_vm *vm;
@@ -22,10 +23,17 @@ static struct soft_vm *new_vm(struct kunit *test, int nr_vcpus)
 
 	soft_vendor_load(test, test->param_value);
 	memory = soft_memory_create(test, NR_PAGES);
-	vm = soft_vm_create(test, nr_vcpus, memory);
+	vm = soft_vm_create_kind(test, nr_vcpus, memory, kind);
 	for (i = 0; i < NR_PAGES; i++)
 		soft_vm_write(vm, i, 0, PAGE_ID + i);
 	return vm;
+}
+
+static struct soft_vm *new_vm(struct kunit *test, int nr_vcpus)
+{
+	const struct soft_vm_kind plain = {};
+
+	return new_vm_kind(test, nr_vcpus, &plain);
 }
 
 static void expect_page(struct soft_vm *vm, int id, gfn_t gfn, unsigned long page)
@@ -57,8 +65,60 @@ static void soft_test_slot(struct kunit *test)
 	expect_mmio(vm, 1, GFN + 16);
 }
 
+/* KVM_PRE_FAULT_MEMORY finds that the root has become obsolete, and says so. */
+static void soft_test_pre_fault_zapped(struct kunit *test)
+{
+	struct soft_vm *vm = new_vm(test, 1);
+
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, GFN, 16, 3, 0));
+	expect_page(vm, 0, GFN, 3);
+	soft_vm_zap_all(vm);
+	KUNIT_EXPECT_EQ(test, soft_vm_pre_fault(vm, 0, GFN + 1),
+			tdp_enabled ? 0 : -EOPNOTSUPP);
+	expect_page(vm, 0, GFN + 1, 4);
+}
+
+/* Writes to pages from @first on; how many, before their ring is full. */
+static int write_until_full(struct soft_vm *vm, int first)
+{
+	struct soft_access write = { .write = true };
+	int i, end = SOFT_RAM;
+
+	for (i = first; i < NR_PAGES && end == SOFT_RAM; i++) {
+		write.addr = gfn_to_gpa(GFN + i);
+		end = soft_cpu_run(vm->vcpu[0], &write);
+	}
+	if (end == SOFT_RAM)
+		return i - first;
+	KUNIT_EXPECT_EQ(vm->test, end, SOFT_RING_FULL);
+	return i - 1 - first;
+}
+
+/* The ring is full before an entry is lost, and the guest goes on after that. */
+static void soft_test_full_ring(struct kunit *test)
+{
+	const struct soft_vm_kind kind = { .log = SOFT_LOG_RING };
+	struct soft_vm *vm = new_vm_kind(test, 1, &kind);
+	DECLARE_BITMAP(dirty, NR_PAGES) = {};
+	struct kvm_dirty_gfn entry;
+	int written = 0;
+
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, GFN, NR_PAGES, 0,
+						  KVM_MEM_LOG_DIRTY_PAGES));
+	while (written < NR_PAGES) {
+		written += write_until_full(vm, written);
+		while (soft_vm_next_dirty(vm, 0, &entry))
+			__set_bit(entry.offset % NR_PAGES, dirty);
+		KUNIT_ASSERT_GE(test, find_first_zero_bit(dirty, NR_PAGES),
+				written);
+		KUNIT_ASSERT_GT(test, soft_vm_reset_rings(vm), 0);
+	}
+}
+
 static struct kunit_case soft_cases[] = {
 	KUNIT_CASE_PARAM(soft_test_slot, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_pre_fault_zapped, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_full_ring, soft_hardware_gen_params),
 	{}
 };
 

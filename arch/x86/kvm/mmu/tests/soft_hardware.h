@@ -17,6 +17,8 @@ static const struct soft_hardware soft_hardwares[] = {
 	  .huge_level = PG_LEVEL_1G },
 	{ "EPT", .tdp = true, .ept = true, .ad = true, .exec_only = true,
 	  .levels = 4, .huge_level = PG_LEVEL_1G },
+	{ "EPT with PML", .tdp = true, .ept = true, .ad = true, .exec_only = true,
+	  .pml = true, .levels = 4, .huge_level = PG_LEVEL_1G },
 	{ "EPT without A/D", .tdp = true, .ept = true, .levels = 5,
 	  .huge_level = PG_LEVEL_2M },
 	{ "shadow paging", .levels = 4, .huge_level = PG_LEVEL_1G },

@@ -60,7 +60,8 @@ static int check_change(const struct soft_slot *old, const struct soft_slot *wan
 	return 0;
 }
 
-int soft_as_set_slot(struct soft_as *as, int id, const struct soft_slot *want)
+int soft_as_set_slot(struct soft_as *as, int id, const struct soft_slot *want,
+		     bool initially_set)
 {
 	struct soft_slot *slot = &as->slots[id];
 	int r;
@@ -78,9 +79,12 @@ int soft_as_set_slot(struct soft_as *as, int id, const struct soft_slot *want)
 	if ((!slot->npages || want->gfn != slot->gfn) && overlaps(as, id, want))
 		return -EEXIST;
 
-	/* The log begins empty, and moves along with its slot. */
-	if (!slot->npages || !(slot->flags & KVM_MEM_LOG_DIRTY_PAGES))
+	/* A log begins with no page or with all, and moves along with its slot. */
+	if (!soft_slot_logs(slot)) {
 		bitmap_zero(slot->dirty, SOFT_PAGES);
+		if (initially_set)
+			bitmap_set(slot->dirty, 0, want->npages);
+	}
 	slot->npages = want->npages;
 	slot->gfn = want->gfn;
 	slot->page = want->page;
@@ -101,6 +105,6 @@ void soft_as_written(struct soft_as *as, gfn_t gfn)
 {
 	struct soft_slot *slot = soft_as_slot(as, gfn);
 
-	if (slot->flags & KVM_MEM_LOG_DIRTY_PAGES)
+	if (soft_slot_logs(slot))
 		__set_bit(gfn - slot->gfn, slot->dirty);
 }

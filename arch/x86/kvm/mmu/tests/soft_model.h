@@ -11,6 +11,7 @@
 #define __KVM_X86_MMU_SOFT_MODEL_H
 
 #include <linux/bitmap.h>
+#include <linux/kvm.h>
 #include <linux/minmax.h>
 #include <linux/types.h>
 
@@ -66,15 +67,22 @@ u64 soft_model_value(struct soft_model *model, unsigned long page);
 /* The slot of a gfn, or NULL. */
 struct soft_slot *soft_as_slot(struct soft_as *as, gfn_t gfn);
 
+static inline bool soft_slot_logs(const struct soft_slot *slot)
+{
+	return slot->npages && (slot->flags & KVM_MEM_LOG_DIRTY_PAGES);
+}
+
 /**
  * soft_as_set_slot() - KVM_SET_USER_MEMORY_REGION
  * @as: the address space
  * @id: below SOFT_SLOTS
  * @want: the slot as it is to be; its dirty pages do not matter
+ * @initially_set: a dirty log begins with all pages
  *
  * Return: 0 or the errno that api.rst 4.35 has for it.
  */
-int soft_as_set_slot(struct soft_as *as, int id, const struct soft_slot *want);
+int soft_as_set_slot(struct soft_as *as, int id, const struct soft_slot *want,
+		     bool initially_set);
 
 /* enum soft_end of an access to @gfn. */
 int soft_as_end(struct soft_as *as, gfn_t gfn, bool write);

@@ -8,11 +8,12 @@
 #include <linux/kvm_host.h>
 
 #include "mmu.h"
+#include "mmu/nx_huge_page.h"
 #include "smm.h"
-#include "soft_ops.h"
+#include "soft_ops_impl.h"
 #include "soft_paging.h"
 
-static __printf(2, 3) void differ(struct soft_run *run, const char *format, ...)
+void soft_differ(struct soft_run *run, const char *format, ...)
 {
 	va_list args;
 
@@ -31,22 +32,6 @@ static struct kvm_vcpu *op_vcpu(struct soft_run *run, const struct soft_op *op)
 
 #define SOFT_QUOTA	64
 
-/* Slots have an id of 16 bits, and above it their address space. */
-static u32 op_slot_id(const struct soft_op *op)
-{
-	return (op->a / SOFT_SLOTS % SOFT_NR_AS) << 16 | op->a % SOFT_SLOTS;
-}
-
-static struct soft_as *op_slot_as(struct soft_run *run, const struct soft_op *op)
-{
-	return &run->model->as[op_slot_id(op) >> 16];
-}
-
-static struct soft_slot *op_slot(struct soft_run *run, const struct soft_op *op)
-{
-	return &op_slot_as(run, op)->slots[(u16)op_slot_id(op)];
-}
-
 /* The address space that a vCPU is in. */
 static struct soft_as *vcpu_as(struct soft_run *run, struct kvm_vcpu *vcpu)
 {
@@ -61,6 +46,7 @@ static const char *end_name(int end)
 		[SOFT_RAM] = "RAM",
 		[SOFT_MMIO] = "MMIO",
 		[SOFT_FAULT] = "a fault",
+		[SOFT_RING_FULL] = "a full ring",
 	};
 
 	return end < 0 ? "an error" : names[end];
@@ -79,7 +65,7 @@ static void check_anywhere(struct soft_run *run, struct soft_as *as, u64 value)
 	for (gfn = 0; gfn < SOFT_GFNS; gfn++)
 		if (soft_as_slot(as, gfn) && *content_of(run, as, gfn) == value)
 			return;
-	differ(run, "read %#llx, which is in no slot", value);
+	soft_differ(run, "read %#llx, which is in no slot", value);
 }
 
 /* A write that went anywhere; the VMM looks where. */
@@ -100,7 +86,7 @@ static void find_written(struct soft_run *run, struct soft_as *as, u64 value)
 			*content_of(run, as, gfn) = value;
 	}
 	if (!found)
-		differ(run, "wrote %#llx to no slot", value);
+		soft_differ(run, "wrote %#llx to no slot", value);
 }
 
 static void check_loose(struct soft_run *run, struct soft_as *as,
@@ -121,8 +107,8 @@ static void check_ram(struct soft_run *run, struct soft_as *as, gfn_t gfn,
 		*content = access->value;
 		soft_as_written(as, gfn);
 	} else if (access->value != *content) {
-		differ(run, "gfn %#llx: read %#llx, must be %#llx", gfn,
-		       access->value, *content);
+		soft_differ(run, "gfn %#llx: read %#llx, must be %#llx", gfn,
+			    access->value, *content);
 	}
 }
 
@@ -135,6 +121,21 @@ static void count(struct soft_run *run, const struct soft_access *access, int en
 	run->emulated += access->emulated && end == SOFT_RAM;
 	run->paged += paging && end == SOFT_RAM;
 	run->loosely += paging && run->loose;
+}
+
+/* KVM_RUN, again and again as userspace does. */
+static int run_vcpu(struct soft_run *run, struct kvm_vcpu *vcpu,
+		    struct soft_access *access)
+{
+	int end;
+
+	while ((end = soft_cpu_run(vcpu, access)) == SOFT_RING_FULL) {
+		run->ends[SOFT_RING_FULL]++;
+		soft_op_harvest(run);
+		if (run->failed)
+			break;
+	}
+	return end;
 }
 
 static void do_access(struct soft_run *run, const struct soft_op *op)
@@ -154,15 +155,15 @@ static void do_access(struct soft_run *run, const struct soft_op *op)
 
 	if (!paging || soft_translate(run->vm, as, &access, &gfn))
 		want = soft_as_end(as, gfn, access.write);
-	end = soft_cpu_run(vcpu, &access);
+	end = run_vcpu(run, vcpu, &access);
 	count(run, &access, end, paging);
 
 	if (end >= 0 && paging && run->loose) {
 		if (end == SOFT_RAM)
 			check_loose(run, as, &access);
 	} else if (end != want) {
-		differ(run, "gfn %#llx: is %s (%d), must be %s", gfn,
-		       end_name(end), end, end_name(want));
+		soft_differ(run, "gfn %#llx: is %s (%d), must be %s", gfn,
+			    end_name(end), end, end_name(want));
 	} else if (end == SOFT_RAM) {
 		check_ram(run, as, gfn, &access);
 	}
@@ -171,7 +172,7 @@ static void do_access(struct soft_run *run, const struct soft_op *op)
 /* The guest's tables */
 
 /* How many tables, of both address spaces, a page of the VMM is. */
-static int nr_tables_at(struct soft_run *run, unsigned long page)
+int soft_nr_tables_at(struct soft_run *run, unsigned long page)
 {
 	const struct soft_slot *slot;
 	int i, nr = 0;
@@ -198,18 +199,18 @@ static void write_gpte(struct soft_run *run, unsigned int table,
 		.write = true,
 		.value = gpte,
 	};
-	int end = soft_cpu_run(vcpu, &access);
+	int end = run_vcpu(run, vcpu, &access);
 
 	if (end != want)
-		differ(run, "gPTE in gfn %#llx: is %s (%d), must be %s", gfn,
-		       end_name(end), end, end_name(want));
+		soft_differ(run, "gPTE in gfn %#llx: is %s (%d), must be %s", gfn,
+			    end_name(end), end, end_name(want));
 	if (end != SOFT_RAM)
 		return;
 
 	soft_as_written(as, gfn);
 	/* KVM watches gfns: an alias of the page is changed unseen. */
-	run->loose |= nr_tables_at(run, soft_slot_page(soft_as_slot(as, gfn),
-						       gfn)) > 1;
+	run->loose |= soft_nr_tables_at(run, soft_slot_page(soft_as_slot(as, gfn),
+							    gfn)) > 1;
 }
 
 /* INVLPG tells of one gva, MOV to CR3 of all. */
@@ -282,116 +283,22 @@ static void do_paging(struct soft_run *run, const struct soft_op *op)
 	soft_cpu_end(vcpu);
 }
 
-/* Slots and their dirty pages */
-
-static void do_slot(struct soft_run *run, const struct soft_op *op)
-{
-	const u32 id = op_slot_id(op);
-	struct soft_slot want = *op_slot(run, op);
-	int r, must;
-
-	switch (op->kind) {
-	case SOFT_OP_CREATE:
-		want.gfn = op->b;
-		want.page = op->c;
-		want.npages = op->d;
-		want.flags = op->e;
-		break;
-	case SOFT_OP_DELETE:
-		want.npages = 0;
-		break;
-	case SOFT_OP_MOVE:
-		want.gfn = op->b;
-		break;
-	case SOFT_OP_FLAGS:
-		want.flags = op->b;
-		break;
-	}
-
-	r = soft_vm_set_slot(run->vm, id, want.gfn, want.npages, want.page,
-			     want.flags);
-	must = soft_as_set_slot(op_slot_as(run, op), (u16)id, &want);
-	if (r != must)
-		differ(run, "slot %#x: %d, must be %d", id, r, must);
-}
-
-static void do_get_log(struct soft_run *run, const struct soft_op *op)
-{
-	static u64 log[BITS_TO_LONGS(SOFT_PAGES)];
-	const u32 id = op_slot_id(op);
-	struct soft_slot *slot = op_slot(run, op);
-	const bool logs = slot->npages && (slot->flags & KVM_MEM_LOG_DIRTY_PAGES);
-	int r = soft_vm_get_dirty_log(run->vm, id, log,
-				      BITS_TO_LONGS(slot->npages));
-
-	if (r != (logs ? 0 : -ENOENT)) {
-		differ(run, "dirty log of slot %#x: %d", id, r);
-		return;
-	}
-	if (!logs)
-		return;
-	if (!bitmap_subset(slot->dirty, (unsigned long *)log, slot->npages))
-		differ(run, "dirty log of slot %#x: a page is missing", id);
-	bitmap_zero(slot->dirty, SOFT_PAGES);
-}
-
-/* The VMM's memory */
-
-static void do_host_write(struct soft_run *run, unsigned long page)
-{
-	const u64 value = soft_model_value(run->model, page);
-
-	run->model->content[page] = value;
-	soft_vm_write(run->vm, page, 0, value);
-}
-
-static void do_renew(struct soft_run *run, const struct soft_op *op)
-{
-	const unsigned long pages = soft_cut_pages(op->a, op->b);
-	unsigned long i;
-
-	soft_vm_renew_pages(run->vm, op->a, pages);
-	for (i = 0; i < pages; i++) {
-		run->loose |= nr_tables_at(run, op->a + i);
-		do_host_write(run, op->a + i);
-	}
-}
-
-/* Nobody runs in between: what was just made old is old. */
-static void do_age(struct soft_run *run, const struct soft_op *op)
-{
-	const unsigned long pages = soft_cut_pages(op->a, op->b);
-	unsigned long i;
-
-	soft_vm_clear_young(run->vm, op->a, pages);
-	for (i = 0; i < pages; i++)
-		if (soft_vm_test_young(run->vm, op->a + i))
-			differ(run, "page %#lx is young", op->a + i);
-}
-
 /* The MMU */
 
 static void do_prefault(struct soft_run *run, const struct soft_op *op)
 {
 	struct kvm_vcpu *vcpu = op_vcpu(run, op);
 	const int end = soft_as_end(vcpu_as(run, vcpu), op->a, false);
-	struct kvm_pre_fault_memory range = {
-		.gpa = gfn_to_gpa(op->a),
-		.size = PAGE_SIZE,
-	};
-	long r, must;
+	int r, must;
 
-	soft_cpu_begin(vcpu);
-	r = kvm_arch_vcpu_pre_fault_memory(vcpu, &range);
-	soft_cpu_end(vcpu);
-
+	r = soft_vm_pre_fault(run->vm, vcpu->vcpu_id, op->a);
 	if (!tdp_enabled)
 		must = -EOPNOTSUPP;
 	else
-		must = end == SOFT_RAM ? PAGE_SIZE : -ENOENT;
+		must = end == SOFT_RAM ? 0 : -ENOENT;
 	if (r != must)
-		differ(run, "gfn %#x: pre-fault: %ld, must be %ld", op->a, r,
-		       must);
+		soft_differ(run, "gfn %#x: pre-fault: %d, must be %d", op->a, r,
+			    must);
 }
 
 static void do_new_root(struct soft_run *run, const struct soft_op *op)
@@ -419,7 +326,37 @@ static void do_quota(struct soft_run *run, const struct soft_op *op)
 	int r = soft_vm_set_quota(run->vm, op->a);
 
 	if (r)
-		differ(run, "quota of %d: %d", op->a, r);
+		soft_differ(run, "quota of %d: %d", op->a, r);
+}
+
+static void do_nx(struct soft_run *run, const struct soft_op *op)
+{
+	nx_huge_page_set(op->a & 1);
+}
+
+/* A VM without slots, whose memory the oracle knows. */
+static void begin_vm(struct soft_run *run)
+{
+	unsigned long page;
+
+	run->loose = false;
+	run->self_mapped = false;
+	soft_model_init(run->model);
+	/* Without slots, KVM allows no shadow page, not even a root. */
+	soft_vm_set_quota(run->vm, SOFT_QUOTA);
+	for (page = 0; page < SOFT_PAGES; page++)
+		soft_vm_write(run->vm, page, 0, run->model->content[page]);
+}
+
+/* The next VM has the same memory, and the last one is destroyed as it is. */
+static void do_new_vm(struct soft_run *run)
+{
+	struct soft_vm *old = run->vm;
+
+	run->vm = soft_vm_create_kind(old->test, old->nr_vcpus, old->memory,
+				      &old->kind);
+	begin_vm(run);
+	soft_vm_destroy(old);
 }
 
 static void do_op(struct soft_run *run, const struct soft_op *op)
@@ -433,15 +370,19 @@ static void do_op(struct soft_run *run, const struct soft_op *op)
 	case SOFT_OP_DELETE:
 	case SOFT_OP_MOVE:
 	case SOFT_OP_FLAGS:
-		return do_slot(run, op);
+		return soft_op_slot(run, op);
 	case SOFT_OP_GET_LOG:
-		return do_get_log(run, op);
+		return soft_op_get_log(run, op);
+	case SOFT_OP_CLEAR_LOG:
+		return soft_op_clear_log(run, op);
+	case SOFT_OP_HARVEST:
+		return soft_op_harvest(run);
 	case SOFT_OP_RENEW:
-		return do_renew(run, op);
+		return soft_op_renew(run, op);
 	case SOFT_OP_HOST_WRITE:
-		return do_host_write(run, op->a);
+		return soft_op_host_write(run, op);
 	case SOFT_OP_AGE:
-		return do_age(run, op);
+		return soft_op_age(run, op);
 	case SOFT_OP_PREFAULT:
 		return do_prefault(run, op);
 	case SOFT_OP_NEW_ROOT:
@@ -454,27 +395,26 @@ static void do_op(struct soft_run *run, const struct soft_op *op)
 		return do_gpte(run, op);
 	case SOFT_OP_QUOTA:
 		return do_quota(run, op);
+	case SOFT_OP_NX:
+		return do_nx(run, op);
+	case SOFT_OP_NX_RECOVER:
+		return nx_huge_page_recover(run->vm->kvm);
+	case SOFT_OP_NEW_VM:
+		return do_new_vm(run);
 	case SOFT_OP_FAIL:
 		if (++run->fails_seen == 2)
-			differ(run, "told to");
+			soft_differ(run, "told to");
 	}
 }
 
 int soft_ops_run(struct soft_run *run, const struct soft_op *ops, int nr)
 {
-	unsigned long page;
 	int i;
 
 	run->failed = false;
-	run->loose = false;
-	run->self_mapped = false;
 	run->fails_seen = 0;
-	soft_model_init(run->model);
-	/* Without slots, KVM allows no shadow page, not even a root. */
-	soft_vm_set_quota(run->vm, SOFT_QUOTA);
-	for (page = 0; page < SOFT_PAGES; page++)
-		soft_vm_write(run->vm, page, 0, run->model->content[page]);
-
+	nx_huge_page_set(false);
+	begin_vm(run);
 	for (i = 0; i < nr; i++) {
 		do_op(run, &ops[i]);
 		if (run->failed)

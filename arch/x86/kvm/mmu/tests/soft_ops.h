@@ -25,6 +25,8 @@ enum soft_op_kind {
 	SOFT_OP_MOVE,	/* a: slot, b: gfn */
 	SOFT_OP_FLAGS,	/* a: slot, b: flags */
 	SOFT_OP_GET_LOG,	/* a: slot */
+	SOFT_OP_CLEAR_LOG,	/* a: slot, b: first / 64, c: pages, d: which of 16 */
+	SOFT_OP_HARVEST,	/* the VMM collects dirty rings */
 	SOFT_OP_RENEW,	/* a: page, b: pages: the VMM maps new ones */
 	SOFT_OP_HOST_WRITE,	/* a: page */
 	SOFT_OP_AGE,	/* a: page, b: pages */
@@ -34,6 +36,9 @@ enum soft_op_kind {
 	SOFT_OP_PAGING,	/* the guest's, of all but vCPU 0; on or off */
 	SOFT_OP_GPTE,	/* a: table, b: index, c: gfn, d: its rights */
 	SOFT_OP_QUOTA,	/* a: shadow pages */
+	SOFT_OP_NX,	/* a: 1: huge pages are not executable */
+	SOFT_OP_NX_RECOVER,	/* tables that stand for them go */
+	SOFT_OP_NEW_VM,	/* this one is destroyed */
 	SOFT_OP_FAIL,	/* the test of shrinking: fails after another */
 	SOFT_NR_OPS
 };

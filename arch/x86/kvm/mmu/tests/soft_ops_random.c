@@ -85,7 +85,9 @@ static const u8 weights[SOFT_NR_OPS] = {
 	[SOFT_OP_DELETE] = 3,
 	[SOFT_OP_MOVE] = 2,
 	[SOFT_OP_FLAGS] = 8,
-	[SOFT_OP_GET_LOG] = 12,
+	[SOFT_OP_GET_LOG] = 10,
+	[SOFT_OP_CLEAR_LOG] = 6,
+	[SOFT_OP_HARVEST] = 1,
 	[SOFT_OP_RENEW] = 3,
 	[SOFT_OP_HOST_WRITE] = 6,
 	[SOFT_OP_AGE] = 3,
@@ -95,12 +97,17 @@ static const u8 weights[SOFT_NR_OPS] = {
 	[SOFT_OP_PAGING] = 3,
 	[SOFT_OP_GPTE] = 16,
 	[SOFT_OP_QUOTA] = 1,
+	[SOFT_OP_NX] = 1,
+	[SOFT_OP_NX_RECOVER] = 1,
 };
 
 static int random_kind(struct rnd_state *rnd)
 {
 	int kind, sum = 0, n;
 
+	/* To make a VM costs as much as all else of an episode. */
+	if (!below(rnd, 3000))
+		return SOFT_OP_NEW_VM;
 	for (kind = 0; kind < SOFT_NR_OPS; kind++)
 		sum += weights[kind];
 	n = below(rnd, sum);
@@ -128,6 +135,13 @@ struct soft_op soft_op_random(struct rnd_state *rnd)
 	case SOFT_OP_DELETE:
 	case SOFT_OP_GET_LOG:
 		op.a = some_slot(rnd);
+		break;
+	case SOFT_OP_CLEAR_LOG:
+		op.a = some_slot(rnd);
+		op.b = below(rnd, 3);
+		op.c = below(rnd, 8) ? 64 * (1 + below(rnd, 20)) :
+				       1 + below(rnd, 100);
+		op.d = below(rnd, 2) ? U16_MAX : below(rnd, U16_MAX);
 		break;
 	case SOFT_OP_FLAGS:
 		op.a = some_slot(rnd);
@@ -165,6 +179,8 @@ void soft_op_print(struct kunit *test, const struct soft_op *op)
 		[SOFT_OP_MOVE] = "MOVE",
 		[SOFT_OP_FLAGS] = "FLAGS",
 		[SOFT_OP_GET_LOG] = "GET_LOG",
+		[SOFT_OP_CLEAR_LOG] = "CLEAR_LOG",
+		[SOFT_OP_HARVEST] = "HARVEST",
 		[SOFT_OP_RENEW] = "RENEW",
 		[SOFT_OP_HOST_WRITE] = "HOST_WRITE",
 		[SOFT_OP_AGE] = "AGE",
@@ -174,6 +190,9 @@ void soft_op_print(struct kunit *test, const struct soft_op *op)
 		[SOFT_OP_PAGING] = "PAGING",
 		[SOFT_OP_GPTE] = "GPTE",
 		[SOFT_OP_QUOTA] = "QUOTA",
+		[SOFT_OP_NX] = "NX",
+		[SOFT_OP_NX_RECOVER] = "NX_RECOVER",
+		[SOFT_OP_NEW_VM] = "NEW_VM",
 		[SOFT_OP_FAIL] = "FAIL",
 	};
 

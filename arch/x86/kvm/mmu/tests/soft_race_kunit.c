@@ -161,6 +161,18 @@ static void one_access(struct runner *runner, struct rnd_state *rnd)
 	smp_store_release(&race->ended[runner->id], race->ended[runner->id] + 1);
 }
 
+/* Slots come and go meanwhile: there may be one or none. */
+static void pre_fault(struct runner *runner, struct rnd_state *rnd)
+{
+	const gfn_t gfn = prandom_u32_state(rnd) % NR_GFNS;
+	int r = soft_vm_pre_fault(runner->race->vm, runner->id, gfn);
+
+	if (tdp_enabled ? !r || r == -ENOENT : r == -EOPNOTSUPP)
+		return;
+	if (atomic_long_inc_return(&runner->race->wrong) == 1)
+		pr_err("gfn %#llx: pre-fault: %d\n", gfn, r);
+}
+
 static int run_vcpu(void *data)
 {
 	struct runner *runner = data;
@@ -176,6 +188,7 @@ static int run_vcpu(void *data)
 		for (i = 0; i < BURST; i++)
 			one_access(runner, &rnd);
 		soft_cpu_end(vcpu);
+		pre_fault(runner, &rnd);
 		cond_resched();
 	}
 	kthread_unuse_mm(race->vm->kvm->mm);

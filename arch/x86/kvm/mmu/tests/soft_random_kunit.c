@@ -20,7 +20,7 @@
 #define NR_VCPUS	3
 
 /* "make soak" has more of them, from another seed. */
-static unsigned long soft_ops_per_hardware = 200000;
+static unsigned long soft_ops_per_hardware = 170000;
 module_param(soft_ops_per_hardware, ulong, 0444);
 MODULE_PARM_DESC(soft_ops_per_hardware, "KUnit: random operations");
 
@@ -32,12 +32,14 @@ MODULE_PARM_DESC(soft_seed, "KUnit: of the random operations");
  * struct random_test - what a test works with
  * @run: the oracle, and the VM of an episode
  * @memory: of the VMM, for one VM after the other
+ * @kind: of an episode's VMs
  * @ops: of an episode
  * @shorter: what is tried while one is made short
  */
 struct random_test {
 	struct soft_run run;
 	struct soft_memory *memory;
+	struct soft_vm_kind kind;
 	struct soft_op *ops;
 	struct soft_op *shorter;
 };
@@ -66,7 +68,7 @@ static int run_episode(struct kunit *test, struct random_test *t,
 {
 	int right;
 
-	t->run.vm = soft_vm_create(test, NR_VCPUS, t->memory);
+	t->run.vm = soft_vm_create_kind(test, NR_VCPUS, t->memory, &t->kind);
 	right = soft_ops_run(&t->run, ops, nr);
 	soft_vm_destroy(t->run.vm);
 	return right;
@@ -107,8 +109,8 @@ static void report(struct kunit *test, struct random_test *t, int nr, u64 seed)
 {
 	int i;
 
-	KUNIT_FAIL(test, "seed %llu, after %d operations: %s", seed, nr,
-		   t->run.why);
+	KUNIT_FAIL(test, "seed %llu, log of kind %d, after %d operations: %s",
+		   seed, t->kind.log, nr, t->run.why);
 	nr = shrink(test, t, nr);
 	run_episode(test, t, t->ops, nr);
 	kunit_info(test, "these %d are enough: %s\n", nr, t->run.why);
@@ -121,6 +123,7 @@ static void fill_episode(struct random_test *t, u64 seed)
 	struct rnd_state rnd;
 	int i;
 
+	t->kind.log = seed % SOFT_NR_LOGS;
 	prandom_seed_state(&rnd, seed);
 	for (i = 0; i < EPISODE_OPS; i++)
 		t->ops[i] = soft_op_random(&rnd);
@@ -144,10 +147,10 @@ static void soft_test_random(struct kunit *test)
 	}
 	kunit_info(test, "seed %lu: %lu operations in %lld ms\n", soft_seed, done,
 		   ktime_ms_delta(ktime_get(), start));
-	kunit_info(test, "RAM %llu (by gva %llu, emulated %llu), MMIO %llu, faults %llu; %llu judged loosely\n",
+	kunit_info(test, "RAM %llu (by gva %llu, emulated %llu), MMIO %llu, faults %llu, full rings %llu; %llu judged loosely\n",
 		   t->run.ends[SOFT_RAM], t->run.paged, t->run.emulated,
 		   t->run.ends[SOFT_MMIO], t->run.ends[SOFT_FAULT],
-		   t->run.loosely);
+		   t->run.ends[SOFT_RING_FULL], t->run.loosely);
 }
 
 /* What fails on two operations shrinks to these two. */

@@ -188,6 +188,7 @@ static struct kvm_x86_ops soft_ops = {
 	.flush_tlb_guest = soft_cpu_flush,
 	.flush_tlb_gva = soft_cpu_flush_gva,
 	.load_mmu_pgd = soft_cpu_load_root,
+	.update_cpu_dirty_logging = soft_cpu_update_pml,
 	.check_emulate_instruction = soft_check_emulate,
 
 	/* KVM warns of an op that is missing here. */
@@ -244,6 +245,7 @@ static int soft_hardware_setup(void)
 	/* Or KVM wonders that the host has RDTSCP. */
 	kvm_add_user_return_msr(MSR_TSC_AUX);
 
+	soft_ops.cpu_dirty_log_size = hardware->pml ? SOFT_PML_ENTRIES : 0;
 	if (hardware->tdp && hardware->ept)
 		kvm_mmu_set_ept_masks(hardware->ad, hardware->exec_only);
 	/* NPT has as many levels as the host, EPT as many as KVM wants. */
@@ -263,10 +265,12 @@ static struct kvm_x86_init_ops soft_init_ops = {
  * struct saved - parameters that the vendor changes
  * @pmu: enable_pmu
  * @apicv: enable_apicv
+ * @nx_huge_pages: the MMU's
  */
 struct saved {
 	bool pmu;
 	bool apicv;
+	bool nx_huge_pages;
 };
 
 static void soft_vendor_restore(void *data)
@@ -275,6 +279,7 @@ static void soft_vendor_restore(void *data)
 
 	enable_pmu = saved->pmu;
 	enable_apicv = saved->apicv;
+	nx_huge_page_set(saved->nx_huge_pages);
 	hardware = NULL;
 }
 
@@ -293,7 +298,11 @@ void soft_vendor_load(struct kunit *test, const struct soft_hardware *hw)
 	if (kvm_x86_ops.enable_virtualization_cpu)
 		kunit_skip(test, "%s is loaded", kvm_x86_ops.name);
 
-	*saved = (struct saved) { .pmu = enable_pmu, .apicv = enable_apicv };
+	*saved = (struct saved) {
+		.pmu = enable_pmu,
+		.apicv = enable_apicv,
+		.nx_huge_pages = nx_huge_pages,
+	};
 	r = kunit_add_action_or_reset(test, soft_vendor_restore, saved);
 	KUNIT_ASSERT_EQ(test, r, 0);
 

@@ -26,6 +26,7 @@
  * @ept: in the format of EPT; else of legacy paging
  * @ad: EPT has Accessed and Dirty bits
  * @exec_only: EPT has pages that can be executed and not read
+ * @pml: EPT logs the pages whose Dirty bits it sets
  * @levels: of the tables for gpas: 4 or 5
  * @huge_level: the largest page that they may map, PG_LEVEL_*
  */
@@ -35,6 +36,7 @@ struct soft_hardware {
 	bool ept;
 	bool ad;
 	bool exec_only;
+	bool pml;
 	int levels;
 	int huge_level;
 };

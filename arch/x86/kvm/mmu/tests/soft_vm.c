@@ -23,12 +23,25 @@ static long vm_ioctl(struct soft_vm *vm, unsigned int ioctl, unsigned long arg)
 	return vm->file->f_op->unlocked_ioctl(vm->file, ioctl, arg);
 }
 
+static long ioctl_with(struct soft_vm *vm, unsigned int ioctl, void *arg,
+		       size_t size)
+{
+	void __user *user = (void __user *)vm->memory->scratch;
+	long r;
+
+	if (copy_to_user(user, arg, size))
+		return -EFAULT;
+	r = vm_ioctl(vm, ioctl, vm->memory->scratch);
+	return r ?: copy_from_user(arg, user, size) ? -EFAULT : 0;
+}
+
 static void create_vcpu(struct soft_vm *vm, int id)
 {
 	int fd = vm_ioctl(vm, KVM_CREATE_VCPU, id);
 
 	KUNIT_ASSERT_GE(vm->test, fd, 0);
 	vm->vcpu_fd[id] = fd;
+	vm->vcpu_file[id] = fget(fd);
 	vm->vcpu[id] = kvm_get_vcpu(vm->kvm, id);
 	vm->nr_vcpus++;
 }
@@ -39,8 +52,10 @@ static void close_vm(void *data)
 	struct soft_vm *vm = data;
 	int i;
 
-	for (i = 0; i < vm->nr_vcpus; i++)
+	for (i = 0; i < vm->nr_vcpus; i++) {
 		close_fd(vm->vcpu_fd[i]);
+		fput(vm->vcpu_file[i]);
+	}
 	close_fd(vm->fd);
 	fput(vm->file);
 	flush_delayed_fput();
@@ -52,8 +67,38 @@ void soft_vm_destroy(struct soft_vm *vm)
 	kunit_kfree(vm->test, vm);
 }
 
-struct soft_vm *soft_vm_create(struct kunit *test, int nr_vcpus,
-			       const struct soft_memory *memory)
+static void enable_cap(struct soft_vm *vm, u32 cap, u64 arg)
+{
+	struct kvm_enable_cap enable = { .cap = cap, .args = { arg } };
+
+	KUNIT_ASSERT_EQ(vm->test, 0, ioctl_with(vm, KVM_ENABLE_CAP, &enable,
+						sizeof(enable)));
+}
+
+static void choose_log(struct soft_vm *vm)
+{
+	switch (vm->kind.log) {
+	case SOFT_LOG_MANUAL:
+		enable_cap(vm, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
+			   KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE);
+		break;
+	case SOFT_LOG_INITIALLY_SET:
+		enable_cap(vm, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
+			   KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE |
+			   KVM_DIRTY_LOG_INITIALLY_SET);
+		break;
+	case SOFT_LOG_RING:
+		enable_cap(vm, KVM_CAP_DIRTY_LOG_RING_ACQ_REL,
+			   SOFT_RING_ENTRIES * sizeof(struct kvm_dirty_gfn));
+		break;
+	default:
+		break;
+	}
+}
+
+struct soft_vm *soft_vm_create_kind(struct kunit *test, int nr_vcpus,
+				    const struct soft_memory *memory,
+				    const struct soft_vm_kind *kind)
 {
 	struct soft_vm *vm = kunit_kzalloc(test, sizeof(*vm), GFP_KERNEL);
 	int i, r;
@@ -61,6 +106,7 @@ struct soft_vm *soft_vm_create(struct kunit *test, int nr_vcpus,
 	KUNIT_ASSERT_NOT_NULL(test, vm);
 	vm->test = test;
 	vm->memory = memory;
+	vm->kind = *kind;
 	vm->fd = kvm_create_vm_fd(KVM_X86_DEFAULT_VM);
 	KUNIT_ASSERT_GE(test, vm->fd, 0);
 	vm->file = fget(vm->fd);
@@ -68,9 +114,18 @@ struct soft_vm *soft_vm_create(struct kunit *test, int nr_vcpus,
 	r = kunit_add_action_or_reset(test, close_vm, vm);
 	KUNIT_ASSERT_EQ(test, r, 0);
 
+	choose_log(vm);
 	for (i = 0; i < nr_vcpus; i++)
 		create_vcpu(vm, i);
 	return vm;
+}
+
+struct soft_vm *soft_vm_create(struct kunit *test, int nr_vcpus,
+			       const struct soft_memory *memory)
+{
+	const struct soft_vm_kind plain = {};
+
+	return soft_vm_create_kind(test, nr_vcpus, memory, &plain);
 }
 
 /* The VMM's memory */
@@ -134,18 +189,6 @@ void soft_vm_renew_pages(struct soft_vm *vm, unsigned long page,
 
 /* Ioctls */
 
-static long ioctl_with(struct soft_vm *vm, unsigned int ioctl, void *arg,
-		       size_t size)
-{
-	void __user *user = (void __user *)vm->memory->scratch;
-	long r;
-
-	if (copy_to_user(user, arg, size))
-		return -EFAULT;
-	r = vm_ioctl(vm, ioctl, vm->memory->scratch);
-	return r ?: copy_from_user(arg, user, size) ? -EFAULT : 0;
-}
-
 int soft_vm_set_slot(struct soft_vm *vm, u32 id, gfn_t gfn, unsigned long npages,
 		     unsigned long page, u32 flags)
 {
@@ -177,6 +220,60 @@ int soft_vm_get_dirty_log(struct soft_vm *vm, u32 id, u64 *bitmap, int nr_longs)
 
 	return r ?: copy_from_user(bitmap, scratch_bitmap(vm),
 				   nr_longs * sizeof(*bitmap)) ? -EFAULT : 0;
+}
+
+int soft_vm_clear_dirty_log(struct soft_vm *vm, u32 id, unsigned long first,
+			    unsigned long npages, const u64 *bitmap)
+{
+	struct kvm_clear_dirty_log log = {
+		.slot = id,
+		.num_pages = npages,
+		.first_page = first,
+		.dirty_bitmap = scratch_bitmap(vm),
+	};
+
+	if (copy_to_user(scratch_bitmap(vm), bitmap,
+			 DIV_ROUND_UP(npages, 64) * sizeof(*bitmap)))
+		return -EFAULT;
+	return ioctl_with(vm, KVM_CLEAR_DIRTY_LOG, &log, sizeof(log));
+}
+
+/* As userspace does in the ring that it has mapped (api.rst 8.29). */
+bool soft_vm_next_dirty(struct soft_vm *vm, int vcpu, struct kvm_dirty_gfn *entry)
+{
+	struct kvm_dirty_gfn *ring = vm->vcpu[vcpu]->dirty_ring.dirty_gfns;
+	struct kvm_dirty_gfn *next = &ring[vm->collected[vcpu] % SOFT_RING_ENTRIES];
+
+	/* Pairs with the release of KVM's flag: the rest of the entry is there. */
+	if (smp_load_acquire(&next->flags) != KVM_DIRTY_GFN_F_DIRTY)
+		return false;
+	*entry = *next;
+	/* Pairs with the acquire of KVM's reset: the entry has been read. */
+	smp_store_release(&next->flags, KVM_DIRTY_GFN_F_RESET);
+	vm->collected[vcpu]++;
+	return true;
+}
+
+int soft_vm_reset_rings(struct soft_vm *vm)
+{
+	return vm_ioctl(vm, KVM_RESET_DIRTY_RINGS, 0);
+}
+
+/* Each vCPU has a place of its own in the scratch page. */
+int soft_vm_pre_fault(struct soft_vm *vm, int vcpu, gfn_t gfn)
+{
+	const unsigned long arg = vm->memory->scratch + PAGE_SIZE / 4 +
+				  vcpu * sizeof(struct kvm_pre_fault_memory);
+	struct kvm_pre_fault_memory range = {
+		.gpa = gfn_to_gpa(gfn),
+		.size = PAGE_SIZE,
+	};
+
+	if (copy_to_user((void __user *)arg, &range, sizeof(range)))
+		return -EFAULT;
+	return vm->vcpu_file[vcpu]->f_op->unlocked_ioctl(vm->vcpu_file[vcpu],
+							 KVM_PRE_FAULT_MEMORY,
+							 arg);
 }
 
 int soft_vm_set_quota(struct soft_vm *vm, unsigned long pages)

@@ -27,6 +27,26 @@ struct soft_memory {
 /* Goes with the test. */
 struct soft_memory *soft_memory_create(struct kunit *test, unsigned long nr_pages);
 
+/* How a VM tells of dirty pages, see api.rst 7.18, 8.29 and 4.117. */
+enum soft_log {
+	SOFT_LOG_BITMAP,	/* KVM_GET_DIRTY_LOG clears what it reports */
+	SOFT_LOG_MANUAL,	/* KVM_CLEAR_DIRTY_LOG does */
+	SOFT_LOG_INITIALLY_SET,	/* and a log begins with all pages */
+	SOFT_LOG_RING,		/* a ring for each vCPU, no bitmaps */
+	SOFT_NR_LOGS
+};
+
+/* Of a ring: enough for what KVM reserves for Intel's PML. */
+#define SOFT_RING_ENTRIES	1024
+
+/**
+ * struct soft_vm_kind - what is decided when a VM is created
+ * @log: see there
+ */
+struct soft_vm_kind {
+	enum soft_log log;
+};
+
 /**
  * struct soft_vm - a VM
  * @test: the test
@@ -34,9 +54,12 @@ struct soft_memory *soft_memory_create(struct kunit *test, unsigned long nr_page
  * @file: its file
  * @fd: its descriptor
  * @kvm: the VM
+ * @kind: of it
  * @nr_vcpus: of @vcpu
  * @vcpu: the vCPUs
  * @vcpu_fd: their descriptors
+ * @vcpu_file: and files
+ * @collected: of their rings, from the beginning
  */
 struct soft_vm {
 	struct kunit *test;
@@ -44,12 +67,18 @@ struct soft_vm {
 	struct file *file;
 	int fd;
 	struct kvm *kvm;
+	struct soft_vm_kind kind;
 	int nr_vcpus;
 	struct kvm_vcpu *vcpu[SOFT_MAX_VCPUS];
 	int vcpu_fd[SOFT_MAX_VCPUS];
+	struct file *vcpu_file[SOFT_MAX_VCPUS];
+	u32 collected[SOFT_MAX_VCPUS];
 };
 
-/* Goes with the test, unless it is destroyed before. */
+/* Goes with the test, unless it is destroyed before; the second one is plain. */
+struct soft_vm *soft_vm_create_kind(struct kunit *test, int nr_vcpus,
+				    const struct soft_memory *memory,
+				    const struct soft_vm_kind *kind);
 struct soft_vm *soft_vm_create(struct kunit *test, int nr_vcpus,
 			       const struct soft_memory *memory);
 
@@ -62,6 +91,19 @@ int soft_vm_set_slot(struct soft_vm *vm, u32 id, gfn_t gfn, unsigned long npages
 
 /* KVM_GET_DIRTY_LOG of a slot of up to @nr_longs * 64 pages. */
 int soft_vm_get_dirty_log(struct soft_vm *vm, u32 id, u64 *bitmap, int nr_longs);
+
+/* KVM_CLEAR_DIRTY_LOG of a range of a slot, in pages. */
+int soft_vm_clear_dirty_log(struct soft_vm *vm, u32 id, unsigned long first,
+			    unsigned long npages, const u64 *bitmap);
+
+/* Takes the next entry out of a vCPU's dirty ring; false: there is none. */
+bool soft_vm_next_dirty(struct soft_vm *vm, int vcpu, struct kvm_dirty_gfn *entry);
+
+/* KVM_RESET_DIRTY_RINGS; how many entries that gave back, or an errno. */
+int soft_vm_reset_rings(struct soft_vm *vm);
+
+/* KVM_PRE_FAULT_MEMORY of one page; for each vCPU, also at the same time. */
+int soft_vm_pre_fault(struct soft_vm *vm, int vcpu, gfn_t gfn);
 
 /* KVM_SET_NR_MMU_PAGES */
 int soft_vm_set_quota(struct soft_vm *vm, unsigned long pages);

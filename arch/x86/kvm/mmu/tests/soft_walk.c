@@ -197,6 +197,7 @@ static bool step(const struct soft_tables *tables, struct soft_walk *walk,
 	if (e.leaf && (need & SOFT_W))
 		bits |= e.dirty;
 	*again = !set_bits(entryp, old, bits);
+	walk->dirtied = bits & ~old & e.dirty;
 
 	walk->pa = entry_address(tables, old);
 	if (e.leaf)

@@ -44,6 +44,7 @@ struct soft_tables {
  * @present: that entry is there; else the walk has failed
  * @reserved: it has bits that must not be set; the walk has failed
  * @denied: rights are missing; the walk has failed
+ * @dirtied: it has set Dirty, which was clear
  */
 struct soft_walk {
 	u64 pa;
@@ -52,6 +53,7 @@ struct soft_walk {
 	bool present;
 	bool reserved;
 	bool denied;
+	bool dirtied;
 };
 
 /**

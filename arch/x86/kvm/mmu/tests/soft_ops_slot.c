@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a VMM does with slots, their dirty pages and its memory, see soft_ops.h.
+ */
+#include <linux/bitmap.h>
+#include <linux/kvm.h>
+
+#include "soft_ops_impl.h"
+
+/* Slots have an id of 16 bits, and above it their address space. */
+static u32 op_slot_id(const struct soft_op *op)
+{
+	return (op->a / SOFT_SLOTS % SOFT_NR_AS) << 16 | op->a % SOFT_SLOTS;
+}
+
+static struct soft_as *op_slot_as(struct soft_run *run, const struct soft_op *op)
+{
+	return &run->model->as[op_slot_id(op) >> 16];
+}
+
+static struct soft_slot *op_slot(struct soft_run *run, const struct soft_op *op)
+{
+	return &op_slot_as(run, op)->slots[(u16)op_slot_id(op)];
+}
+
+void soft_op_slot(struct soft_run *run, const struct soft_op *op)
+{
+	const u32 id = op_slot_id(op);
+	struct soft_slot want = *op_slot(run, op);
+	int r, must;
+
+	switch (op->kind) {
+	case SOFT_OP_CREATE:
+		want.gfn = op->b;
+		want.page = op->c;
+		want.npages = op->d;
+		want.flags = op->e;
+		break;
+	case SOFT_OP_DELETE:
+		want.npages = 0;
+		break;
+	case SOFT_OP_MOVE:
+		want.gfn = op->b;
+		break;
+	case SOFT_OP_FLAGS:
+		want.flags = op->b;
+		break;
+	}
+
+	r = soft_vm_set_slot(run->vm, id, want.gfn, want.npages, want.page,
+			     want.flags);
+	must = soft_as_set_slot(op_slot_as(run, op), (u16)id, &want,
+				run->vm->kind.log == SOFT_LOG_INITIALLY_SET);
+	if (r != must)
+		soft_differ(run, "slot %#x: %d, must be %d", id, r, must);
+}
+
+/* Bitmaps of dirty pages */
+
+/* What api.rst 4.8 and 4.117 have for a slot. */
+static int log_error(struct soft_run *run, const struct soft_slot *slot)
+{
+	if (run->vm->kind.log == SOFT_LOG_RING)
+		return -ENXIO;
+	return soft_slot_logs(slot) ? 0 : -ENOENT;
+}
+
+void soft_op_get_log(struct soft_run *run, const struct soft_op *op)
+{
+	static u64 log[BITS_TO_LONGS(SOFT_PAGES)];
+	const u32 id = op_slot_id(op);
+	struct soft_slot *slot = op_slot(run, op);
+	int r = soft_vm_get_dirty_log(run->vm, id, log,
+				      BITS_TO_LONGS(slot->npages));
+
+	if (r != log_error(run, slot))
+		soft_differ(run, "dirty log of slot %#x: %d", id, r);
+	if (r)
+		return;
+	if (!bitmap_subset(slot->dirty, (unsigned long *)log, slot->npages))
+		soft_differ(run, "dirty log of slot %#x: a page is missing", id);
+	/* In manual mode a page stays dirty until that is cleared. */
+	if (run->vm->kind.log == SOFT_LOG_BITMAP)
+		bitmap_zero(slot->dirty, SOFT_PAGES);
+}
+
+/* Ranges end at a multiple of 64 pages or with the slot. */
+static bool is_clear_range(const struct soft_slot *slot, unsigned long first,
+			   unsigned long pages)
+{
+	return first <= slot->npages && pages <= slot->npages - first &&
+	       (pages % 64 == 0 || first + pages == slot->npages);
+}
+
+/* Up to the end of the slot, if the operation's range goes beyond. */
+void soft_op_clear_log(struct soft_run *run, const struct soft_op *op)
+{
+	static u64 log[BITS_TO_LONGS(SOFT_PAGES)];
+	const u32 id = op_slot_id(op);
+	struct soft_slot *slot = op_slot(run, op);
+	const unsigned long first = op->b * 64 % SOFT_PAGES;
+	unsigned long pages = op->c, i;
+	int r, must = log_error(run, slot);
+
+	if (first < slot->npages)
+		pages = min(pages, slot->npages - first);
+	for (i = 0; i < ARRAY_SIZE(log); i++)
+		log[i] = op->d * 0x0001000100010001ULL;
+	if (!must && !is_clear_range(slot, first, pages))
+		must = -EINVAL;
+
+	r = soft_vm_clear_dirty_log(run->vm, id, first, pages, log);
+	if (r != must)
+		soft_differ(run, "clear of slot %#x: %d, must be %d", id, r, must);
+	for (i = 0; !r && i < pages; i++)
+		if (test_bit(i, (unsigned long *)log))
+			__clear_bit(first + i, slot->dirty);
+}
+
+/* Rings of dirty pages */
+
+/**
+ * struct collected - what was in the rings
+ * @dirty: the pages of all slots of an address space, and then of the next
+ */
+struct collected {
+	unsigned long dirty[SOFT_NR_AS * SOFT_SLOTS][BITS_TO_LONGS(SOFT_PAGES)];
+};
+
+static void collect_entry(struct soft_run *run, struct collected *collected,
+			  const struct kvm_dirty_gfn *entry)
+{
+	const u32 as = entry->slot >> 16, id = (u16)entry->slot;
+
+	if (as >= SOFT_NR_AS || id >= SOFT_SLOTS || entry->offset >= SOFT_PAGES)
+		soft_differ(run, "dirty page %#llx of slot %#x", entry->offset,
+			    entry->slot);
+	else
+		__set_bit(entry->offset,
+			  collected->dirty[as * SOFT_SLOTS + id]);
+}
+
+/* All that was written is in a ring, whatever else is. */
+static void check_collected(struct soft_run *run,
+			    const struct collected *collected)
+{
+	struct soft_slot *slot;
+	int i;
+
+	for (i = 0; i < SOFT_NR_AS * SOFT_SLOTS; i++) {
+		slot = &run->model->as[i / SOFT_SLOTS].slots[i % SOFT_SLOTS];
+		if (soft_slot_logs(slot) &&
+		    !bitmap_subset(slot->dirty, collected->dirty[i],
+				   slot->npages))
+			soft_differ(run, "dirty rings: slot %d of %d: a page is missing",
+				    i % SOFT_SLOTS, i / SOFT_SLOTS);
+		bitmap_zero(slot->dirty, SOFT_PAGES);
+	}
+}
+
+void soft_op_harvest(struct soft_run *run)
+{
+	static struct collected collected;
+	struct kvm_dirty_gfn entry;
+	int i, r, nr = 0;
+
+	if (run->vm->kind.log != SOFT_LOG_RING)
+		return;
+	memset(&collected, 0, sizeof(collected));
+	for (i = 0; i < run->vm->nr_vcpus; i++)
+		for (; soft_vm_next_dirty(run->vm, i, &entry); nr++)
+			collect_entry(run, &collected, &entry);
+	check_collected(run, &collected);
+
+	r = soft_vm_reset_rings(run->vm);
+	if (r != nr)
+		soft_differ(run, "dirty rings: %d reset, must be %d", r, nr);
+}
+
+/* The VMM's memory */
+
+static void host_write(struct soft_run *run, unsigned long page)
+{
+	const u64 value = soft_model_value(run->model, page);
+
+	run->model->content[page] = value;
+	soft_vm_write(run->vm, page, 0, value);
+}
+
+void soft_op_host_write(struct soft_run *run, const struct soft_op *op)
+{
+	host_write(run, op->a);
+}
+
+void soft_op_renew(struct soft_run *run, const struct soft_op *op)
+{
+	const unsigned long pages = soft_cut_pages(op->a, op->b);
+	unsigned long i;
+
+	soft_vm_renew_pages(run->vm, op->a, pages);
+	for (i = 0; i < pages; i++) {
+		run->loose |= soft_nr_tables_at(run, op->a + i);
+		host_write(run, op->a + i);
+	}
+}
+
+/* Nobody runs in between: what was just made old is old. */
+void soft_op_age(struct soft_run *run, const struct soft_op *op)
+{
+	const unsigned long pages = soft_cut_pages(op->a, op->b);
+	unsigned long i;
+
+	soft_vm_clear_young(run->vm, op->a, pages);
+	for (i = 0; i < pages; i++)
+		if (soft_vm_test_young(run->vm, op->a + i))
+			soft_differ(run, "page %#lx is young", op->a + i);
+}
