@@ -219,8 +219,8 @@ u64 *tdp_walk_leaf(struct kvm_vcpu *vcpu, gfn_t gfn, u64 *spte)
 
 /*
  * Without A bits it could not be told whether the guest ever used a page.  A
- * dirty log must not show pages that nobody wrote to.  Private memory is not
- * what the VMM has mapped.  And who may be write-tracked costs a look-up.
+ * dirty log must not show pages that nobody wrote to.  And who may be private,
+ * whatever the slot, or write-tracked costs a look-up.
  *
  * No invalidation runs, and none begins while mmu_lock is held: what the host
  * maps now may be mapped.
@@ -230,7 +230,7 @@ static bool tdp_may_prefetch(struct kvm *kvm, const struct kvm_page_fault *fault
 	return fault->goal_level == PG_LEVEL_4K && fault->slot &&
 	       mmu_ad_enabled() &&
 	       !kvm_slot_dirty_track_enabled(fault->slot) &&
-	       !kvm_slot_can_be_private(fault->slot) &&
+	       !kvm_arch_has_private_mem(kvm) &&
 	       !mmu_invalidate_retry(kvm, fault->mmu_seq) &&
 	       !READ_ONCE(kvm->arch.indirect_shadow_pages) &&
 	       !kvm_page_track_write_tracking_enabled(kvm);
