@@ -161,11 +161,10 @@ static void fault_count(struct kvm_vcpu *vcpu, int r)
 }
 
 /* For a software-protected VM, only the attributes know what is private. */
-static bool sw_protected_private(struct kvm_vcpu *vcpu, gpa_t addr, u64 error_code)
+static bool sw_protected_private(struct kvm_vcpu *vcpu, gpa_t addr)
 {
 	return IS_ENABLED(CONFIG_KVM_SW_PROTECTED_VM) &&
 	       vcpu->kvm->arch.vm_type == KVM_X86_SW_PROTECTED_VM &&
-	       !(error_code & PFERR_RSVD_MASK) &&
 	       kvm_mem_is_private(vcpu->kvm, gpa_to_gfn(addr));
 }
 
@@ -178,8 +177,6 @@ noinline int kvm_mmu_page_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa,
 
 	if (WARN_ON_ONCE(!VALID_PAGE(vcpu->arch.mmu->root.hpa)))
 		return RET_PF_RETRY;
-	if (sw_protected_private(vcpu, cr2_or_gpa, error_code))
-		error_code |= PFERR_PRIVATE_ACCESS;
 
 	if (error_code & PFERR_RSVD_MASK) {
 		if (WARN_ON_ONCE(error_code & PFERR_PRIVATE_ACCESS))
@@ -190,6 +187,9 @@ noinline int kvm_mmu_page_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa,
 	}
 
 	if (r == RET_PF_INVALID) {
+		/* MMIO is shared, but a stale MMIO SPTE says nothing of the gfn. */
+		if (sw_protected_private(vcpu, cr2_or_gpa))
+			error_code |= PFERR_PRIVATE_ACCESS;
 		vcpu->stat.pf_taken++;
 		r = fault_handle(vcpu, cr2_or_gpa, error_code, false,
 				 &emulation_type, NULL);
