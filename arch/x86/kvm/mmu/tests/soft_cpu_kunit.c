@@ -115,10 +115,56 @@ static void soft_test_full_ring(struct kunit *test)
 	}
 }
 
+static struct soft_vm *new_private_vm(struct kunit *test)
+{
+	const struct soft_vm_kind kind = { .private = true };
+	const struct soft_hardware *hw = test->param_value;
+
+	if (!hw->tdp)
+		kunit_skip(test, "shadow paging has no private memory");
+	return new_vm_kind(test, 1, &kind);
+}
+
+static void expect_memory_fault(struct soft_vm *vm, gfn_t gfn)
+{
+	struct soft_access read = { .addr = gfn_to_gpa(gfn) };
+
+	KUNIT_EXPECT_EQ(vm->test, soft_cpu_run(vm->vcpu[0], &read), -EFAULT);
+}
+
+/* Its shared neighbours are used, and are not mapped any farther. */
+static void soft_test_private_beside_shared(struct kunit *test)
+{
+	struct soft_vm *vm = new_private_vm(test);
+
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, GFN, 16, 3, 0));
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_private(vm, GFN + 3, 2, true));
+	expect_page(vm, 0, GFN + 1, 4);
+	expect_memory_fault(vm, GFN + 3);
+	expect_page(vm, 0, GFN + 5, 8);
+	expect_memory_fault(vm, GFN + 4);
+}
+
+/* What was MMIO is private memory now, which is 0. */
+static void soft_test_private_after_mmio(struct kunit *test)
+{
+	struct soft_access read = { .addr = gfn_to_gpa(GFN), .value = 1 };
+	struct soft_vm *vm = new_private_vm(test);
+
+	expect_mmio(vm, 0, GFN);
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, GFN, 16, 3,
+						  KVM_MEM_GUEST_MEMFD));
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_private(vm, GFN, 1, true));
+	KUNIT_EXPECT_EQ(test, soft_cpu_run(vm->vcpu[0], &read), SOFT_RAM);
+	KUNIT_EXPECT_EQ(test, read.value, 0);
+}
+
 static struct kunit_case soft_cases[] = {
 	KUNIT_CASE_PARAM(soft_test_slot, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_pre_fault_zapped, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_full_ring, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_private_beside_shared, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_private_after_mmio, soft_hardware_gen_params),
 	{}
 };
 

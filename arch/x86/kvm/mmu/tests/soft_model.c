@@ -52,20 +52,47 @@ static bool overlaps(const struct soft_as *as, int id,
 	return false;
 }
 
+/* What can be said of a region without a look at the slots. */
+static bool flags_are_good(const struct soft_slot *want, bool may_be_private)
+{
+	if (want->flags & KVM_MEM_GUEST_MEMFD)
+		return may_be_private && want->flags == KVM_MEM_GUEST_MEMFD;
+	return true;
+}
+
+/* Private memory has one slot at a time. */
+static bool is_bound(const struct soft_as *as, const struct soft_slot *want)
+{
+	const struct soft_slot *slot;
+	int i;
+
+	for (i = 0; i < SOFT_SLOTS; i++) {
+		slot = &as->slots[i];
+		if (slot->npages && (slot->flags & KVM_MEM_GUEST_MEMFD) &&
+		    want->page < slot->page + slot->npages &&
+		    slot->page < want->page + want->npages)
+			return true;
+	}
+	return false;
+}
+
 static int check_change(const struct soft_slot *old, const struct soft_slot *want)
 {
 	if (want->npages != old->npages || want->page != old->page ||
-	    ((want->flags ^ old->flags) & KVM_MEM_READONLY))
+	    ((want->flags ^ old->flags) & KVM_MEM_READONLY) ||
+	    ((want->flags | old->flags) & KVM_MEM_GUEST_MEMFD))
 		return -EINVAL;
 	return 0;
 }
 
 int soft_as_set_slot(struct soft_as *as, int id, const struct soft_slot *want,
-		     bool initially_set)
+		     bool initially_set, bool may_be_private)
 {
 	struct soft_slot *slot = &as->slots[id];
 	int r;
 
+	if (!flags_are_good(want, may_be_private))
+		return -EINVAL;
 	if (!want->npages) {
 		if (!slot->npages)
 			return -EINVAL;
@@ -78,6 +105,8 @@ int soft_as_set_slot(struct soft_as *as, int id, const struct soft_slot *want,
 		return r;
 	if ((!slot->npages || want->gfn != slot->gfn) && overlaps(as, id, want))
 		return -EEXIST;
+	if ((want->flags & KVM_MEM_GUEST_MEMFD) && is_bound(as, want))
+		return -EINVAL;
 
 	/* A log begins with no page or with all, and moves along with its slot. */
 	if (!soft_slot_logs(slot)) {
@@ -92,10 +121,14 @@ int soft_as_set_slot(struct soft_as *as, int id, const struct soft_slot *want,
 	return 0;
 }
 
-int soft_as_end(struct soft_as *as, gfn_t gfn, bool write)
+int soft_model_end(struct soft_model *model, struct soft_as *as, gfn_t gfn,
+		   bool write)
 {
 	const struct soft_slot *slot = soft_as_slot(as, gfn);
 
+	if (soft_model_private(model, gfn))
+		return slot && (slot->flags & KVM_MEM_GUEST_MEMFD) ? SOFT_RAM :
+								     -EFAULT;
 	if (!slot || (write && (slot->flags & KVM_MEM_READONLY)))
 		return SOFT_MMIO;
 	return SOFT_RAM;

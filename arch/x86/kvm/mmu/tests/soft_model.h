@@ -17,7 +17,7 @@
 
 #include "soft_cpu.h"
 
-#define SOFT_PAGES	2048UL	/* of the VMM's memory */
+#define SOFT_PAGES	2048UL	/* of the VMM's memory, and as many private ones */
 #define SOFT_GFNS	4096UL	/* that slots and accesses are about */
 #define SOFT_SLOTS	8	/* of each address space */
 #define SOFT_NR_AS	2	/* without and with SMM */
@@ -26,8 +26,8 @@
  * struct soft_slot - a memslot
  * @npages: 0: there is none
  * @gfn: its first gfn
- * @page: its first page of the VMM's memory
- * @flags: KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY
+ * @page: its first page of the VMM's memory, and of the private one
+ * @flags: KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY, KVM_MEM_GUEST_MEMFD
  * @dirty: pages that the next dirty log must have
  */
 struct soft_slot {
@@ -49,12 +49,16 @@ struct soft_as {
 /**
  * struct soft_model - the VM as userspace and the guest know it
  * @as: by id
- * @content: the first word of each page of the VMM's memory
+ * @private: gfns whose memory is private: what the VMM's memory has there is not
+ *	for the guest
+ * @content: the first word of each page of the VMM's memory, then of each private
+ *	page
  * @next: the next value that is written somewhere
  */
 struct soft_model {
 	struct soft_as as[SOFT_NR_AS];
-	u64 content[SOFT_PAGES];
+	DECLARE_BITMAP(private, SOFT_GFNS);
+	u64 content[2 * SOFT_PAGES];
 	u64 next;
 };
 
@@ -78,14 +82,19 @@ static inline bool soft_slot_logs(const struct soft_slot *slot)
  * @id: below SOFT_SLOTS
  * @want: the slot as it is to be; its dirty pages do not matter
  * @initially_set: a dirty log begins with all pages
+ * @may_be_private: the VM has private memory
  *
  * Return: 0 or the errno that api.rst 4.35 has for it.
  */
 int soft_as_set_slot(struct soft_as *as, int id, const struct soft_slot *want,
-		     bool initially_set);
+		     bool initially_set, bool may_be_private);
 
-/* enum soft_end of an access to @gfn. */
-int soft_as_end(struct soft_as *as, gfn_t gfn, bool write);
+/*
+ * enum soft_end of an access to @gfn, or -EFAULT if userspace has to make the
+ * gfn's memory private, or not, or put it there.
+ */
+int soft_model_end(struct soft_model *model, struct soft_as *as, gfn_t gfn,
+		   bool write);
 
 /* After the guest wrote to @gfn, which is RAM. */
 void soft_as_written(struct soft_as *as, gfn_t gfn);
@@ -94,6 +103,11 @@ void soft_as_written(struct soft_as *as, gfn_t gfn);
 static inline unsigned long soft_cut_pages(unsigned long page, unsigned long pages)
 {
 	return min(pages, SOFT_PAGES - page);
+}
+
+static inline bool soft_model_private(const struct soft_model *model, gfn_t gfn)
+{
+	return gfn < SOFT_GFNS && test_bit(gfn, model->private);
 }
 
 /* The page of the VMM's memory that @gfn, which has a slot, is. */

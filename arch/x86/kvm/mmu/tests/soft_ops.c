@@ -54,7 +54,11 @@ static const char *end_name(int end)
 
 static u64 *content_of(struct soft_run *run, struct soft_as *as, gfn_t gfn)
 {
-	return &run->model->content[soft_slot_page(soft_as_slot(as, gfn), gfn)];
+	unsigned long page = soft_slot_page(soft_as_slot(as, gfn), gfn);
+
+	if (soft_model_private(run->model, gfn))
+		page += SOFT_PAGES;
+	return &run->model->content[page];
 }
 
 /* Whatever it is, it is in a slot, and it is what is there now. */
@@ -138,6 +142,13 @@ static int run_vcpu(struct soft_run *run, struct kvm_vcpu *vcpu,
 	return end;
 }
 
+/* KVM has nothing to zap where no slot is: what was MMIO may still be. */
+static bool is_right(struct soft_as *as, gfn_t gfn, int end, int want)
+{
+	return end == want || (want == -EFAULT && end == SOFT_MMIO &&
+			       !soft_as_slot(as, gfn));
+}
+
 static void do_access(struct soft_run *run, const struct soft_op *op)
 {
 	struct kvm_vcpu *vcpu = op_vcpu(run, op);
@@ -154,14 +165,14 @@ static void do_access(struct soft_run *run, const struct soft_op *op)
 	gfn_t gfn = op->a;
 
 	if (!paging || soft_translate(run->vm, as, &access, &gfn))
-		want = soft_as_end(as, gfn, access.write);
+		want = soft_model_end(run->model, as, gfn, access.write);
 	end = run_vcpu(run, vcpu, &access);
 	count(run, &access, end, paging);
 
 	if (end >= 0 && paging && run->loose) {
 		if (end == SOFT_RAM)
 			check_loose(run, as, &access);
-	} else if (end != want) {
+	} else if (!is_right(as, gfn, end, want)) {
 		soft_differ(run, "gfn %#llx: is %s (%d), must be %s", gfn,
 			    end_name(end), end, end_name(want));
 	} else if (end == SOFT_RAM) {
@@ -193,7 +204,7 @@ static void write_gpte(struct soft_run *run, unsigned int table,
 	struct kvm_vcpu *vcpu = run->vm->vcpu[0];
 	struct soft_as *as = vcpu_as(run, vcpu);
 	const gfn_t gfn = SOFT_TABLE_GFN + table;
-	const int want = soft_as_end(as, gfn, true);
+	const int want = soft_model_end(run->model, as, gfn, true);
 	struct soft_access access = {
 		.addr = soft_gpte_gpa(table, index),
 		.write = true,
@@ -201,7 +212,7 @@ static void write_gpte(struct soft_run *run, unsigned int table,
 	};
 	int end = run_vcpu(run, vcpu, &access);
 
-	if (end != want)
+	if (!is_right(as, gfn, end, want))
 		soft_differ(run, "gPTE in gfn %#llx: is %s (%d), must be %s", gfn,
 			    end_name(end), end, end_name(want));
 	if (end != SOFT_RAM)
@@ -288,12 +299,15 @@ static void do_paging(struct soft_run *run, const struct soft_op *op)
 static void do_prefault(struct soft_run *run, const struct soft_op *op)
 {
 	struct kvm_vcpu *vcpu = op_vcpu(run, op);
-	const int end = soft_as_end(vcpu_as(run, vcpu), op->a, false);
+	const int end = soft_model_end(run->model, vcpu_as(run, vcpu), op->a,
+				       false);
 	int r, must;
 
 	r = soft_vm_pre_fault(run->vm, vcpu->vcpu_id, op->a);
 	if (!tdp_enabled)
 		must = -EOPNOTSUPP;
+	else if (end < 0)
+		must = end;
 	else
 		must = end == SOFT_RAM ? 0 : -ENOENT;
 	if (r != must)
@@ -315,6 +329,9 @@ static void do_smm(struct soft_run *run, const struct soft_op *op)
 {
 	struct kvm_vcpu *vcpu = op_vcpu(run, op);
 
+	/* With private memory there is one address space. */
+	if (run->vm->kind.private)
+		return;
 	soft_cpu_begin(vcpu);
 	vcpu->arch.hflags ^= HF_SMM_MASK;
 	kvm_mmu_reset_context(vcpu);
@@ -377,6 +394,10 @@ static void do_op(struct soft_run *run, const struct soft_op *op)
 		return soft_op_clear_log(run, op);
 	case SOFT_OP_HARVEST:
 		return soft_op_harvest(run);
+	case SOFT_OP_PRIVATE:
+		return soft_op_private(run, op);
+	case SOFT_OP_PUNCH_HOLE:
+		return soft_op_punch_hole(run, op);
 	case SOFT_OP_RENEW:
 		return soft_op_renew(run, op);
 	case SOFT_OP_HOST_WRITE:

@@ -27,6 +27,8 @@ enum soft_op_kind {
 	SOFT_OP_GET_LOG,	/* a: slot */
 	SOFT_OP_CLEAR_LOG,	/* a: slot, b: first / 64, c: pages, d: which of 16 */
 	SOFT_OP_HARVEST,	/* the VMM collects dirty rings */
+	SOFT_OP_PRIVATE,	/* a: gfn, b: pages, c: 1: private, 0: shared */
+	SOFT_OP_PUNCH_HOLE,	/* a: private page, b: pages: they are given back */
 	SOFT_OP_RENEW,	/* a: page, b: pages: the VMM maps new ones */
 	SOFT_OP_HOST_WRITE,	/* a: page */
 	SOFT_OP_AGE,	/* a: page, b: pages */

@@ -17,6 +17,8 @@ int soft_nr_tables_at(struct soft_run *run, unsigned long page);
 void soft_op_slot(struct soft_run *run, const struct soft_op *op);
 void soft_op_get_log(struct soft_run *run, const struct soft_op *op);
 void soft_op_clear_log(struct soft_run *run, const struct soft_op *op);
+void soft_op_private(struct soft_run *run, const struct soft_op *op);
+void soft_op_punch_hole(struct soft_run *run, const struct soft_op *op);
 void soft_op_host_write(struct soft_run *run, const struct soft_op *op);
 void soft_op_renew(struct soft_run *run, const struct soft_op *op);
 void soft_op_age(struct soft_run *run, const struct soft_op *op);

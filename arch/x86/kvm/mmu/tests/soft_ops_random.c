@@ -88,6 +88,8 @@ static const u8 weights[SOFT_NR_OPS] = {
 	[SOFT_OP_GET_LOG] = 10,
 	[SOFT_OP_CLEAR_LOG] = 6,
 	[SOFT_OP_HARVEST] = 1,
+	[SOFT_OP_PRIVATE] = 3,
+	[SOFT_OP_PUNCH_HOLE] = 1,
 	[SOFT_OP_RENEW] = 3,
 	[SOFT_OP_HOST_WRITE] = 6,
 	[SOFT_OP_AGE] = 3,
@@ -147,8 +149,14 @@ struct soft_op soft_op_random(struct rnd_state *rnd)
 		op.a = some_slot(rnd);
 		op.b = below(rnd, 2) ? KVM_MEM_LOG_DIRTY_PAGES : 0;
 		break;
+	case SOFT_OP_PRIVATE:
+		op.a = some_gfn(rnd);
+		op.b = some_pages(rnd);
+		op.c = below(rnd, 2);
+		break;
 	case SOFT_OP_RENEW:
 	case SOFT_OP_AGE:
+	case SOFT_OP_PUNCH_HOLE:
 		op.a = below(rnd, SOFT_PAGES);
 		op.b = 1 + below(rnd, 64);
 		break;
@@ -181,6 +189,8 @@ void soft_op_print(struct kunit *test, const struct soft_op *op)
 		[SOFT_OP_GET_LOG] = "GET_LOG",
 		[SOFT_OP_CLEAR_LOG] = "CLEAR_LOG",
 		[SOFT_OP_HARVEST] = "HARVEST",
+		[SOFT_OP_PRIVATE] = "PRIVATE",
+		[SOFT_OP_PUNCH_HOLE] = "PUNCH_HOLE",
 		[SOFT_OP_RENEW] = "RENEW",
 		[SOFT_OP_HOST_WRITE] = "HOST_WRITE",
 		[SOFT_OP_AGE] = "AGE",

@@ -7,25 +7,36 @@
 
 #include "soft_ops_impl.h"
 
-/* Slots have an id of 16 bits, and above it their address space. */
-static u32 op_slot_id(const struct soft_op *op)
+/*
+ * Slots have an id of 16 bits, and above it their address space, of which a VM with
+ * private memory has one.
+ */
+static u32 op_slot_id(struct soft_run *run, const struct soft_op *op)
 {
-	return (op->a / SOFT_SLOTS % SOFT_NR_AS) << 16 | op->a % SOFT_SLOTS;
+	const u32 as = run->vm->kind.private ? 0 : op->a / SOFT_SLOTS % SOFT_NR_AS;
+
+	return as << 16 | op->a % SOFT_SLOTS;
+}
+
+/* Every other slot that could have private memory has it. */
+static u32 op_flags(struct soft_run *run, const struct soft_op *op)
+{
+	return run->vm->kind.private && (op->c & 1) ? KVM_MEM_GUEST_MEMFD : op->e;
 }
 
 static struct soft_as *op_slot_as(struct soft_run *run, const struct soft_op *op)
 {
-	return &run->model->as[op_slot_id(op) >> 16];
+	return &run->model->as[op_slot_id(run, op) >> 16];
 }
 
 static struct soft_slot *op_slot(struct soft_run *run, const struct soft_op *op)
 {
-	return &op_slot_as(run, op)->slots[(u16)op_slot_id(op)];
+	return &op_slot_as(run, op)->slots[(u16)op_slot_id(run, op)];
 }
 
 void soft_op_slot(struct soft_run *run, const struct soft_op *op)
 {
-	const u32 id = op_slot_id(op);
+	const u32 id = op_slot_id(run, op);
 	struct soft_slot want = *op_slot(run, op);
 	int r, must;
 
@@ -34,7 +45,7 @@ void soft_op_slot(struct soft_run *run, const struct soft_op *op)
 		want.gfn = op->b;
 		want.page = op->c;
 		want.npages = op->d;
-		want.flags = op->e;
+		want.flags = op_flags(run, op);
 		break;
 	case SOFT_OP_DELETE:
 		want.npages = 0;
@@ -50,7 +61,8 @@ void soft_op_slot(struct soft_run *run, const struct soft_op *op)
 	r = soft_vm_set_slot(run->vm, id, want.gfn, want.npages, want.page,
 			     want.flags);
 	must = soft_as_set_slot(op_slot_as(run, op), (u16)id, &want,
-				run->vm->kind.log == SOFT_LOG_INITIALLY_SET);
+				run->vm->kind.log == SOFT_LOG_INITIALLY_SET,
+				run->vm->kind.private);
 	if (r != must)
 		soft_differ(run, "slot %#x: %d, must be %d", id, r, must);
 }
@@ -68,7 +80,7 @@ static int log_error(struct soft_run *run, const struct soft_slot *slot)
 void soft_op_get_log(struct soft_run *run, const struct soft_op *op)
 {
 	static u64 log[BITS_TO_LONGS(SOFT_PAGES)];
-	const u32 id = op_slot_id(op);
+	const u32 id = op_slot_id(run, op);
 	struct soft_slot *slot = op_slot(run, op);
 	int r = soft_vm_get_dirty_log(run->vm, id, log,
 				      BITS_TO_LONGS(slot->npages));
@@ -96,7 +108,7 @@ static bool is_clear_range(const struct soft_slot *slot, unsigned long first,
 void soft_op_clear_log(struct soft_run *run, const struct soft_op *op)
 {
 	static u64 log[BITS_TO_LONGS(SOFT_PAGES)];
-	const u32 id = op_slot_id(op);
+	const u32 id = op_slot_id(run, op);
 	struct soft_slot *slot = op_slot(run, op);
 	const unsigned long first = op->b * 64 % SOFT_PAGES;
 	unsigned long pages = op->c, i;
@@ -175,6 +187,36 @@ void soft_op_harvest(struct soft_run *run)
 	r = soft_vm_reset_rings(run->vm);
 	if (r != nr)
 		soft_differ(run, "dirty rings: %d reset, must be %d", r, nr);
+}
+
+/* Private memory */
+
+void soft_op_private(struct soft_run *run, const struct soft_op *op)
+{
+	const unsigned long gfns = min(op->b, SOFT_GFNS - op->a);
+	int r = soft_vm_set_private(run->vm, op->a, gfns, op->c & 1);
+
+	if (r != (run->vm->kind.private || !(op->c & 1) ? 0 : -EINVAL))
+		soft_differ(run, "attributes of gfn %#x: %d", op->a, r);
+	if (r)
+		return;
+	if (op->c & 1)
+		bitmap_set(run->model->private, op->a, gfns);
+	else
+		bitmap_clear(run->model->private, op->a, gfns);
+}
+
+void soft_op_punch_hole(struct soft_run *run, const struct soft_op *op)
+{
+	const unsigned long pages = soft_cut_pages(op->a, op->b);
+	int r;
+
+	if (!run->vm->kind.private)
+		return;
+	r = soft_vm_punch_hole(run->vm, op->a, pages);
+	if (r)
+		soft_differ(run, "hole at private page %#x: %d", op->a, r);
+	memset64(run->model->content + SOFT_PAGES + op->a, 0, pages);
 }
 
 /* The VMM's memory */

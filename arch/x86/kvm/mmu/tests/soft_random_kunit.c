@@ -109,8 +109,9 @@ static void report(struct kunit *test, struct random_test *t, int nr, u64 seed)
 {
 	int i;
 
-	KUNIT_FAIL(test, "seed %llu, log of kind %d, after %d operations: %s",
-		   seed, t->kind.log, nr, t->run.why);
+	KUNIT_FAIL(test, "seed %llu, log of kind %d%s, after %d operations: %s",
+		   seed, t->kind.log, t->kind.private ? ", private memory" : "",
+		   nr, t->run.why);
 	nr = shrink(test, t, nr);
 	run_episode(test, t, t->ops, nr);
 	kunit_info(test, "these %d are enough: %s\n", nr, t->run.why);
@@ -124,6 +125,8 @@ static void fill_episode(struct random_test *t, u64 seed)
 	int i;
 
 	t->kind.log = seed % SOFT_NR_LOGS;
+	/* Shadow paging has no private memory. */
+	t->kind.private = tdp_enabled && seed / SOFT_NR_LOGS % 2;
 	prandom_seed_state(&rnd, seed);
 	for (i = 0; i < EPISODE_OPS; i++)
 		t->ops[i] = soft_op_random(&rnd);

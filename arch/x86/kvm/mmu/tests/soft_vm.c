@@ -3,6 +3,7 @@
  * A VM of software CPUs, see soft_vm.h.
  */
 #include <kunit/test.h>
+#include <linux/falloc.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/kvm.h>
@@ -32,7 +33,9 @@ static long ioctl_with(struct soft_vm *vm, unsigned int ioctl, void *arg,
 	if (copy_to_user(user, arg, size))
 		return -EFAULT;
 	r = vm_ioctl(vm, ioctl, vm->memory->scratch);
-	return r ?: copy_from_user(arg, user, size) ? -EFAULT : 0;
+	if (r >= 0 && copy_from_user(arg, user, size))
+		return -EFAULT;
+	return r;
 }
 
 static void create_vcpu(struct soft_vm *vm, int id)
@@ -56,6 +59,10 @@ static void close_vm(void *data)
 		close_fd(vm->vcpu_fd[i]);
 		fput(vm->vcpu_file[i]);
 	}
+	if (vm->kind.private) {
+		close_fd(vm->gmem_fd);
+		fput(vm->gmem);
+	}
 	close_fd(vm->fd);
 	fput(vm->file);
 	flush_delayed_fput();
@@ -73,6 +80,18 @@ static void enable_cap(struct soft_vm *vm, u32 cap, u64 arg)
 
 	KUNIT_ASSERT_EQ(vm->test, 0, ioctl_with(vm, KVM_ENABLE_CAP, &enable,
 						sizeof(enable)));
+}
+
+static void create_gmem(struct soft_vm *vm)
+{
+	struct kvm_create_guest_memfd create = {
+		.size = SOFT_GMEM_PAGES * PAGE_SIZE,
+	};
+
+	vm->gmem_fd = ioctl_with(vm, KVM_CREATE_GUEST_MEMFD, &create,
+				 sizeof(create));
+	KUNIT_ASSERT_GE(vm->test, vm->gmem_fd, 0);
+	vm->gmem = fget(vm->gmem_fd);
 }
 
 static void choose_log(struct soft_vm *vm)
@@ -107,10 +126,13 @@ struct soft_vm *soft_vm_create_kind(struct kunit *test, int nr_vcpus,
 	vm->test = test;
 	vm->memory = memory;
 	vm->kind = *kind;
-	vm->fd = kvm_create_vm_fd(KVM_X86_DEFAULT_VM);
+	vm->fd = kvm_create_vm_fd(kind->private ? KVM_X86_SW_PROTECTED_VM :
+						  KVM_X86_DEFAULT_VM);
 	KUNIT_ASSERT_GE(test, vm->fd, 0);
 	vm->file = fget(vm->fd);
 	vm->kvm = vm->file->private_data;
+	if (kind->private)
+		create_gmem(vm);
 	r = kunit_add_action_or_reset(test, close_vm, vm);
 	KUNIT_ASSERT_EQ(test, r, 0);
 
@@ -192,16 +214,39 @@ void soft_vm_renew_pages(struct soft_vm *vm, unsigned long page,
 int soft_vm_set_slot(struct soft_vm *vm, u32 id, gfn_t gfn, unsigned long npages,
 		     unsigned long page, u32 flags)
 {
-	struct kvm_userspace_memory_region region = {
+	struct kvm_userspace_memory_region2 region = {
 		.slot = id,
 		.flags = flags,
 		.guest_phys_addr = gfn_to_gpa(gfn),
 		.memory_size = npages * PAGE_SIZE,
 		.userspace_addr = soft_vm_hva(vm, page),
+		.guest_memfd_offset = page * PAGE_SIZE,
+		.guest_memfd = vm->gmem_fd,
 	};
 
-	return ioctl_with(vm, KVM_SET_USER_MEMORY_REGION, &region,
+	return ioctl_with(vm, KVM_SET_USER_MEMORY_REGION2, &region,
 			  sizeof(region));
+}
+
+int soft_vm_set_private(struct soft_vm *vm, gfn_t gfn, unsigned long npages,
+			bool private)
+{
+	struct kvm_memory_attributes attributes = {
+		.address = gfn_to_gpa(gfn),
+		.size = npages * PAGE_SIZE,
+		.attributes = private ? KVM_MEMORY_ATTRIBUTE_PRIVATE : 0,
+	};
+
+	return ioctl_with(vm, KVM_SET_MEMORY_ATTRIBUTES, &attributes,
+			  sizeof(attributes));
+}
+
+int soft_vm_punch_hole(struct soft_vm *vm, unsigned long page,
+		       unsigned long npages)
+{
+	return vfs_fallocate(vm->gmem,
+			     FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			     page * PAGE_SIZE, npages * PAGE_SIZE);
 }
 
 /* Behind the argument in the scratch page. */

@@ -14,6 +14,9 @@
 
 #define SOFT_MAX_VCPUS	4
 
+/* Pages of a VM's private memory. */
+#define SOFT_GMEM_PAGES	2048UL
+
 /**
  * struct soft_memory - memory of the VMM
  * @hva: begins at a border of 2M
@@ -42,9 +45,11 @@ enum soft_log {
 /**
  * struct soft_vm_kind - what is decided when a VM is created
  * @log: see there
+ * @private: it has private memory: KVM_X86_SW_PROTECTED_VM
  */
 struct soft_vm_kind {
 	enum soft_log log;
+	bool private;
 };
 
 /**
@@ -55,6 +60,8 @@ struct soft_vm_kind {
  * @fd: its descriptor
  * @kvm: the VM
  * @kind: of it
+ * @gmem_fd: of the private memory, if there is
+ * @gmem: its file
  * @nr_vcpus: of @vcpu
  * @vcpu: the vCPUs
  * @vcpu_fd: their descriptors
@@ -68,6 +75,8 @@ struct soft_vm {
 	int fd;
 	struct kvm *kvm;
 	struct soft_vm_kind kind;
+	int gmem_fd;
+	struct file *gmem;
 	int nr_vcpus;
 	struct kvm_vcpu *vcpu[SOFT_MAX_VCPUS];
 	int vcpu_fd[SOFT_MAX_VCPUS];
@@ -85,7 +94,10 @@ struct soft_vm *soft_vm_create(struct kunit *test, int nr_vcpus,
 /* Closes the files, and waits until the VM is gone; frees @vm. */
 void soft_vm_destroy(struct soft_vm *vm);
 
-/* KVM_SET_USER_MEMORY_REGION; @page is the first one of the VMM's memory. */
+/*
+ * KVM_SET_USER_MEMORY_REGION2; @page is the first one of the VMM's memory, and of
+ * the private one.
+ */
 int soft_vm_set_slot(struct soft_vm *vm, u32 id, gfn_t gfn, unsigned long npages,
 		     unsigned long page, u32 flags);
 
@@ -107,6 +119,14 @@ int soft_vm_pre_fault(struct soft_vm *vm, int vcpu, gfn_t gfn);
 
 /* KVM_SET_NR_MMU_PAGES */
 int soft_vm_set_quota(struct soft_vm *vm, unsigned long pages);
+
+/* KVM_SET_MEMORY_ATTRIBUTES */
+int soft_vm_set_private(struct soft_vm *vm, gfn_t gfn, unsigned long npages,
+			bool private);
+
+/* The VMM gives private pages back; what comes in their place is 0. */
+int soft_vm_punch_hole(struct soft_vm *vm, unsigned long page,
+		       unsigned long npages);
 
 /* The VMM maps new pages in place of some; they are 0. */
 void soft_vm_renew_pages(struct soft_vm *vm, unsigned long page,
