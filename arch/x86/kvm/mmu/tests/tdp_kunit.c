@@ -10,23 +10,9 @@
 #include "mmu/mmio.h"
 #include "mmu/mmu_internal.h"
 #include "mmu/nx_huge_page.h"
-#include "test_tdp.h"
-
-static const struct format_case formats[] = {
-	{ .name = "legacy", .ad = true },
-	{ .name = "EPT", .ept = true },
-	{ .name = "EPT, A/D", .ept = true, .ad = true },
-};
-
-KUNIT_ARRAY_PARAM_DESC(formats, formats, name);
+#include "test_tdp_formats.h"
 
 #define W_BITS	(PT_WRITABLE_MASK | spte_fmt.mmu_writable)
-
-/* In a test without formats: the first. */
-static struct tdp_test *create(struct kunit *test)
-{
-	return tdp_test_create(test, test->param_value ?: &formats[0]);
-}
 
 static int zap_atomic(struct tdp_test *t, struct tdp_iter *iter)
 {
@@ -85,7 +71,7 @@ static void expect_told(struct kunit *test, struct tdp_test *t, bool dirty,
 
 static void set_counts_and_tells(struct kunit *test)
 {
-	struct tdp_test *t = create(test);
+	struct tdp_test *t = tdp_test_create_param(test);
 	struct tdp_iter iter = tdp_test_path(test, t, TEST_GFN, PG_LEVEL_4K);
 	u64 spte = tdp_test_used_leaf(t, PG_LEVEL_4K);
 
@@ -113,7 +99,7 @@ static void set_counts_and_tells(struct kunit *test)
 /* A and D by the CPU, or W by the fast page fault, after the walk has read. */
 static void set_sees_volatile_bits(struct kunit *test)
 {
-	struct tdp_test *t = create(test);
+	struct tdp_test *t = tdp_test_create_param(test);
 	struct tdp_iter iter = tdp_test_path(test, t, TEST_GFN, PG_LEVEL_4K);
 	bool ad = t->format->ad;
 	u64 before = tdp_test_leaf(t, PG_LEVEL_4K, ad ? W_BITS : spte_fmt.mmu_writable);
@@ -131,7 +117,7 @@ static void set_sees_volatile_bits(struct kunit *test)
 
 static void set_at_counts_and_tells(struct kunit *test)
 {
-	struct tdp_test *t = create(test);
+	struct tdp_test *t = tdp_test_create_param(test);
 	struct tdp_iter iter = tdp_test_map(test, t, TEST_HUGE_GFN, PG_LEVEL_2M);
 	u64 spte = tdp_test_used_leaf(t, PG_LEVEL_2M), old;
 
@@ -147,7 +133,7 @@ static void set_at_counts_and_tells(struct kunit *test)
 
 static void set_atomic_counts_and_tells(struct kunit *test)
 {
-	struct tdp_test *t = create(test);
+	struct tdp_test *t = tdp_test_create_param(test);
 	struct tdp_iter iter = tdp_test_map(test, t, TEST_GFN, PG_LEVEL_4K);
 	u64 spte = tdp_test_used_leaf(t, PG_LEVEL_4K);
 
@@ -162,7 +148,7 @@ static void set_atomic_counts_and_tells(struct kunit *test)
 
 static void set_atomic_loses(struct kunit *test)
 {
-	struct tdp_test *t = create(test);
+	struct tdp_test *t = tdp_test_create_param(test);
 	struct tdp_iter iter = tdp_test_map(test, t, TEST_GFN, PG_LEVEL_4K);
 	u64 other = tdp_test_leaf(t, PG_LEVEL_4K, spte_fmt.accessed);
 
@@ -180,7 +166,7 @@ static void set_atomic_loses(struct kunit *test)
 
 static void zap_atomic_flushes(struct kunit *test)
 {
-	struct tdp_test *t = create(test);
+	struct tdp_test *t = tdp_test_create_param(test);
 	struct tdp_iter iter = tdp_test_map(test, t, TEST_GFN, PG_LEVEL_4K);
 
 	KUNIT_EXPECT_EQ(test, zap_atomic(t, &iter), 0);
@@ -192,7 +178,7 @@ static void zap_atomic_flushes(struct kunit *test)
 
 static void zap_atomic_loses(struct kunit *test)
 {
-	struct tdp_test *t = create(test);
+	struct tdp_test *t = tdp_test_create_param(test);
 	struct tdp_iter iter = tdp_test_map(test, t, TEST_GFN, PG_LEVEL_4K);
 	u64 other = tdp_test_leaf(t, PG_LEVEL_4K, spte_fmt.accessed);
 
@@ -206,7 +192,7 @@ static void zap_atomic_loses(struct kunit *test)
 
 static void clear_bits_takes_and_tells(struct kunit *test)
 {
-	struct tdp_test *t = create(test);
+	struct tdp_test *t = tdp_test_create_param(test);
 	bool ad = t->format->ad;
 	u64 spte = tdp_test_used_leaf(t, PG_LEVEL_4K);
 	struct tdp_iter iter = tdp_test_map(test, t, TEST_GFN, PG_LEVEL_4K);
@@ -230,7 +216,7 @@ static void clear_bits_takes_and_tells(struct kunit *test)
 /* The CPU or the fast page fault sets a bit after the walk has read. */
 static void clear_bits_sees_volatile_bits(struct kunit *test)
 {
-	struct tdp_test *t = create(test);
+	struct tdp_test *t = tdp_test_create_param(test);
 	struct tdp_iter iter = tdp_test_map(test, t, TEST_GFN, PG_LEVEL_4K);
 	u64 spte = tdp_test_used_leaf(t, PG_LEVEL_4K);
 
@@ -250,7 +236,7 @@ static void race_others(struct tdp_test *t, u64 *other)
 
 static void only_leaves_change(struct kunit *test)
 {
-	struct tdp_test *t = create(test);
+	struct tdp_test *t = tdp_test_create_param(test);
 	struct tdp_iter iter = tdp_test_map(test, t, TEST_HUGE_GFN, PG_LEVEL_2M);
 	const u64 bits = W_BITS | spte_fmt.accessed | spte_fmt.dirty;
 	const u64 spte = tdp_test_used_leaf(t, PG_LEVEL_2M);
@@ -276,7 +262,7 @@ static void only_leaves_change(struct kunit *test)
 
 static void clear_accessed_ages(struct kunit *test)
 {
-	struct tdp_test *t = create(test);
+	struct tdp_test *t = tdp_test_create_param(test);
 	struct tdp_iter iter = tdp_test_map(test, t, TEST_GFN, PG_LEVEL_4K);
 	u64 spte = tdp_test_used_leaf(t, PG_LEVEL_4K);
 
@@ -295,7 +281,7 @@ static void clear_accessed_ages(struct kunit *test)
 
 static void link_counts(struct kunit *test)
 {
-	struct tdp_test *t = create(test);
+	struct tdp_test *t = tdp_test_create_param(test);
 	struct tdp_iter iter = tdp_test_walk(t, TEST_GFN, PG_LEVEL_4K);
 	struct kvm_mmu_page *sp = tdp_test_table(test, t, &iter);
 	bool shared;
@@ -337,7 +323,7 @@ static int bad_pieces(struct tdp_test *t, const u64 *pieces)
 
 static void test_split(struct kunit *test, bool shared)
 {
-	struct tdp_test *t = create(test);
+	struct tdp_test *t = tdp_test_create_param(test);
 	struct tdp_iter iter = tdp_test_map(test, t, TEST_HUGE_GFN, PG_LEVEL_2M);
 	struct kvm_mmu_page *sp = tdp_test_table(test, t, &iter);
 	s64 tables = tdp_test_tables(t);
@@ -364,7 +350,7 @@ static void split_exclusive(struct kunit *test)
 /* The huge page got W since the walk has read: the pieces would not have it. */
 static void split_loses(struct kunit *test)
 {
-	struct tdp_test *t = create(test);
+	struct tdp_test *t = tdp_test_create_param(test);
 	struct tdp_iter iter = tdp_test_map(test, t, TEST_HUGE_GFN, PG_LEVEL_2M);
 	struct kvm_mmu_page *sp = tdp_test_table(test, t, &iter);
 	s64 tables = tdp_test_tables(t);
@@ -451,7 +437,7 @@ static struct unlinked unlink_subtree(struct tdp_test *t, u64 spte, bool shared)
 
 static void test_unlink(struct kunit *test, bool shared)
 {
-	struct tdp_test *t = create(test);
+	struct tdp_test *t = tdp_test_create_param(test);
 	struct unlinked u;
 
 	grow_subtree(test, t);
@@ -485,7 +471,7 @@ static void unlink_exclusive(struct kunit *test)
 /* A huge page in the place of a table: the subtree goes as well. */
 static void huge_replaces_table(struct kunit *test)
 {
-	struct tdp_test *t = create(test);
+	struct tdp_test *t = tdp_test_create_param(test);
 	struct unlinked u;
 
 	grow_subtree(test, t);
@@ -513,7 +499,7 @@ static int count_roots(struct kvm *kvm, bool only_valid)
 
 static void roots_are_shared_by_role(struct kunit *test)
 {
-	struct tdp_test *t = create(test);
+	struct tdp_test *t = tdp_test_create_param(test);
 	union kvm_mmu_page_role role = t->root->role;
 	struct kvm_vcpu *same, *smm;
 
@@ -539,7 +525,7 @@ static void invalidate(struct kvm *kvm)
 /* An invalid root is zapped once, not loaded again, and lives as long as used. */
 static void roots_die_in_order(struct kunit *test)
 {
-	struct tdp_test *t = create(test);
+	struct tdp_test *t = tdp_test_create_param(test);
 	struct kvm_vcpu *later;
 
 	tdp_test_map(test, t, TEST_GFN, PG_LEVEL_4K);
@@ -566,24 +552,24 @@ static void roots_die_in_order(struct kunit *test)
 }
 
 static struct kunit_case tdp_cases[] = {
-	KUNIT_CASE_PARAM(set_counts_and_tells, formats_gen_params),
-	KUNIT_CASE_PARAM(set_sees_volatile_bits, formats_gen_params),
+	KUNIT_CASE_PARAM(set_counts_and_tells, tdp_formats_gen_params),
+	KUNIT_CASE_PARAM(set_sees_volatile_bits, tdp_formats_gen_params),
 	KUNIT_CASE(set_at_counts_and_tells),
-	KUNIT_CASE_PARAM(set_atomic_counts_and_tells, formats_gen_params),
+	KUNIT_CASE_PARAM(set_atomic_counts_and_tells, tdp_formats_gen_params),
 	KUNIT_CASE(set_atomic_loses),
-	KUNIT_CASE_PARAM(zap_atomic_flushes, formats_gen_params),
+	KUNIT_CASE_PARAM(zap_atomic_flushes, tdp_formats_gen_params),
 	KUNIT_CASE(zap_atomic_loses),
-	KUNIT_CASE_PARAM(clear_bits_takes_and_tells, formats_gen_params),
-	KUNIT_CASE_PARAM(clear_bits_sees_volatile_bits, formats_gen_params),
-	KUNIT_CASE_PARAM(only_leaves_change, formats_gen_params),
-	KUNIT_CASE_PARAM(clear_accessed_ages, formats_gen_params),
+	KUNIT_CASE_PARAM(clear_bits_takes_and_tells, tdp_formats_gen_params),
+	KUNIT_CASE_PARAM(clear_bits_sees_volatile_bits, tdp_formats_gen_params),
+	KUNIT_CASE_PARAM(only_leaves_change, tdp_formats_gen_params),
+	KUNIT_CASE_PARAM(clear_accessed_ages, tdp_formats_gen_params),
 	KUNIT_CASE(link_counts),
-	KUNIT_CASE_PARAM(split_shared, formats_gen_params),
-	KUNIT_CASE_PARAM(split_exclusive, formats_gen_params),
-	KUNIT_CASE_PARAM(split_loses, formats_gen_params),
-	KUNIT_CASE_PARAM(unlink_shared, formats_gen_params),
-	KUNIT_CASE_PARAM(unlink_exclusive, formats_gen_params),
-	KUNIT_CASE_PARAM(huge_replaces_table, formats_gen_params),
+	KUNIT_CASE_PARAM(split_shared, tdp_formats_gen_params),
+	KUNIT_CASE_PARAM(split_exclusive, tdp_formats_gen_params),
+	KUNIT_CASE_PARAM(split_loses, tdp_formats_gen_params),
+	KUNIT_CASE_PARAM(unlink_shared, tdp_formats_gen_params),
+	KUNIT_CASE_PARAM(unlink_exclusive, tdp_formats_gen_params),
+	KUNIT_CASE_PARAM(huge_replaces_table, tdp_formats_gen_params),
 	KUNIT_CASE(roots_are_shared_by_role),
 	KUNIT_CASE(roots_die_in_order),
 	{}

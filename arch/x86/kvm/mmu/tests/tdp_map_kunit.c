@@ -15,15 +15,7 @@
 #include "mmu/fault.h"
 #include "mmu/mmio.h"
 #include "mmu/mmu_internal.h"
-#include "test_tdp.h"
-
-static const struct format_case formats[] = {
-	{ .name = "legacy", .ad = true },
-	{ .name = "EPT", .ept = true },
-	{ .name = "EPT, A/D", .ept = true, .ad = true },
-};
-
-KUNIT_ARRAY_PARAM_DESC(formats, formats, name);
+#include "test_tdp_formats.h"
 
 #define W_BITS	(PT_WRITABLE_MASK | spte_fmt.mmu_writable)
 
@@ -50,7 +42,7 @@ static struct fault_test *create(struct kunit *test)
 	f->slot->base_gfn = TEST_HUGE_GFN;
 	f->slot->npages = 512;
 
-	f->t = tdp_test_create(test, test->param_value ?: &formats[0]);
+	f->t = tdp_test_create_param(test);
 	iter = tdp_test_path(test, f->t, TEST_GFN, PG_LEVEL_4K);
 	f->sptep = tdp_test_raw(&iter);
 	return f;
@@ -309,15 +301,15 @@ static void fast_restores_tracked(struct kunit *test)
 }
 
 static struct kunit_case tdp_map_cases[] = {
-	KUNIT_CASE_PARAM(map_twice, formats_gen_params),
-	KUNIT_CASE_PARAM(map_forbids_writes, formats_gen_params),
-	KUNIT_CASE_PARAM(map_logs_writable, formats_gen_params),
-	KUNIT_CASE_PARAM(map_mmio_over_page, formats_gen_params),
-	KUNIT_CASE_PARAM(fast_gives_w, formats_gen_params),
-	KUNIT_CASE_PARAM(fast_needs_m, formats_gen_params),
+	KUNIT_CASE_PARAM(map_twice, tdp_formats_gen_params),
+	KUNIT_CASE_PARAM(map_forbids_writes, tdp_formats_gen_params),
+	KUNIT_CASE_PARAM(map_logs_writable, tdp_formats_gen_params),
+	KUNIT_CASE_PARAM(map_mmio_over_page, tdp_formats_gen_params),
+	KUNIT_CASE_PARAM(fast_gives_w, tdp_formats_gen_params),
+	KUNIT_CASE_PARAM(fast_needs_m, tdp_formats_gen_params),
 	KUNIT_CASE(fast_leaves_invalid_slots),
 	KUNIT_CASE(fast_leaves_huge_pages_to_the_log),
-	KUNIT_CASE_PARAM(fast_restores_tracked, formats_gen_params),
+	KUNIT_CASE_PARAM(fast_restores_tracked, tdp_formats_gen_params),
 	{}
 };
 

@@ -12,15 +12,7 @@
 #include "mmu.h"
 #include "mmu/mmio.h"
 #include "mmu/mmu_internal.h"
-#include "test_tdp.h"
-
-static const struct format_case formats[] = {
-	{ .name = "legacy", .ad = true },
-	{ .name = "EPT", .ept = true },
-	{ .name = "EPT, A/D", .ept = true, .ad = true },
-};
-
-KUNIT_ARRAY_PARAM_DESC(formats, formats, name);
+#include "test_tdp_formats.h"
 
 /* Three pages side by side, in one table; most tests are about the second. */
 #define NR_PAGES	3
@@ -32,7 +24,7 @@ KUNIT_ARRAY_PARAM_DESC(formats, formats, name);
 
 static struct tdp_test *create(struct kunit *test)
 {
-	struct tdp_test *t = tdp_test_create(test, test->param_value ?: &formats[0]);
+	struct tdp_test *t = tdp_test_create_param(test);
 	int i;
 
 	for (i = 0; i < NR_PAGES; i++)
@@ -328,7 +320,7 @@ static void wrprot_only_the_slot(struct kunit *test)
 /* The first of two huge pages is split, and translates as before. */
 static void test_split_range(struct kunit *test, bool shared)
 {
-	struct tdp_test *t = tdp_test_create(test, &formats[0]);
+	struct tdp_test *t = tdp_test_create_param(test);
 	struct kvm_memory_slot *slot = create_slot(test, 0);
 	struct kvm *kvm = t->kvm;
 
@@ -373,10 +365,10 @@ static struct kunit_case tdp_range_cases[] = {
 	KUNIT_CASE(zap_mmio_in_invalid_roots),
 	KUNIT_CASE(zap_root_shared),
 	KUNIT_CASE(zap_root_exclusive),
-	KUNIT_CASE_PARAM(age_only_the_range, formats_gen_params),
-	KUNIT_CASE_PARAM(protect_takes_w_and_m, formats_gen_params),
+	KUNIT_CASE_PARAM(age_only_the_range, tdp_formats_gen_params),
+	KUNIT_CASE_PARAM(protect_takes_w_and_m, tdp_formats_gen_params),
 	KUNIT_CASE(protect_after_w_is_gone),
-	KUNIT_CASE_PARAM(clean_only_the_mask, formats_gen_params),
+	KUNIT_CASE_PARAM(clean_only_the_mask, tdp_formats_gen_params),
 	KUNIT_CASE(wrprot_only_the_slot),
 	KUNIT_CASE(split_range_shared),
 	KUNIT_CASE(split_range_exclusive),
