@@ -26,7 +26,7 @@ help: ## this text
 	@awk -f $(B)/help.awk $(MAKEFILE_LIST)
 
 deps: ## install what is missing through apt (or list it)
-	@$(B)/deps.sh base tree kernel vm bochs kselftest series check verify
+	@$(B)/deps.sh base tree kernel vm bochs kselftest coverage series check verify
 
 base: ## fetch the pristine base kernel to $(O)/base
 	@$(B)/deps.sh base
@@ -36,7 +36,7 @@ tree: ## lay overlay and patches on a copy of the base, $(O)/tree
 	@$(B)/deps.sh base tree
 	@$(B)/tree.sh
 
-kernel: ## build kernel and modules (CONFIG=fast|debug|kcsan)
+kernel: ## build kernel and modules (CONFIG=fast|debug|kcsan|coverage)
 	@$(B)/deps.sh base tree kernel
 	@$(B)/kernel.sh
 

@@ -15,6 +15,7 @@ group_packages()
 	bochs) echo bochs bochs-term bochsbios seabios ;;
 	kselftest) echo gcc libc6-dev make rsync ;;
 	verify) echo spin gcc libc6-dev python3 ;;
+	coverage) echo lcov git gcc ;;
 	series) echo git perl python3 patch ;;
 	check) echo sparse perl python3 ;;
 	cross) echo gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu ;;

@@ -80,8 +80,8 @@ need_memory()
 check_config()
 {
 	case $CONFIG in
-	fast | debug | kcsan) ;;
-	*) die "CONFIG=$CONFIG: must be fast, debug or kcsan" ;;
+	fast | debug | kcsan | coverage) ;;
+	*) die "CONFIG=$CONFIG: must be fast, debug, kcsan or coverage" ;;
 	esac
 	case $MODULES in
 	ours | stock) ;;

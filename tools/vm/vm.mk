@@ -11,7 +11,8 @@ NPT ?=
 FORCE ?=
 export NPT FORCE
 
-.PHONY: bench boot run test kselftest kselftest-table kunit mutants soak vmtest
+.PHONY: bench boot coverage run test kselftest kselftest-table kunit mutants
+.PHONY: soak vmtest
 
 run: ## boot a Linux guest on our KVM in a VM, then race MMIO against memslots
 	@$(B)/deps.sh base tree kernel vm kselftest
@@ -59,6 +60,12 @@ soak: ## random operations on software CPUs (MINUTES=60, SEED)
 	@$(B)/deps.sh base tree kernel vm
 	@$(B)/tree.sh
 	@$(V)/soak.sh
+
+coverage: ## lines of our KVM that KUnit and the selftests execute (TESTS)
+	@$(B)/deps.sh base tree kernel vm kselftest coverage
+	@CONFIG=coverage MODULES=ours $(B)/kernel.sh
+	@CONFIG=coverage MODULES=ours $(V)/build-selftests.sh
+	@CONFIG=coverage MODULES=ours $(V)/vm coverage
 
 mutants: ## break our code, one rule at a time: a KUnit test must fail (TESTS)
 	@$(B)/deps.sh base tree kernel vm

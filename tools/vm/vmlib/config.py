@@ -2,6 +2,7 @@
 """What a VM consists of, and where the driver put it."""
 import dataclasses
 import os
+import shlex
 import subprocess
 
 from .errors import Fatal
@@ -9,12 +10,15 @@ from .machines import MACHINES, check_programs
 
 REPO = os.path.realpath(os.path.join(os.path.dirname(__file__), "../../.."))
 # Nothing but these comes from outside; kernels with checks take much longer.
-SLOWNESS = {"fast": 1, "debug": 6, "kcsan": 6}
+SLOWNESS = {"fast": 1, "debug": 6, "kcsan": 6, "coverage": 2}
 # For the kernel's command line. The debug kernel uses 4 levels of page tables:
 # with 5, KASAN takes what a timer interrupt accesses for wild at boot, while
 # identify_cpu() has cleared the CPU's features, LA57 among them. (The fast
-# kernel uses 5.)
-COMMAND_LINE = {"fast": "", "debug": "no5lvl", "kcsan": ""}
+# kernel uses 5.) What gcov counted outlives its module, and all that KUnit says
+# must be there for kunit-run.
+COMMAND_LINE = {"fast": "", "debug": "no5lvl", "kcsan": "",
+                "coverage": "gcov_persist=1 log_buf_len=4M"}
+MODULES = ("irqbypass.ko", "kvm.ko", "kvm-amd.ko", "kvm-intel.ko")
 MEMORY = 2048
 HOST_SPARE = 512
 
@@ -35,7 +39,9 @@ def where(config):
 class Config:
     """One kind of VM: kernel, modules, paging mode, size, what runs it.
 
-    The files are those of the host that it needs where it cannot see all.
+    The files are those of the host that it needs where it cannot see all; the
+    output is a folder of the host that gets one for each VM, where they leave
+    what gcov has counted.
     """
 
     kernel_config: str
@@ -52,6 +58,7 @@ class Config:
     cpus: int = 2
     icount: bool = False
     files: tuple = ()
+    output: str = ""
 
     @property
     def driver(self):
@@ -68,6 +75,12 @@ class Config:
     @property
     def slowness(self):
         return SLOWNESS[self.kernel_config] * self.driver.SLOWNESS
+
+    @property
+    def module_names(self):
+        """KVM's modules; kvm.ko needs KUnit where it has tests."""
+        kunit = ("kunit.ko",) if self.kernel_config == "coverage" else ()
+        return MODULES + kunit
 
     def module_folders(self):
         """Folders in the guest, and the host's folders that fill them."""
@@ -87,7 +100,8 @@ class Config:
         return (f"MODE={mode}\nNPT={self.npt}\n"
                 f"HOST_FILES={self.driver.HOST_FILES}\n"
                 f"INTEL_OPTIONS={self.driver.INTEL_OPTIONS}\n"
-                f"KERNEL=/host{self.kernel}\nNESTED=/host{self.nested}\n")
+                f"KERNEL=/host{self.kernel}\nNESTED=/host{self.nested}\n"
+                f"OUTPUT={shlex.quote(self.output)}\n")
 
 
 def make_config(paths, kernel_config, variant, npt, machine="qemu"):

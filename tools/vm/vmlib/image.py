@@ -7,7 +7,6 @@ from .errors import Fatal
 from .initramfs import Initramfs, find_busybox
 
 GUEST = os.path.join(os.path.dirname(__file__), "..", "guest")
-MODULES = ("irqbypass.ko", "kvm.ko", "kvm-amd.ko", "kvm-intel.ko")
 
 
 def build_image(config, mode, commands=""):
@@ -19,7 +18,7 @@ def build_image(config, mode, commands=""):
         place = "init" if name == "init" else "bin/" + name
         image.add_file(place, script, 0o755)
     for folder, source in config.module_folders().items():
-        add_modules(image, folder, source)
+        add_modules(image, folder, source, config.module_names)
     for source in config.files:
         image.add_file("host" + source, source, 0o755)
     image.add_bytes("vm.conf", config.guest_settings(mode).encode())
@@ -28,8 +27,8 @@ def build_image(config, mode, commands=""):
     return image.finish()
 
 
-def add_modules(image, folder, source):
-    for name in MODULES:
+def add_modules(image, folder, source, names):
+    for name in names:
         path = os.path.join(source, name)
         if not os.path.exists(path):
             raise Fatal(f"no {name} in {source}: run make modules")

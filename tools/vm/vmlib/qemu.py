@@ -75,7 +75,7 @@ def start_with(config, folder, log, errors, initramfs):
     """start() with another initramfs than the agent's."""
     image = os.path.join(folder, "initramfs")
     write_image(image, initramfs)
-    extra = ["-serial", f"file:{log}",
+    extra = [*output_arguments(config, log), "-serial", f"file:{log}",
              "-chardev", "stdio,id=control,signal=off",
              "-serial", "chardev:control"]
     ours, theirs = socket.socketpair()
@@ -83,6 +83,16 @@ def start_with(config, folder, log, errors, initramfs):
         process = subprocess.Popen(command(config, image, extra),
                                    stdin=theirs, stdout=theirs, stderr=errors)
     return process, ours.detach(), None
+
+
+def output_arguments(config, log):
+    """The VM's own folder below the output of its configuration, if any."""
+    if not config.output:
+        return []
+    folder = os.path.join(config.output, os.path.basename(log))
+    os.makedirs(folder, exist_ok=True)
+    return ["-fsdev", f"local,id=output,path={folder},security_model=none",
+            "-device", "virtio-9p-pci,fsdev=output,mount_tag=output"]
 
 
 def complaint(status, said):
