@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <linux/kernel.h>
+
+#include "hostile_faults.h"
+#include "hostile_leak.h"
+#include "test_util.h"
+
+#define DEBUGFS	"/sys/kernel/debug/"
+
+/* By default, allocations that may wait never fail.  Reports would be many. */
+static const struct fault_setting {
+	const char *path, *value;
+} fault_settings[] = {
+	{ DEBUGFS "failslab/ignore-gfp-wait", "N" },
+	{ DEBUGFS "failslab/verbose", "0" },
+	{ DEBUGFS "fail_page_alloc/ignore-gfp-wait", "N" },
+	{ DEBUGFS "fail_page_alloc/ignore-gfp-highmem", "N" },
+	{ DEBUGFS "fail_page_alloc/min-order", "0" },
+	{ DEBUGFS "fail_page_alloc/verbose", "0" },
+};
+
+bool faults_init(void)
+{
+	unsigned int i;
+
+	if (access("/proc/thread-self/fail-nth", W_OK))
+		return false;
+	for (i = 0; i < ARRAY_SIZE(fault_settings); i++)
+		if (!write_text(fault_settings[i].path, fault_settings[i].value))
+			return false;
+	return true;
+}
+
+int faults_open(void)
+{
+	return open("/proc/thread-self/fail-nth", O_RDWR);
+}
+
+void set_fail_nth(int fd, unsigned int nth)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%u", nth);
+
+	TEST_ASSERT(pwrite(fd, text, len, 0) == len, "fail-nth: %d", errno);
+}
+
+bool end_fail_nth(int fd)
+{
+	char text[16] = {};
+
+	TEST_ASSERT(pread(fd, text, sizeof(text) - 1, 0) > 0, "fail-nth: %d",
+		    errno);
+	set_fail_nth(fd, 0);
+	return !atoi(text);
+}
