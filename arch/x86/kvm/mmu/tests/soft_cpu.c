@@ -67,23 +67,50 @@ void soft_cpu_load_root(struct kvm_vcpu *vcpu, hpa_t root, int level)
 
 /* In the guest: interrupts are off */
 
-static u8 rights_needed(const struct soft_access *access)
+/* SMEP and SMAP are the guest's own, but work on the tables that KVM made. */
+static bool needs_supervisor_page(struct kvm_vcpu *vcpu,
+				  const struct soft_access *access)
+{
+	if (tdp_enabled || access->user || !is_paging(vcpu))
+		return false;
+	if (access->fetch)
+		return kvm_is_cr4_bit_set(vcpu, X86_CR4_SMEP);
+	return kvm_is_cr4_bit_set(vcpu, X86_CR4_SMAP) && !access->ac;
+}
+
+static u8 rights_needed(struct kvm_vcpu *vcpu, const struct soft_access *access)
 {
 	/* To the tables of TDP each access is one of user mode. */
 	const bool user = access->user || tdp_enabled;
 
 	return (access->fetch ? SOFT_X : SOFT_R) |
-	       (access->write ? SOFT_W : 0) | (user ? SOFT_U : 0);
+	       (access->write ? SOFT_W : 0) | (user ? SOFT_U : 0) |
+	       (needs_supervisor_page(vcpu, access) ? SOFT_S : 0);
+}
+
+static void touch_half(u32 *memory, struct soft_access *access)
+{
+	if (access->write)
+		WRITE_ONCE(*memory, access->value);
+	else
+		access->value = READ_ONCE(*memory);
 }
 
 static void touch(hpa_t pa, struct soft_access *access)
 {
 	u64 *memory = phys_to_virt(pa + offset_in_page(access->addr));
 
-	if (access->write)
+	if (access->half)
+		touch_half((u32 *)memory, access);
+	else if (access->write)
 		WRITE_ONCE(*memory, access->value);
 	else
 		access->value = READ_ONCE(*memory);
+}
+
+static int nr_bytes(const struct soft_access *access)
+{
+	return access->half ? sizeof(u32) : sizeof(u64);
 }
 
 static bool touch_by_tlb(struct soft_vcpu *sv, struct soft_access *access,
@@ -142,7 +169,7 @@ static struct soft_walk touch_by_walk(struct soft_vcpu *sv,
 
 static struct soft_walk run_guest(struct soft_vcpu *sv, struct soft_access *access)
 {
-	const u8 need = rights_needed(access);
+	const u8 need = rights_needed(&sv->vcpu, access);
 	struct soft_walk walk = { .present = true };
 
 	if (!touch_by_tlb(sv, access, need))
@@ -325,10 +352,11 @@ static int emulate(struct kvm_vcpu *vcpu, struct soft_access *access)
 
 	if (access->write)
 		return emulator_write_phys(vcpu, gpa, &access->value,
-					   sizeof(access->value)) ?
+					   nr_bytes(access)) ?
 		       SOFT_RAM : SOFT_MMIO;
+	access->value = 0;
 	return kvm_vcpu_read_guest(vcpu, gpa, &access->value,
-				   sizeof(access->value)) ?
+				   nr_bytes(access)) ?
 	       SOFT_MMIO : SOFT_RAM;
 }
 
@@ -369,6 +397,7 @@ int soft_cpu_access(struct kvm_vcpu *vcpu, struct soft_access *access)
 	int i, r;
 
 	to_soft_vcpu(vcpu)->user = access->user;
+	to_soft_vcpu(vcpu)->ac = access->ac;
 	access->emulated = false;
 	for (i = 0; i < MAX_EXITS; i++) {
 		r = one_entry(vcpu, access, &done);

@@ -8,7 +8,7 @@
  * memory through them.  Like hardware it does that with interrupts off, so that
  * KVM's IPIs find it either before an access or after.
  *
- * An access is 8 bytes and aligned.  An instruction that KVM would emulate is
+ * An access is 8 bytes, or 4, and aligned.  An instruction that KVM would emulate is
  * one access too: there is no code in the guest's memory.
  */
 #ifndef __KVM_X86_MMU_SOFT_CPU_H
@@ -44,6 +44,7 @@ struct soft_tlb_entry {
  * @root: the tables that KVM has loaded
  * @levels: how many; 3: the root is four PDPTEs
  * @user: the access is one of CPL 3
+ * @ac: EFLAGS.AC is set
  * @emulate: KVM wants the access to be emulated
  * @pml: page-modification logging is on
  * @logged: the log: the guest is left after each access, so it has one gpa or none
@@ -57,6 +58,7 @@ struct soft_vcpu {
 	hpa_t root;
 	int levels;
 	bool user;
+	bool ac;
 	bool emulate;
 	bool pml;
 	gpa_t logged;
@@ -81,6 +83,8 @@ enum soft_end {
  * @write: else it reads
  * @fetch: an instruction fetch; it reads
  * @user: it is one of CPL 3
+ * @ac: with EFLAGS.AC, which turns SMAP off
+ * @half: of 4 bytes
  * @value: to write, or what was read; of no use but for SOFT_RAM
  * @emulated: KVM has done it in place of the CPU
  */
@@ -89,6 +93,8 @@ struct soft_access {
 	bool write;
 	bool fetch;
 	bool user;
+	bool ac;
+	bool half;
 	u64 value;
 	bool emulated;
 };

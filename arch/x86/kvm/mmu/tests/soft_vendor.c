@@ -55,8 +55,12 @@ static bool soft_is_valid_cr(struct kvm_vcpu *vcpu, unsigned long cr)
 	return true;
 }
 
+/* Long mode is active as long as it is enabled and paging is on. */
 static void soft_set_cr0(struct kvm_vcpu *vcpu, unsigned long cr0)
 {
+	vcpu->arch.efer &= ~EFER_LMA;
+	if ((cr0 & X86_CR0_PG) && (vcpu->arch.efer & EFER_LME))
+		vcpu->arch.efer |= EFER_LMA;
 	vcpu->arch.cr0 = cr0;
 }
 
@@ -78,7 +82,14 @@ static int soft_get_cpl(struct kvm_vcpu *vcpu)
 
 static unsigned long soft_get_rflags(struct kvm_vcpu *vcpu)
 {
-	return X86_EFLAGS_FIXED;
+	return X86_EFLAGS_FIXED | (to_soft_vcpu(vcpu)->ac ? X86_EFLAGS_AC : 0);
+}
+
+/* What turns long mode on and off is a segment of 32 bits. */
+static void soft_get_cs_db_l_bits(struct kvm_vcpu *vcpu, int *db, int *l)
+{
+	*db = 1;
+	*l = 0;
 }
 
 /* RFLAGS and DR7 matter to instructions only. */
@@ -177,6 +188,7 @@ static struct kvm_x86_ops soft_ops = {
 	.set_cr4 = soft_set_cr4,
 	.set_efer = soft_set_efer,
 	.get_cpl = soft_get_cpl,
+	.get_cs_db_l_bits = soft_get_cs_db_l_bits,
 	.get_rflags = soft_get_rflags,
 	.set_rflags = soft_set_register,
 	.set_dr7 = soft_set_register,
@@ -196,7 +208,6 @@ static struct kvm_x86_ops soft_ops = {
 	.get_segment_base = (void *)soft_unexpected,
 	.get_segment = (void *)soft_unexpected,
 	.set_segment = (void *)soft_unexpected,
-	.get_cs_db_l_bits = (void *)soft_unexpected,
 	.get_idt = (void *)soft_unexpected,
 	.set_idt = (void *)soft_unexpected,
 	.get_gdt = (void *)soft_unexpected,

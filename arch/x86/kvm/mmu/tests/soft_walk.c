@@ -190,6 +190,8 @@ static bool step(const struct soft_tables *tables, struct soft_walk *walk,
 		return false;
 
 	walk->rights &= e.rights;
+	if (e.leaf && !(walk->rights & SOFT_U))
+		walk->rights |= SOFT_S;
 	walk->denied = e.leaf && (need & ~walk->rights);
 	if (walk->denied)
 		return false;

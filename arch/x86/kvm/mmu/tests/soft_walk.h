@@ -17,6 +17,8 @@
 #define SOFT_X	BIT(2)
 #define SOFT_U	BIT(3)
 #define SOFT_ALL_RIGHTS	(SOFT_R | SOFT_W | SOFT_X | SOFT_U)
+/* The page is no page of user mode: what SMEP and SMAP ask for. */
+#define SOFT_S	BIT(4)
 
 /**
  * struct soft_tables - what the walk starts from, and the CPU's features
