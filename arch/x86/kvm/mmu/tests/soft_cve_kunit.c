@@ -38,6 +38,10 @@ static const struct soft_hardware shadow = {
 	"shadow paging", .levels = 4, .huge_level = PG_LEVEL_2M,
 };
 
+static const struct soft_paging paging = {
+	.mode = &soft_modes[SOFT_4_LEVELS], .wp = true, .nx = true,
+};
+
 /* The VMM writes a gPTE; KVM does not notice. */
 static void host_gpte(struct soft_vm *vm, int table, int index, u64 gpte)
 {
@@ -47,7 +51,7 @@ static void host_gpte(struct soft_vm *vm, int table, int index, u64 gpte)
 /* The n-th gva of the first PT. */
 static void host_map(struct soft_vm *vm, int n, gfn_t gfn, u64 bits)
 {
-	host_gpte(vm, SOFT_PT0, 1 + n, soft_gpte(gfn, bits));
+	host_gpte(vm, soft_pt(n), soft_pt_word(n), soft_gpte(gfn, bits));
 }
 
 static void make_guest(struct soft_vm *vm)
@@ -56,12 +60,10 @@ static void make_guest(struct soft_vm *vm)
 
 	for (i = 0; i < NR_PAGES; i++)
 		soft_vm_write(vm, PAGE_OF(i), 0, PAGE_ID + i);
-	for (i = 0; i < SOFT_PD; i++)
-		host_gpte(vm, i, SOFT_INDEX,
-			  soft_gpte(SOFT_TABLE_GFN + i + 1, RW));
-	for (i = 0; i < 2; i++)
-		host_gpte(vm, SOFT_PD, SOFT_INDEX + i,
-			  soft_gpte(SOFT_TABLE_GFN + SOFT_PT0 + i, RW));
+	for (i = 0; i < SOFT_NR_LINKS; i++)
+		host_gpte(vm, soft_links[i].table, soft_links[i].word,
+			  soft_link_gpte(&soft_links[i],
+					 SOFT_TABLE_GFN + soft_links[i].to, RW));
 }
 
 static int cve_init(struct kunit *test)
@@ -76,7 +78,7 @@ static int cve_init(struct kunit *test)
 						  0));
 
 	soft_cpu_begin(vm->vcpu[0]);
-	soft_set_paging(vm->vcpu[0], true);
+	soft_set_paging(vm->vcpu[0], &paging);
 	soft_cpu_end(vm->vcpu[0]);
 	return 0;
 }
@@ -84,7 +86,7 @@ static int cve_init(struct kunit *test)
 static int guest_access(struct soft_vm *vm, int n, bool write, u64 *value)
 {
 	struct soft_access access = {
-		.addr = soft_gva(n) + (write ? 8 : 0),
+		.addr = soft_gva(paging.mode, n) + (write ? 8 : 0),
 		.write = write,
 	};
 	int end;
@@ -171,10 +173,11 @@ static void cve_2026_46113(struct kunit *test)
 {
 	struct soft_vm *vm = test->priv;
 
-	host_gpte(vm, SOFT_PD, SOFT_INDEX, soft_gpte(HUGE_GFN, RW | HUGE));
+	host_gpte(vm, SOFT_PD, SOFT_PD_WORD_OF_PT0,
+		  soft_gpte(HUGE_GFN, RW | HUGE));
 	expect_page(vm, 0, HUGE_GFN + 1);
 
-	host_gpte(vm, SOFT_PD, SOFT_INDEX, soft_gpte(0, RW | HUGE));
+	host_gpte(vm, SOFT_PD, SOFT_PD_WORD_OF_PT0, soft_gpte(0, RW | HUGE));
 	expect_page(vm, FAR, 0 + FAR + 1);
 	KUNIT_EXPECT_EQ(test, nr_sptes(vm, HUGE_GFN + FAR + 1), 0);
 	KUNIT_EXPECT_EQ(test, nr_sptes(vm, FAR + 1), 1);
@@ -188,13 +191,14 @@ static void cve_2026_53359(struct kunit *test)
 	int i;
 
 	for (i = 0; i < SOFT_PT_ENTRIES; i++)
-		soft_vm_write(vm, PAGE_OF(HUGE_GFN), 1 + i,
+		soft_vm_write(vm, PAGE_OF(HUGE_GFN), soft_pt_word(i),
 			      soft_gpte(0x100 + i, RW));
 
-	host_gpte(vm, SOFT_PD, SOFT_INDEX, soft_gpte(HUGE_GFN, RW | HUGE));
+	host_gpte(vm, SOFT_PD, SOFT_PD_WORD_OF_PT0,
+		  soft_gpte(HUGE_GFN, RW | HUGE));
 	expect_page(vm, 0, HUGE_GFN + 1);
 
-	host_gpte(vm, SOFT_PD, SOFT_INDEX, soft_gpte(HUGE_GFN, RW));
+	host_gpte(vm, SOFT_PD, SOFT_PD_WORD_OF_PT0, soft_gpte(HUGE_GFN, RW));
 	expect_page(vm, FAR, 0x100 + FAR);
 	expect_write(vm, FAR + 1, SOFT_RAM);
 	KUNIT_EXPECT_EQ(test, nr_sptes(vm, HUGE_GFN + FAR + 1), 0);
@@ -220,7 +224,7 @@ static void cve_2026_64561(struct kunit *test)
 	for (pass = 0; pass < 3; pass++)
 		for (n = 0; n < 2 * KVM_MIN_ALLOC_MMU_PAGES; n++) {
 			struct soft_access access = {
-				.addr = SOFT_GVA + (n << 21) + PAGE_SIZE,
+				.addr = soft_gva(paging.mode, 0) + (n << 21),
 			};
 
 			KUNIT_EXPECT_EQ(test, SOFT_RAM,
@@ -237,11 +241,12 @@ static void cve_2026_80726(struct kunit *test)
 {
 	struct soft_vm *vm = test->priv;
 	struct kvm_vcpu *vcpu = vm->vcpu[0];
+	const u64 gva = soft_gva(paging.mode, SOFT_PT_ENTRIES);
 	const u64 code = PFERR_USER_MASK;
 	unsigned long used;
 
 	host_map(vm, 0, 0x80, RW);
-	host_gpte(vm, SOFT_PT1, 1, soft_gpte(0x90, RW));
+	host_map(vm, SOFT_PT_ENTRIES, 0x90, RW);
 	expect_page(vm, 0, 0x80);
 
 	/* The request to drop the root comes while the guest faults. */
@@ -250,8 +255,7 @@ static void cve_2026_80726(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, kvm_test_request(KVM_REQ_MMU_FREE_OBSOLETE_ROOTS,
 						 vcpu));
 	used = vm->kvm->arch.n_used_mmu_pages;
-	KUNIT_EXPECT_EQ(test, 1, kvm_mmu_page_fault(vcpu, soft_gva(SOFT_PT_ENTRIES),
-						    code, NULL, 0));
+	KUNIT_EXPECT_EQ(test, 1, kvm_mmu_page_fault(vcpu, gva, code, NULL, 0));
 	KUNIT_EXPECT_EQ(test, used, vm->kvm->arch.n_used_mmu_pages);
 	soft_cpu_end(vcpu);
 

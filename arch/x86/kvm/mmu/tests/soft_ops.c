@@ -9,9 +9,7 @@
 
 #include "mmu.h"
 #include "mmu/nx_huge_page.h"
-#include "smm.h"
-#include "soft_ops_impl.h"
-#include "soft_paging.h"
+#include "soft_ops_internal.h"
 
 void soft_differ(struct soft_run *run, const char *format, ...)
 {
@@ -25,22 +23,11 @@ void soft_differ(struct soft_run *run, const char *format, ...)
 	va_end(args);
 }
 
-static struct kvm_vcpu *op_vcpu(struct soft_run *run, const struct soft_op *op)
-{
-	return run->vm->vcpu[op->vcpu % run->vm->nr_vcpus];
-}
-
 #define SOFT_QUOTA	64
-
-/* The address space that a vCPU is in. */
-static struct soft_as *vcpu_as(struct soft_run *run, struct kvm_vcpu *vcpu)
-{
-	return &run->model->as[is_smm(vcpu)];
-}
 
 /* Accesses */
 
-static const char *end_name(int end)
+const char *soft_end_name(int end)
 {
 	static const char * const names[] = {
 		[SOFT_RAM] = "RAM",
@@ -52,60 +39,10 @@ static const char *end_name(int end)
 	return end < 0 ? "an error" : names[end];
 }
 
-static u64 *content_of(struct soft_run *run, struct soft_as *as, gfn_t gfn)
-{
-	unsigned long page = soft_slot_page(soft_as_slot(as, gfn), gfn);
-
-	if (soft_model_private(run->model, gfn))
-		page += SOFT_PAGES;
-	return &run->model->content[page];
-}
-
-/* Whatever it is, it is in a slot, and it is what is there now. */
-static void check_anywhere(struct soft_run *run, struct soft_as *as, u64 value)
-{
-	gfn_t gfn;
-
-	for (gfn = 0; gfn < SOFT_GFNS; gfn++)
-		if (soft_as_slot(as, gfn) && *content_of(run, as, gfn) == value)
-			return;
-	soft_differ(run, "read %#llx, which is in no slot", value);
-}
-
-/* A write that went anywhere; the VMM looks where. */
-static void find_written(struct soft_run *run, struct soft_as *as, u64 value)
-{
-	bool found = false;
-	gfn_t gfn;
-	u64 word;
-
-	for (gfn = 0; gfn < SOFT_GFNS; gfn++) {
-		struct soft_slot *slot = soft_as_slot(as, gfn);
-
-		if (!slot)
-			continue;
-		word = soft_vm_read(run->vm, soft_slot_page(slot, gfn), 0);
-		found |= word == value;
-		if (word == value)
-			*content_of(run, as, gfn) = value;
-	}
-	if (!found)
-		soft_differ(run, "wrote %#llx to no slot", value);
-}
-
-static void check_loose(struct soft_run *run, struct soft_as *as,
-			const struct soft_access *access)
-{
-	if (access->write)
-		find_written(run, as, access->value);
-	else
-		check_anywhere(run, as, access->value);
-}
-
 static void check_ram(struct soft_run *run, struct soft_as *as, gfn_t gfn,
 		      const struct soft_access *access)
 {
-	u64 *content = content_of(run, as, gfn);
+	u64 *content = soft_content(run, as, gfn);
 
 	if (access->write) {
 		*content = access->value;
@@ -116,20 +53,9 @@ static void check_ram(struct soft_run *run, struct soft_as *as, gfn_t gfn,
 	}
 }
 
-static void count(struct soft_run *run, const struct soft_access *access, int end,
-		  bool paging)
-{
-	if (end < 0)
-		return;
-	run->ends[end]++;
-	run->emulated += access->emulated && end == SOFT_RAM;
-	run->paged += paging && end == SOFT_RAM;
-	run->loosely += paging && run->loose;
-}
-
 /* KVM_RUN, again and again as userspace does. */
-static int run_vcpu(struct soft_run *run, struct kvm_vcpu *vcpu,
-		    struct soft_access *access)
+int soft_run_vcpu(struct soft_run *run, struct kvm_vcpu *vcpu,
+		  struct soft_access *access)
 {
 	int end;
 
@@ -142,8 +68,7 @@ static int run_vcpu(struct soft_run *run, struct kvm_vcpu *vcpu,
 	return end;
 }
 
-/* KVM has nothing to zap where no slot is: what was MMIO may still be. */
-static bool is_right(struct soft_as *as, gfn_t gfn, int end, int want)
+bool soft_end_is_right(struct soft_as *as, gfn_t gfn, int end, int want)
 {
 	return end == want || (want == -EFAULT && end == SOFT_MMIO &&
 			       !soft_as_slot(as, gfn));
@@ -151,156 +76,42 @@ static bool is_right(struct soft_as *as, gfn_t gfn, int end, int want)
 
 static void do_access(struct soft_run *run, const struct soft_op *op)
 {
-	struct kvm_vcpu *vcpu = op_vcpu(run, op);
-	struct soft_as *as = vcpu_as(run, vcpu);
-	const bool paging = soft_is_paging(vcpu);
+	struct kvm_vcpu *vcpu = soft_op_vcpu(run, op);
+	struct soft_as *as = soft_vcpu_as(run, vcpu);
 	struct soft_access access = {
-		.addr = paging ? soft_gva(op->a) : gfn_to_gpa(op->a),
+		.addr = gfn_to_gpa(op->a),
 		.write = op->kind == SOFT_OP_WRITE,
 		.fetch = op->kind == SOFT_OP_FETCH,
-		.user = paging && (op->b & 1),
 		.value = soft_model_value(run->model, 0),
 	};
-	int end, want = SOFT_FAULT;
-	gfn_t gfn = op->a;
+	const int want = soft_model_end(run->model, as, op->a, access.write);
+	int end;
 
-	if (!paging || soft_translate(run->vm, as, &access, &gfn))
-		want = soft_model_end(run->model, as, gfn, access.write);
-	end = run_vcpu(run, vcpu, &access);
-	count(run, &access, end, paging);
-
-	if (end >= 0 && paging && run->loose) {
-		if (end == SOFT_RAM)
-			check_loose(run, as, &access);
-	} else if (!is_right(as, gfn, end, want)) {
-		soft_differ(run, "gfn %#llx: is %s (%d), must be %s", gfn,
-			    end_name(end), end, end_name(want));
-	} else if (end == SOFT_RAM) {
-		check_ram(run, as, gfn, &access);
-	}
-}
-
-/* The guest's tables */
-
-/* How many tables, of both address spaces, a page of the VMM is. */
-int soft_nr_tables_at(struct soft_run *run, unsigned long page)
-{
-	const struct soft_slot *slot;
-	int i, nr = 0;
-	gfn_t gfn;
-
-	for (i = 0; i < SOFT_NR_AS * SOFT_NR_TABLES; i++) {
-		gfn = SOFT_TABLE_GFN + i % SOFT_NR_TABLES;
-		slot = soft_as_slot(&run->model->as[i / SOFT_NR_TABLES], gfn);
-		nr += slot && soft_slot_page(slot, gfn) == page;
-	}
-	return nr;
-}
-
-/* vCPU 0, which does not page, writes a gPTE as an OS of another vCPU does. */
-static void write_gpte(struct soft_run *run, unsigned int table,
-		       unsigned int index, u64 gpte)
-{
-	struct kvm_vcpu *vcpu = run->vm->vcpu[0];
-	struct soft_as *as = vcpu_as(run, vcpu);
-	const gfn_t gfn = SOFT_TABLE_GFN + table;
-	const int want = soft_model_end(run->model, as, gfn, true);
-	struct soft_access access = {
-		.addr = soft_gpte_gpa(table, index),
-		.write = true,
-		.value = gpte,
-	};
-	int end = run_vcpu(run, vcpu, &access);
-
-	if (!is_right(as, gfn, end, want))
-		soft_differ(run, "gPTE in gfn %#llx: is %s (%d), must be %s", gfn,
-			    end_name(end), end, end_name(want));
-	if (end != SOFT_RAM)
+	if (soft_op_is_paging(run, op)) {
+		soft_access_gva(run, op);
 		return;
-
-	soft_as_written(as, gfn);
-	/* KVM watches gfns: an alias of the page is changed unseen. */
-	run->loose |= soft_nr_tables_at(run, soft_slot_page(soft_as_slot(as, gfn),
-							    gfn)) > 1;
-}
-
-/* INVLPG tells of one gva, MOV to CR3 of all. */
-static void flush_guest(struct soft_run *run, bool all, u64 gva)
-{
-	struct kvm_vcpu *vcpu;
-	int i;
-
-	for (i = 1; i < run->vm->nr_vcpus; i++) {
-		vcpu = run->vm->vcpu[i];
-		if (!soft_is_paging(vcpu))
-			continue;
-		soft_cpu_begin(vcpu);
-		if (all)
-			kvm_set_cr3(vcpu, SOFT_CR3);
-		else
-			kvm_mmu_invlpg(vcpu, gva);
-		soft_cpu_end(vcpu);
 	}
-}
-
-/* Most gPTEs are those of an OS: tables where they belong. */
-static void do_gpte(struct soft_run *run, const struct soft_op *op)
-{
-	const unsigned int table = op->a % SOFT_NR_TABLES;
-	const unsigned int n = op->b;
-	const bool pt = table >= SOFT_PT0;
-	unsigned int index = pt ? 1 + n % SOFT_PT_ENTRIES : SOFT_INDEX;
-
-	if (table == SOFT_PD)
-		index += n & 1;
-	write_gpte(run, table, index, soft_gpte(op->c, op->d));
-
-	/* Tables that map themselves have gvas in many places. */
-	run->self_mapped |= !pt && soft_is_table(op->c) &&
-			    op->c != SOFT_TABLE_GFN + table + 1 + (index - 1);
-	flush_guest(run, !pt || run->self_mapped || (op->e & 1),
-		    soft_gva((table - SOFT_PT0) * SOFT_PT_ENTRIES + index - 1));
-}
-
-/* What an OS does before it turns paging on. */
-static void make_tables(struct soft_run *run, const struct soft_op *op)
-{
-	const u64 all = 3;
-	int n;
-
-	for (n = 0; n < SOFT_PD; n++)
-		write_gpte(run, n, SOFT_INDEX,
-			   soft_gpte(SOFT_TABLE_GFN + n + 1, all));
-	for (n = 0; n < 2; n++)
-		write_gpte(run, SOFT_PD, SOFT_INDEX + n,
-			   soft_gpte(SOFT_TABLE_GFN + SOFT_PT0 + n, all));
-	for (n = 0; n < 2 * SOFT_PT_ENTRIES; n += 1 + op->b % 4)
-		write_gpte(run, SOFT_PT0 + n / SOFT_PT_ENTRIES,
-			   1 + n % SOFT_PT_ENTRIES, soft_gpte(op->a + n, all));
-	flush_guest(run, true, 0);
-}
-
-static void do_paging(struct soft_run *run, const struct soft_op *op)
-{
-	struct kvm_vcpu *vcpu = op_vcpu(run, op);
-
-	/* TDP walks the guest's tables in hardware. */
-	if (tdp_enabled || vcpu == run->vm->vcpu[0])
+	end = soft_run_vcpu(run, vcpu, &access);
+	if (!soft_end_is_right(as, op->a, end, want)) {
+		soft_differ(run, "gfn %#x: is %s (%d), must be %s", op->a,
+			    soft_end_name(end), end, soft_end_name(want));
 		return;
-	if (!soft_is_paging(vcpu))
-		make_tables(run, op);
-	soft_cpu_begin(vcpu);
-	soft_set_paging(vcpu, !soft_is_paging(vcpu));
-	soft_cpu_end(vcpu);
+	}
+	if (end < 0)
+		return;
+	run->ends[end]++;
+	run->emulated += access.emulated && end == SOFT_RAM;
+	if (end == SOFT_RAM)
+		check_ram(run, as, op->a, &access);
 }
 
 /* The MMU */
 
 static void do_prefault(struct soft_run *run, const struct soft_op *op)
 {
-	struct kvm_vcpu *vcpu = op_vcpu(run, op);
-	const int end = soft_model_end(run->model, vcpu_as(run, vcpu), op->a,
-				       false);
+	struct kvm_vcpu *vcpu = soft_op_vcpu(run, op);
+	const int end = soft_model_end(run->model, soft_vcpu_as(run, vcpu),
+				       op->a, false);
 	int r, must;
 
 	r = soft_vm_pre_fault(run->vm, vcpu->vcpu_id, op->a);
@@ -317,25 +128,18 @@ static void do_prefault(struct soft_run *run, const struct soft_op *op)
 
 static void do_new_root(struct soft_run *run, const struct soft_op *op)
 {
-	struct kvm_vcpu *vcpu = op_vcpu(run, op);
+	struct kvm_vcpu *vcpu = soft_op_vcpu(run, op);
 
 	soft_cpu_begin(vcpu);
 	kvm_mmu_reset_context(vcpu);
 	soft_cpu_end(vcpu);
 }
 
-/* As enter_smm() and RSM change what the MMU sees. */
-static void do_smm(struct soft_run *run, const struct soft_op *op)
+/* All that was derived from the guest's tables is gone. */
+static void do_zap(struct soft_run *run)
 {
-	struct kvm_vcpu *vcpu = op_vcpu(run, op);
-
-	/* With private memory there is one address space. */
-	if (run->vm->kind.private)
-		return;
-	soft_cpu_begin(vcpu);
-	vcpu->arch.hflags ^= HF_SMM_MASK;
-	kvm_mmu_reset_context(vcpu);
-	soft_cpu_end(vcpu);
+	soft_vm_zap_all(run->vm);
+	run->loose = false;
 }
 
 static void do_quota(struct soft_run *run, const struct soft_op *op)
@@ -356,8 +160,7 @@ static void begin_vm(struct soft_run *run)
 {
 	unsigned long page;
 
-	run->loose = false;
-	run->self_mapped = false;
+	soft_paging_init(run);
 	soft_model_init(run->model);
 	/* Without slots, KVM allows no shadow page, not even a root. */
 	soft_vm_set_quota(run->vm, SOFT_QUOTA);
@@ -409,11 +212,19 @@ static void do_op(struct soft_run *run, const struct soft_op *op)
 	case SOFT_OP_NEW_ROOT:
 		return do_new_root(run, op);
 	case SOFT_OP_SMM:
-		return do_smm(run, op);
+		return soft_guest_smm(run, op);
 	case SOFT_OP_PAGING:
-		return do_paging(run, op);
+		return soft_guest_paging(run, op);
+	case SOFT_OP_PROTECT:
+		return soft_guest_protection(run, op);
 	case SOFT_OP_GPTE:
-		return do_gpte(run, op);
+		return soft_guest_gpte(run, op);
+	case SOFT_OP_INVLPG:
+		return soft_guest_invlpg(run, op);
+	case SOFT_OP_CR3:
+		return soft_guest_cr3(run, op);
+	case SOFT_OP_ZAP:
+		return do_zap(run);
 	case SOFT_OP_QUOTA:
 		return do_quota(run, op);
 	case SOFT_OP_NX:

@@ -13,13 +13,14 @@
 #include <linux/prandom.h>
 
 #include "soft_model.h"
+#include "soft_translate.h"
 #include "soft_vm.h"
 
 /* The operations, and their arguments: which vCPU, and a, b, ... */
 enum soft_op_kind {
-	SOFT_OP_READ,	/* a: gfn or gva, b: CPL 3 */
-	SOFT_OP_WRITE,	/* a: gfn or gva, b: CPL 3 */
-	SOFT_OP_FETCH,	/* a: gfn or gva, b: CPL 3 */
+	SOFT_OP_READ,	/* a: gfn, or c: n-th gva, b: CPL 3, and 2: EFLAGS.AC */
+	SOFT_OP_WRITE,	/* as SOFT_OP_READ */
+	SOFT_OP_FETCH,	/* as SOFT_OP_READ */
 	SOFT_OP_CREATE,	/* a: slot, b: gfn, c: page, d: pages, e: flags */
 	SOFT_OP_DELETE,	/* a: slot */
 	SOFT_OP_MOVE,	/* a: slot, b: gfn */
@@ -34,9 +35,13 @@ enum soft_op_kind {
 	SOFT_OP_AGE,	/* a: page, b: pages */
 	SOFT_OP_PREFAULT,	/* a: gfn */
 	SOFT_OP_NEW_ROOT,	/* the vCPU's MMU begins anew */
-	SOFT_OP_SMM,	/* the vCPU enters or leaves it */
-	SOFT_OP_PAGING,	/* the guest's, of all but vCPU 0; on or off */
-	SOFT_OP_GPTE,	/* a: table, b: index, c: gfn, d: its rights */
+	SOFT_OP_SMM,	/* the vCPU enters (a) or leaves it */
+	SOFT_OP_PAGING,	/* a: mode, b: SOFT_WP..., c: gfn, d: new tables */
+	SOFT_OP_PROTECT,	/* b: SOFT_WP, SOFT_SMEP, SOFT_SMAP */
+	SOFT_OP_GPTE,	/* a: link or PTE, b: n-th gva, c: gfn, d: rights, e: flush */
+	SOFT_OP_INVLPG,	/* a: n-th gva */
+	SOFT_OP_CR3,	/* is loaded */
+	SOFT_OP_ZAP,	/* KVM drops all that maps anything */
 	SOFT_OP_QUOTA,	/* a: shadow pages */
 	SOFT_OP_NX,	/* a: 1: huge pages are not executable */
 	SOFT_OP_NX_RECOVER,	/* tables that stand for them go */
@@ -51,19 +56,40 @@ struct soft_op {
 	u16 a, b, c, d, e;
 };
 
+/* Features of a paging mode, for SOFT_OP_PAGING and SOFT_OP_PROTECT. */
+#define SOFT_WP		BIT(0)
+#define SOFT_NX		BIT(1)
+#define SOFT_PSE	BIT(2)
+#define SOFT_SMEP	BIT(3)
+#define SOFT_SMAP	BIT(4)
+
+/* What SOFT_OP_GPTE flushes after its change, on all vCPUs that page. */
+enum soft_flush {
+	SOFT_FLUSH_NONE,	/* later, maybe */
+	SOFT_FLUSH_GVA,		/* its gva */
+	SOFT_FLUSH_ALL		/* by a load of CR3 */
+};
+
+/* Beside it: the write is one of 4 bytes. */
+#define SOFT_GPTE_HALF	BIT(2)
+
 /**
  * struct soft_run - a VM, its oracle, and where they differ
  * @vm: the VM
  * @model: the oracle
  * @failed: they differ
  * @loose: the host changed the guest's tables behind KVM's back, which owes the
- *	guest no certain translation any more, but never one out of the slots
- * @self_mapped: some of the guest's tables are in the place of others
+ *	guest no certain translation before SOFT_OP_ZAP, but never one out of
+ *	the slots
+ * @guests: the paging of the vCPUs
+ * @changes: of the guest's tables
+ * @was_table: pages of the VMM that the guest has used as tables
  * @fails_seen: of SOFT_OP_FAIL
  * @why: how they differ
  * @ends: accesses by enum soft_end; these counters go on from VM to VM
- * @paged: accesses by gva that went to RAM
- * @loosely: those that could only be judged loosely
+ * @by_gva: those by gva
+ * @loosely: of these, those that could only be judged loosely
+ * @stale: and those that may have used what the guest had not flushed yet
  * @emulated: those that KVM did in the guest's place
  */
 struct soft_run {
@@ -71,12 +97,15 @@ struct soft_run {
 	struct soft_model *model;
 	bool failed;
 	bool loose;
-	bool self_mapped;
+	struct soft_guest guests[SOFT_MAX_VCPUS];
+	struct soft_changes changes;
+	DECLARE_BITMAP(was_table, SOFT_PAGES);
 	int fails_seen;
-	char why[128];
+	char why[160];
 	u64 ends[SOFT_NR_ENDS];
-	u64 paged;
+	u64 by_gva[SOFT_NR_ENDS];
 	u64 loosely;
+	u64 stale;
 	u64 emulated;
 };
 

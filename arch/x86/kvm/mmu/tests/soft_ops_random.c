@@ -7,7 +7,6 @@
 #include <linux/prandom.h>
 
 #include "soft_ops.h"
-#include "soft_paging.h"
 
 static u32 below(struct rnd_state *rnd, u32 limit)
 {
@@ -48,32 +47,67 @@ static void random_slot(struct rnd_state *rnd, struct soft_op *op)
 	if (below(rnd, 2))
 		op->c = (op->c & ~511) | (op->b & 511);
 	op->d = soft_cut_pages(op->c, some_pages(rnd));
-	/* Most of what is accessed should be there. */
-	if (below(rnd, 2)) {
+	op->e = flags[below(rnd, ARRAY_SIZE(flags))];
+	/* Most of what is accessed should be there, and the guest's tables too. */
+	if (below(rnd, 4)) {
 		op->b = below(rnd, 16);
 		op->d = soft_cut_pages(op->c, HOT_GFNS);
+		if (below(rnd, 4))
+			op->e &= ~KVM_MEM_READONLY;
 	}
-	op->e = flags[below(rnd, ARRAY_SIZE(flags))];
 }
 
-/* Upper entries are rare, and most are those of an OS. */
+/* Most guests have WP, NX and PSE; SMAP makes most accesses fault here. */
+static u32 some_features(struct rnd_state *rnd)
+{
+	const u32 features = below(rnd, 32);
+
+	return below(rnd, 3) ? (features | SOFT_WP | SOFT_NX | SOFT_PSE) & ~SOFT_SMAP :
+			       features;
+}
+
+/* Of the modes, those of today's guests come more often. */
+static void random_paging(struct rnd_state *rnd, struct soft_op *op)
+{
+	static const u8 modes[] = {
+		SOFT_NO_PAGING, SOFT_32BIT, SOFT_PAE, SOFT_PAE, SOFT_4_LEVELS,
+		SOFT_4_LEVELS, SOFT_5_LEVELS,
+	};
+
+	op->a = modes[below(rnd, ARRAY_SIZE(modes))];
+	op->b = some_features(rnd);
+	op->c = below(rnd, HOT_GFNS);
+	op->d = below(rnd, 4) ? 1 + below(rnd, 2) : 0;
+}
+
+/* Some are changed and used more often than others. */
+static u32 some_gva(struct rnd_state *rnd)
+{
+	return below(rnd, 3) ? below(rnd, 8) * 12 : below(rnd, SOFT_NR_GVAS);
+}
+
+/* Links are rare, and most are those of an OS; else anything is a table. */
+static void random_link(struct rnd_state *rnd, struct soft_op *op)
+{
+	op->a = below(rnd, SOFT_NR_LINKS);
+	if (below(rnd, 8)) {
+		op->c = SOFT_TABLE_GFN + soft_links[op->a].to;
+	} else if (soft_links[op->a].table == SOFT_PD && below(rnd, 4)) {
+		op->c = below(rnd, 4) ? op->c & ~511 : op->c & ~1023;
+		op->d |= 8;
+	}
+}
+
 static void random_gpte(struct rnd_state *rnd, struct soft_op *op)
 {
-	const bool pt = below(rnd, 6);
-
-	op->a = pt ? SOFT_PT0 + below(rnd, 2) : below(rnd, SOFT_PT0);
-	op->b = below(rnd, SOFT_PT_ENTRIES);
+	op->a = SOFT_NR_LINKS;
+	op->b = some_gva(rnd);
 	op->c = some_gfn(rnd);
 	op->d = below(rnd, 4) ? 3 : below(rnd, 8);
-	op->e = below(rnd, 2);
-	if (pt)
-		return;
-
-	if (below(rnd, 8))
-		op->c = SOFT_TABLE_GFN + op->a + 1 +
-			(op->a == SOFT_PD ? op->b & 1 : 0);
-	else if (op->a == SOFT_PD && below(rnd, 2))
-		op->d |= 8;
+	op->e = (below(rnd, 2) ? SOFT_FLUSH_NONE : below(rnd, 3)) |
+		(below(rnd, 2) ? SOFT_GPTE_HALF : 0);
+	if (!below(rnd, 5))
+		random_link(rnd, op);
 }
 
 /* How often each comes, of the sum of all. */
@@ -97,7 +131,11 @@ static const u8 weights[SOFT_NR_OPS] = {
 	[SOFT_OP_NEW_ROOT] = 2,
 	[SOFT_OP_SMM] = 1,
 	[SOFT_OP_PAGING] = 3,
+	[SOFT_OP_PROTECT] = 2,
 	[SOFT_OP_GPTE] = 16,
+	[SOFT_OP_INVLPG] = 3,
+	[SOFT_OP_CR3] = 2,
+	[SOFT_OP_ZAP] = 1,
 	[SOFT_OP_QUOTA] = 1,
 	[SOFT_OP_NX] = 1,
 	[SOFT_OP_NX_RECOVER] = 1,
@@ -166,12 +204,25 @@ struct soft_op soft_op_random(struct rnd_state *rnd)
 	case SOFT_OP_GPTE:
 		random_gpte(rnd, &op);
 		break;
+	case SOFT_OP_PAGING:
+		random_paging(rnd, &op);
+		break;
+	case SOFT_OP_PROTECT:
+		op.b = some_features(rnd);
+		break;
+	case SOFT_OP_INVLPG:
+		op.a = some_gva(rnd);
+		break;
+	case SOFT_OP_SMM:
+		op.a = !below(rnd, 4);
+		break;
 	case SOFT_OP_QUOTA:
 		op.a = KVM_MIN_ALLOC_MMU_PAGES + below(rnd, 64);
 		break;
 	default:
 		op.a = some_gfn(rnd);
 		op.b = below(rnd, 16);
+		op.c = some_gva(rnd);
 	}
 	return op;
 }
@@ -198,7 +249,11 @@ void soft_op_print(struct kunit *test, const struct soft_op *op)
 		[SOFT_OP_NEW_ROOT] = "NEW_ROOT",
 		[SOFT_OP_SMM] = "SMM",
 		[SOFT_OP_PAGING] = "PAGING",
+		[SOFT_OP_PROTECT] = "PROTECT",
 		[SOFT_OP_GPTE] = "GPTE",
+		[SOFT_OP_INVLPG] = "INVLPG",
+		[SOFT_OP_CR3] = "CR3",
+		[SOFT_OP_ZAP] = "ZAP",
 		[SOFT_OP_QUOTA] = "QUOTA",
 		[SOFT_OP_NX] = "NX",
 		[SOFT_OP_NX_RECOVER] = "NX_RECOVER",

@@ -5,7 +5,7 @@
 #include <linux/bitmap.h>
 #include <linux/kvm.h>
 
-#include "soft_ops_impl.h"
+#include "soft_ops_internal.h"
 
 /*
  * Slots have an id of 16 bits, and above it their address space, of which a VM with
@@ -241,7 +241,7 @@ void soft_op_renew(struct soft_run *run, const struct soft_op *op)
 
 	soft_vm_renew_pages(run->vm, op->a, pages);
 	for (i = 0; i < pages; i++) {
-		run->loose |= soft_nr_tables_at(run, op->a + i);
+		run->loose |= soft_page_was_table(run, op->a + i);
 		host_write(run, op->a + i);
 	}
 }

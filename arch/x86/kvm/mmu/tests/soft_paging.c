@@ -9,82 +9,137 @@
 #include "soft_paging.h"
 #include "x86.h"
 
-/* SDM table 5-15 and following */
-#define GPTE_P		BIT_ULL(0)
-#define GPTE_RW		BIT_ULL(1)
-#define GPTE_US		BIT_ULL(2)
-#define GPTE_PS		BIT_ULL(7)
-#define GPTE_XD		BIT_ULL(63)
-#define GPTE_GFN	GENMASK_ULL(35, 12)
-/* A vCPU without CPUID has physical addresses of 36 bits. */
-#define GPTE_RESERVED	GENMASK_ULL(51, 36)
+/*
+ * In tables above the PD.  KVM takes INVLPG of a gva that the host's CPU would not
+ * know for a NOP, and the host may have 4 levels only: the gvas are in the upper
+ * half of what is canonical there, so that the topmost indices are all ones.
+ */
+#define PML5_WORD	511
+#define PML4_WORD	0x101
+#define PDPT_WORD	1
+/* PDPTEs are aligned to 32 bytes, and not to a page. */
+#define PDPTES_WORD	4
+
+const struct soft_mode soft_modes[SOFT_NR_MODES] = {
+	[SOFT_NO_PAGING] = { "no paging" },
+	[SOFT_32BIT] = {
+		"32-bit", .levels = 2, .entry_bytes = 4, .pse = true,
+		.root = SOFT_PD,
+	},
+	[SOFT_PAE] = {
+		"PAE", .cr4 = X86_CR4_PAE, .levels = 3, .entry_bytes = 8,
+		.pdpte_level = 3, .root = SOFT_PDPTES, .root_word = PDPTES_WORD,
+	},
+	[SOFT_4_LEVELS] = {
+		"4 levels", .cr4 = X86_CR4_PAE, .efer = EFER_LME, .levels = 4,
+		.entry_bytes = 8, .root = SOFT_PML4,
+	},
+	[SOFT_5_LEVELS] = {
+		"5 levels", .cr4 = X86_CR4_PAE | X86_CR4_LA57, .efer = EFER_LME,
+		.levels = 5, .entry_bytes = 8, .root = SOFT_PML5,
+	},
+};
+
+const struct soft_link soft_links[SOFT_NR_LINKS] = {
+	{ SOFT_PML5, PML5_WORD, SOFT_PML4 },
+	{ SOFT_PML4, PML4_WORD, SOFT_PDPT },
+	{ SOFT_PDPT, PDPT_WORD, SOFT_PD },
+	{ SOFT_PDPTES, PDPTES_WORD + PDPT_WORD, SOFT_PD },
+	{ SOFT_PD, SOFT_PD_WORD_OF_PT0, SOFT_PT0 },
+	{ SOFT_PD, SOFT_PD_WORD_OF_PT1, SOFT_PT1 },
+};
+
+static u64 level_word(unsigned int n, int level)
+{
+	switch (level) {
+	case 1:
+		return soft_pt_word(n);
+	case 2:
+		return soft_pt(n) == SOFT_PT0 ? SOFT_PD_WORD_OF_PT0 :
+						SOFT_PD_WORD_OF_PT1;
+	case 3:
+		return PDPT_WORD;
+	case 4:
+		return PML4_WORD;
+	default:
+		return PML5_WORD;
+	}
+}
+
+u64 soft_gva(const struct soft_mode *mode, unsigned int n)
+{
+	const int per_word = sizeof(u64) / mode->entry_bytes;
+	/* As gvas of 64 bits are: canonical. */
+	u64 gva = mode->levels > 3 ?
+		  ~0ULL << soft_level_shift(mode, mode->levels + 1) : 0;
+	int level;
+
+	for (level = 1; level <= mode->levels; level++)
+		gva |= level_word(n, level) * per_word <<
+		       soft_level_shift(mode, level);
+	return gva;
+}
 
 u64 soft_gpte(gfn_t gfn, u64 bits)
 {
-	return gfn_to_gpa(gfn) | GPTE_P | (bits & 1 ? GPTE_RW : 0) |
-	       (bits & 2 ? GPTE_US : 0) | (bits & 4 ? GPTE_XD : 0) |
-	       (bits & 8 ? GPTE_PS : 0);
+	return gfn_to_gpa(gfn) | SOFT_GPTE_P | (bits & 1 ? SOFT_GPTE_RW : 0) |
+	       (bits & 2 ? SOFT_GPTE_US : 0) | (bits & 4 ? SOFT_GPTE_XD : 0) |
+	       (bits & 8 ? SOFT_GPTE_PS : 0);
 }
 
-bool soft_is_paging(struct kvm_vcpu *vcpu)
+u64 soft_link_gpte(const struct soft_link *link, gfn_t gfn, u64 bits)
 {
-	return is_paging(vcpu);
+	/* A PDPTE has no rights: the bits are reserved. */
+	return soft_gpte(gfn, link->table == SOFT_PDPTES ? bits & ~3ULL : bits);
 }
 
-void soft_set_paging(struct kvm_vcpu *vcpu, bool on)
+static unsigned long cr0_of(const struct soft_paging *paging)
 {
-	struct kvm_vcpu_arch *arch = &vcpu->arch;
-
-	arch->cr0 = X86_CR0_ET | (on ? X86_CR0_PE | X86_CR0_PG | X86_CR0_WP : 0);
-	arch->cr4 = on ? X86_CR4_PAE : 0;
-	arch->efer = on ? EFER_LME | EFER_LMA | EFER_NX : 0;
-	arch->cr3 = on ? SOFT_CR3 : 0;
-	kvm_mmu_reset_context(vcpu);
+	return X86_CR0_PE | (paging->mode->levels ? X86_CR0_PG : 0) |
+	       (paging->wp ? X86_CR0_WP : 0);
 }
 
-/* A gPTE, or 0 where there is no memory. */
-static u64 read_gpte(struct soft_vm *vm, struct soft_as *as, gfn_t table,
-		     unsigned int index)
+static unsigned long cr4_of(const struct soft_paging *paging)
 {
-	const struct soft_slot *slot = soft_as_slot(as, table);
-
-	return slot ? soft_vm_read(vm, soft_slot_page(slot, table), index) : 0;
+	return paging->mode->cr4 | (paging->pse ? X86_CR4_PSE : 0) |
+	       (paging->smep ? X86_CR4_SMEP : 0) |
+	       (paging->smap ? X86_CR4_SMAP : 0);
 }
 
-static bool gpte_good(u64 gpte, int level, bool leaf)
+/* As kvm_set_cr4(), which asks whether the host has the features. */
+static bool set_cr4(struct kvm_vcpu *vcpu, unsigned long cr4)
 {
-	if (!(gpte & GPTE_P) || (gpte & GPTE_RESERVED))
+	const unsigned long old = kvm_read_cr4(vcpu);
+
+	if (is_pae_paging(vcpu) && ((cr4 ^ old) & X86_CR4_PDPTR_BITS) &&
+	    !load_pdptrs(vcpu, kvm_read_cr3(vcpu)))
 		return false;
-	if (!leaf || level == 1)
-		return level <= 3 || !(gpte & GPTE_PS);
-	/* A huge page's address has no bits below it; bit 12 is its PAT. */
-	return !(gpte & GENMASK_ULL(11 + 9 * (level - 1), 13));
+	kvm_x86_call(set_cr4)(vcpu, cr4);
+	kvm_post_set_cr4(vcpu, old, cr4);
+	return true;
 }
 
-bool soft_translate(struct soft_vm *vm, struct soft_as *as,
-		    const struct soft_access *access, gfn_t *gfn)
+bool soft_load_cr3(struct kvm_vcpu *vcpu, const struct soft_paging *paging)
 {
-	const u64 in_page = access->addr >> 12;
-	u64 gpte, granted = GPTE_RW | GPTE_US;
-	gfn_t table = SOFT_TABLE_GFN;
-	bool leaf = false, xd = false;
-	int level;
+	const struct soft_mode *mode = paging->mode;
 
-	for (level = 4; !leaf; level--) {
-		gpte = read_gpte(vm, as, table,
-				 (in_page >> (9 * (level - 1))) & 511);
-		leaf = level == 1 || (level <= 3 && (gpte & GPTE_PS));
-		if (!gpte_good(gpte, level, leaf))
-			return false;
-		granted &= gpte;
-		xd |= gpte & GPTE_XD;
-		table = (gpte & GPTE_GFN) >> PAGE_SHIFT;
-	}
-	level++;
+	return !kvm_set_cr3(vcpu, soft_table_gpa(mode->root, mode->root_word));
+}
 
-	*gfn = (table & ~(BIT_ULL(9 * (level - 1)) - 1)) |
-	       (in_page & (BIT_ULL(9 * (level - 1)) - 1));
-	return !(access->write && !(granted & GPTE_RW)) &&
-	       !(access->user && !(granted & GPTE_US)) &&
-	       !(access->fetch && xd);
+bool soft_set_paging(struct kvm_vcpu *vcpu, const struct soft_paging *paging)
+{
+	kvm_set_cr0(vcpu, X86_CR0_PE);
+	kvm_x86_call(set_efer)(vcpu, paging->mode->efer |
+				     (paging->nx ? EFER_NX : 0));
+	set_cr4(vcpu, cr4_of(paging));
+	soft_load_cr3(vcpu, paging);
+	return !kvm_set_cr0(vcpu, cr0_of(paging));
+}
+
+bool soft_set_protection(struct kvm_vcpu *vcpu, const struct soft_paging *paging)
+{
+	if (!set_cr4(vcpu, cr4_of(paging)))
+		return false;
+	kvm_set_cr0(vcpu, cr0_of(paging));
+	return true;
 }

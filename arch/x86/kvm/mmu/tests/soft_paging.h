@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The guest's own paging: an operating system of five tables, and what they
- * translate, as SDM vol. 3 chapter 5 says.  Only shadow paging has to care.
+ * The guest's own paging: an operating system of a few tables, in any of the
+ * modes of SDM vol. 3 chapter 5.  Only shadow paging has to care.
  *
- * The tables lie at fixed gfns, in whatever slot is there, and every word of them
- * but the first translates.  (The first word of a page is data, see
- * soft_model.h.)
+ * All modes share the tables, which lie at fixed gfns, in whatever slot is there:
+ * a mode begins at a table of its own and goes down from there.
+ *
+ *	5 levels    PML5 -> PML4 -> PDPT -> PD -> PT0, PT1
+ *	4 levels            PML4 -> PDPT -> PD -> PT0, PT1
+ *	PAE                 four PDPTEs  -> PD -> PT0, PT1
+ *	32-bit                              PD -> PT0, PT1
+ *
+ * A table is one of 8-byte entries.  To 32-bit paging its even entries are the
+ * lower halves of these, and its odd ones are not present.  Places in a table are
+ * counted in words of 8 bytes.  The first word of a page is data (soft_model.h)
+ * and translates nothing.
  */
 #ifndef __KVM_X86_MMU_SOFT_PAGING_H
 #define __KVM_X86_MMU_SOFT_PAGING_H
@@ -14,61 +23,167 @@
 #include "soft_vm.h"
 
 enum soft_table {
+	SOFT_PML5,
 	SOFT_PML4,
 	SOFT_PDPT,
+	SOFT_PDPTES,	/* of PAE; not from the beginning of its page */
 	SOFT_PD,
 	SOFT_PT0,
 	SOFT_PT1,
 	SOFT_NR_TABLES
 };
 
+enum soft_mode_id {
+	SOFT_NO_PAGING,
+	SOFT_32BIT,
+	SOFT_PAE,
+	SOFT_4_LEVELS,
+	SOFT_5_LEVELS,
+	SOFT_NR_MODES
+};
+
+/**
+ * struct soft_mode - what a paging mode is
+ * @name: for reports
+ * @cr4: what chooses it, together with @efer
+ * @efer: see there; without LMA
+ * @levels: of tables; 0: no paging
+ * @entry_bytes: of an entry: 4 or 8
+ * @pdpte_level: the level whose four entries are registers; 0: none
+ * @pse: large pages, of 4M, are there only if CR4.PSE is set
+ * @root: where the tables begin
+ * @root_word: and the word there
+ */
+struct soft_mode {
+	const char *name;
+	u64 cr4;
+	u64 efer;
+	u8 levels;
+	u8 entry_bytes;
+	u8 pdpte_level;
+	bool pse;
+	enum soft_table root;
+	u16 root_word;
+};
+
+extern const struct soft_mode soft_modes[SOFT_NR_MODES];
+
+#define SOFT_NR_PDPTES	4
+
+/**
+ * struct soft_paging - how a vCPU translates
+ * @mode: the mode
+ * @wp: CR0.WP
+ * @nx: EFER.NXE
+ * @pse: CR4.PSE
+ * @smep: CR4.SMEP
+ * @smap: CR4.SMAP
+ * @pdpte: the PDPTEs, as they were when they were loaded
+ */
+struct soft_paging {
+	const struct soft_mode *mode;
+	bool wp;
+	bool nx;
+	bool pse;
+	bool smep;
+	bool smap;
+	u64 pdpte[SOFT_NR_PDPTES];
+};
+
 #define SOFT_TABLE_GFN	0x20
-#define SOFT_CR3	(SOFT_TABLE_GFN * PAGE_SIZE)
-
-/* All gvas have these indices in PML4 and PDPT, and PD has one for each PT. */
-#define SOFT_INDEX	1ULL
-#define SOFT_GVA	(SOFT_INDEX << 39 | SOFT_INDEX << 30 | SOFT_INDEX << 21)
-
-/* gPTEs of each PT that a guest makes. */
-#define SOFT_PT_ENTRIES	48
 
 static inline bool soft_is_table(gfn_t gfn)
 {
 	return gfn >= SOFT_TABLE_GFN && gfn < SOFT_TABLE_GFN + SOFT_NR_TABLES;
 }
 
-/* The gva that the entry of a PT translates, @n counting through both. */
-static inline u64 soft_gva(unsigned int n)
+static inline gpa_t soft_table_gpa(enum soft_table table, unsigned int word)
 {
-	const u64 pt = n / SOFT_PT_ENTRIES % 2, index = 1 + n % SOFT_PT_ENTRIES;
-
-	return SOFT_GVA + (pt << 21) + (index << 12);
+	return gfn_to_gpa(SOFT_TABLE_GFN + table) + word * sizeof(u64);
 }
-
-static inline gpa_t soft_gpte_gpa(unsigned int table, unsigned int index)
-{
-	return gfn_to_gpa(SOFT_TABLE_GFN + table) + index * sizeof(u64);
-}
-
-/* The gPTE for a gfn, or for the table there. */
-u64 soft_gpte(gfn_t gfn, u64 bits);
-
-/* Is the vCPU translating gvas? */
-bool soft_is_paging(struct kvm_vcpu *vcpu);
-
-/* CR0.PG on, with four levels and tables at SOFT_CR3, or off. */
-void soft_set_paging(struct kvm_vcpu *vcpu, bool on);
 
 /**
- * soft_translate() - what the guest's tables say
- * @vm: whose memory has them
- * @as: the address space that they are in
- * @access: its addr is a gva
- * @gfn: becomes its page
- *
- * Return: false if it is a page fault.
+ * struct soft_link - an entry by which one table leads to another
+ * @table: where it is
+ * @word: and which word there
+ * @to: the other one
  */
-bool soft_translate(struct soft_vm *vm, struct soft_as *as,
-		    const struct soft_access *access, gfn_t *gfn);
+struct soft_link {
+	u8 table;
+	u16 word;
+	u8 to;
+};
+
+/* Of these, one per level that all gvas have, and one per PT. */
+/* The last two lead to the PTs. */
+#define SOFT_NR_LINKS	6
+#define SOFT_LINK_OF_PT0	4
+extern const struct soft_link soft_links[SOFT_NR_LINKS];
+
+/* Where the PD leads to the PTs: in two parts of it, if it is one of 32-bit. */
+#define SOFT_PD_WORD_OF_PT0	1
+#define SOFT_PD_WORD_OF_PT1	0x101
+
+/* Words of each PT that a guest uses, in either half of it. */
+#define SOFT_PT_ENTRIES	48
+#define SOFT_NR_GVAS	(2 * SOFT_PT_ENTRIES)
+
+static inline enum soft_table soft_pt(unsigned int n)
+{
+	return n / SOFT_PT_ENTRIES % 2 ? SOFT_PT1 : SOFT_PT0;
+}
+
+static inline unsigned int soft_pt_word(unsigned int n)
+{
+	const unsigned int entry = n % SOFT_PT_ENTRIES;
+
+	return 1 + entry + (entry < SOFT_PT_ENTRIES / 2 ? 0 : 300);
+}
+
+/* The gva that the n-th word of the PTs translates, counting through both. */
+u64 soft_gva(const struct soft_mode *mode, unsigned int n);
+
+/* The bits of an entry of a mode that are the index into the table below. */
+static inline int soft_index_bits(const struct soft_mode *mode)
+{
+	return mode->entry_bytes == 4 ? 10 : 9;
+}
+
+/* Where in an address the index of a level is. */
+static inline int soft_level_shift(const struct soft_mode *mode, int level)
+{
+	return 12 + soft_index_bits(mode) * (level - 1);
+}
+
+/* SDM table 5-20 and before, as far as they matter to what is translated */
+#define SOFT_GPTE_P	BIT_ULL(0)
+#define SOFT_GPTE_RW	BIT_ULL(1)
+#define SOFT_GPTE_US	BIT_ULL(2)
+#define SOFT_GPTE_PS	BIT_ULL(7)
+#define SOFT_GPTE_XD	BIT_ULL(63)
+
+/* The entry for a gfn, or for the table there; @bits: R/W, U/S, XD, PS. */
+u64 soft_gpte(gfn_t gfn, u64 bits);
+
+/* What @link should be, with @bits as in soft_gpte(). */
+u64 soft_link_gpte(const struct soft_link *link, gfn_t gfn, u64 bits);
+
+/**
+ * soft_set_paging() - as a guest does: paging off, the registers, paging on
+ * @vcpu: is loaded
+ * @paging: what is to be; its PDPTEs are not looked at
+ *
+ * Return: false if paging stays off, as the PDPTEs cannot be loaded.
+ */
+bool soft_set_paging(struct kvm_vcpu *vcpu, const struct soft_paging *paging);
+
+/*
+ * CR4.SMEP and CR4.SMAP, then CR0.WP, while paging is on.  Return: false if CR4
+ * cannot be loaded, as the PDPTEs cannot; nothing has changed.
+ */
+bool soft_set_protection(struct kvm_vcpu *vcpu, const struct soft_paging *paging);
+
+/* MOV to CR3 of what is there.  Return: false if it is a #GP. */
+bool soft_load_cr3(struct kvm_vcpu *vcpu, const struct soft_paging *paging);
 
 #endif /* __KVM_X86_MMU_SOFT_PAGING_H */
