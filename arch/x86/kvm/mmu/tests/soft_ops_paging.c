@@ -365,14 +365,18 @@ static void make_tables(struct soft_run *run, gfn_t gfn, unsigned int step)
 
 /* Modes */
 
-static void set_smm(struct kvm_vcpu *vcpu, bool smm)
+/* Both ways the CPU forgets what it has cached. */
+static void set_smm(struct soft_run *run, int id, bool smm)
 {
+	struct kvm_vcpu *vcpu = run->vm->vcpu[id];
+
 	if (is_smm(vcpu) == smm)
 		return;
 	soft_cpu_begin(vcpu);
 	vcpu->arch.hflags ^= HF_SMM_MASK;
 	kvm_mmu_reset_context(vcpu);
 	soft_cpu_end(vcpu);
+	run->guests[id].flushed = run->changes.nr;
 }
 
 /* As enter_smm() and RSM change what the MMU sees. */
@@ -381,8 +385,7 @@ void soft_guest_smm(struct soft_run *run, const struct soft_op *op)
 	/* With private memory there is one address space. */
 	if (run->vm->kind.private)
 		return;
-	set_smm(soft_op_vcpu(run, op), op->a);
-	op_guest(run, op)->flushed = run->changes.nr;
+	set_smm(run, soft_op_vcpu_id(run, op), op->a);
 }
 
 static void set_features(struct soft_paging *paging, unsigned int features)
@@ -404,7 +407,7 @@ void soft_guest_paging(struct soft_run *run, const struct soft_op *op)
 		return;
 	if (op->d) {
 		/* Where the vCPU will look for them. */
-		set_smm(run->vm->vcpu[0], is_smm(vcpu));
+		set_smm(run, 0, is_smm(vcpu));
 		make_tables(run, op->c, op->d);
 	}
 
