@@ -568,15 +568,14 @@ static bool link_guest_tables(struct shadow_map *map,
 }
 
 /* Is the root the guest's, with the gPTE that the walk began with? */
-static bool root_usable(struct kvm_vcpu *vcpu, const struct guest_walk *walk)
+static bool root_usable(struct kvm_vcpu *vcpu, const struct shadow_iter *iter,
+			const struct guest_walk *walk)
 {
-	const hpa_t root = vcpu->arch.mmu->root.hpa;
-
-	if (WARN_ON_ONCE(!VALID_PAGE(root)))
-		return false;
-
-	/* A slot was created for the guest's root since the dummy was loaded. */
-	if (unlikely(mmu_is_dummy_root(root))) {
+	/*
+	 * A slot was created, since the roots were loaded, for the guest's root
+	 * or for the table that a PDPTE links to.
+	 */
+	if (unlikely(!iter->level)) {
 		kvm_make_request(KVM_REQ_MMU_FREE_OBSOLETE_ROOTS, vcpu);
 		return false;
 	}
@@ -594,10 +593,10 @@ int shadow_map_indirect(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 	lockdep_assert_held_write(&vcpu->kvm->mmu_lock);
 	WARN_ON_ONCE(walk->gfn != fault->gfn);
 
-	if (!root_usable(vcpu, walk))
+	shadow_iter_start(&map.iter, vcpu, vcpu->arch.mmu->root.hpa, fault->addr);
+	if (!root_usable(vcpu, &map.iter, walk))
 		return RET_PF_RETRY;
 
-	shadow_iter_start(&map.iter, vcpu, vcpu->arch.mmu->root.hpa, fault->addr);
 	if (link_guest_tables(&map, walk, gptes)) {
 		/* After its tables are shadowed: no huge page may hold one. */
 		ret = map_linear(&map);

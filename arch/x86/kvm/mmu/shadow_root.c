@@ -230,16 +230,17 @@ static int load_indirect(struct kvm_vcpu *vcpu)
 	struct kvm_mmu *mmu = vcpu->arch.mmu;
 	struct root_plan plan = { .pgd = root_guest_pgd(vcpu, mmu) };
 	const gfn_t top = gpa_to_gfn(plan.pgd & GENMASK_ULL(51, PAGE_SHIFT));
+	const bool pdptrs = mmu->cpu_role.base.level == PT32E_ROOT_LEVEL;
 	int i, r;
 
-	if (!kvm_vcpu_is_visible_gfn(vcpu, top)) {
+	/* Of PAE, PDPTRs are all that counts, wherever they were loaded from. */
+	if (!pdptrs && !kvm_vcpu_is_visible_gfn(vcpu, top)) {
 		mmu->root.hpa = mmu_dummy_root();
 		return 0;
 	}
 
 	for (i = 0; i < NR_PDPTRS; i++)
-		plan.gfn[i] = mmu->cpu_role.base.level == PT32E_ROOT_LEVEL ?
-			      pdptr_gfn(vcpu, i) : top;
+		plan.gfn[i] = pdptrs ? pdptr_gfn(vcpu, i) : top;
 
 	r = prepare_slots(vcpu->kvm);
 	return r ?: take_roots(vcpu, &plan);
