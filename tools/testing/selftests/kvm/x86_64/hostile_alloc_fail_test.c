@@ -55,24 +55,6 @@ static int set_subject(struct scene_slot slot)
 	return scene_set(&scene, SUBJECT, &slot);
 }
 
-static void restore_subject(void)
-{
-	must(set_subject(scene_slots[SUBJECT]), "SUBJECT");
-}
-
-static void delete_subject(void)
-{
-	must(set_subject((struct scene_slot) {}), "delete SUBJECT");
-}
-
-static void log_subject(void)
-{
-	struct scene_slot slot = scene_slots[SUBJECT];
-
-	slot.flags = KVM_MEM_LOG_DIRTY_PAGES;
-	must(set_subject(slot), "log SUBJECT");
-}
-
 static int call_create(void)
 {
 	return set_subject(scene_slots[SUBJECT]);
@@ -99,9 +81,19 @@ static int call_move(void)
 	return set_subject(slot);
 }
 
-static int call_unlog(void)
+static void restore_subject(void)
 {
-	return set_subject(scene_slots[SUBJECT]);
+	must(call_create(), "SUBJECT");
+}
+
+static void delete_subject(void)
+{
+	must(call_delete(), "delete SUBJECT");
+}
+
+static void log_subject(void)
+{
+	must(call_create_logged(), "log SUBJECT");
 }
 
 static void start_deleted(void)
@@ -411,7 +403,7 @@ static const struct row rows[] = {
 	{ "delete a slot", restore_subject, call_delete, restore_subject },
 	{ "move a slot", NULL, call_move, restore_subject },
 	{ "log a slot", NULL, call_create_logged, restore_subject },
-	{ "end the log of a slot", log_subject, call_unlog, NULL },
+	{ "end the log of a slot", log_subject, call_create, NULL },
 	{ "KVM_GET_DIRTY_LOG", NULL, call_get_log },
 	{ "KVM_CLEAR_DIRTY_LOG", NULL, call_clear_log },
 	{ "KVM_RUN in a new VM", new_scene, call_run, NULL, EFAULT },
