@@ -54,9 +54,9 @@ def run_coverage(out, _, variant):
 
     total = add_up(data, folder, runner.paths["tree"])
     sources = read_info(total, runner.paths["tree"])
-    percent = print_report(sources, os.path.join(folder, "report.txt"))
+    covered = print_report(sources, os.path.join(folder, "report.txt"))
     print(summary(*counts(results)))
-    return 1 if counts(results)[1] or percent < GOAL else 0
+    return 1 if counts(results)[1] or covered < GOAL else 0
 
 
 def run_tests(runner, variant, data):

@@ -3,7 +3,6 @@
  * What happens to a VM of software CPUs, see soft_ops.h.
  */
 #include <kunit/test.h>
-#include <linux/bitmap.h>
 #include <linux/kvm.h>
 #include <linux/kvm_host.h>
 

@@ -114,8 +114,7 @@ struct soft_link {
 	u8 to;
 };
 
-/* Of these, one per level that all gvas have, and one per PT. */
-/* The last two lead to the PTs. */
+/* One per level that all gvas have; the last two lead to the PTs. */
 #define SOFT_NR_LINKS	6
 #define SOFT_LINK_OF_PT0	4
 extern const struct soft_link soft_links[SOFT_NR_LINKS];
