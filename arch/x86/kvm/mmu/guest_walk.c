@@ -77,6 +77,13 @@ gpa_t guest_gva_to_gpa_64(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu, gpa_t addr
 gpa_t guest_gva_to_gpa_ept(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu, gpa_t addr,
 			   u64 access, struct x86_exception *exception)
 {
+	/*
+	 * To translate_nested_gpa() each access is one of user mode, as NPT has it.
+	 * Of EPT that says "read", which a fetch is not: the page may be there to
+	 * be executed alone.
+	 */
+	if (access & PFERR_FETCH_MASK)
+		access &= ~PFERR_USER_MASK;
 	return gva_to_gpa(walk_ept, vcpu, mmu, addr, access, exception);
 }
 
