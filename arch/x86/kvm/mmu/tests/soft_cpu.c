@@ -8,6 +8,7 @@
 #include <linux/preempt.h>
 #include <linux/string.h>
 
+#include "cpuid.h"
 #include "mmu.h"
 #include "soft_cpu.h"
 #include "soft_vendor.h"
@@ -21,7 +22,6 @@
 int soft_cpu_create(struct kvm_vcpu *vcpu)
 {
 	BUILD_BUG_ON(offsetof(struct soft_vcpu, vcpu));
-	to_soft_vcpu(vcpu)->logged = INVALID_GPA;
 	soft_cpu_update_pml(vcpu);
 	return 0;
 }
@@ -39,21 +39,45 @@ void soft_cpu_flush(struct kvm_vcpu *vcpu)
 	memset(to_soft_vcpu(vcpu)->tlb, 0, sizeof(to_soft_vcpu(vcpu)->tlb));
 }
 
+/* What tells the translations of one root from those of another. */
+static hpa_t tlb_tag(const struct soft_vcpu *sv)
+{
+	return soft_vendor_hardware()->ept ? sv->root : 0;
+}
+
+/* Of the root that KVM is about to load: INVEPT of one context. */
+void soft_cpu_flush_current(struct kvm_vcpu *vcpu)
+{
+	struct soft_vcpu *sv = to_soft_vcpu(vcpu);
+	int i;
+
+	if (!soft_vendor_hardware()->ept) {
+		soft_cpu_flush(vcpu);
+		return;
+	}
+	for (i = 0; i < SOFT_TLB_ENTRIES; i++)
+		if (sv->tlb[i].root == vcpu->arch.mmu->root.hpa)
+			sv->tlb[i].pa = 0;
+}
+
 static struct soft_tlb_entry *tlb_entry(struct soft_vcpu *sv, u64 addr)
 {
 	return &sv->tlb[(addr >> PAGE_SHIFT) % SOFT_TLB_ENTRIES];
 }
 
-static bool tlb_has(const struct soft_tlb_entry *entry, u64 addr)
+static bool tlb_has(const struct soft_vcpu *sv, const struct soft_tlb_entry *entry,
+		    u64 addr)
 {
-	return entry->pa && entry->page == addr >> PAGE_SHIFT;
+	return entry->pa && entry->page == addr >> PAGE_SHIFT &&
+	       entry->root == tlb_tag(sv);
 }
 
 void soft_cpu_flush_gva(struct kvm_vcpu *vcpu, gva_t gva)
 {
+	const struct soft_vcpu *sv = to_soft_vcpu(vcpu);
 	struct soft_tlb_entry *entry = tlb_entry(to_soft_vcpu(vcpu), gva);
 
-	if (tlb_has(entry, gva))
+	if (tlb_has(sv, entry, gva))
 		entry->pa = 0;
 }
 
@@ -67,11 +91,17 @@ void soft_cpu_load_root(struct kvm_vcpu *vcpu, hpa_t root, int level)
 
 /* In the guest: interrupts are off */
 
+/* The CPU walks the guest's own tables; with shadow paging it never sees them. */
+static bool walks_guest_tables(struct kvm_vcpu *vcpu)
+{
+	return tdp_enabled && is_paging(vcpu);
+}
+
 /* SMEP and SMAP are the guest's own, but work on the tables that KVM made. */
 static bool needs_supervisor_page(struct kvm_vcpu *vcpu,
 				  const struct soft_access *access)
 {
-	if (tdp_enabled || access->user || !is_paging(vcpu))
+	if (access->user || !is_paging(vcpu))
 		return false;
 	if (access->fetch)
 		return kvm_is_cr4_bit_set(vcpu, X86_CR4_SMEP);
@@ -80,11 +110,16 @@ static bool needs_supervisor_page(struct kvm_vcpu *vcpu,
 
 static u8 rights_needed(struct kvm_vcpu *vcpu, const struct soft_access *access)
 {
+	const bool inner = walks_guest_tables(vcpu);
 	/* To the tables of TDP each access is one of user mode. */
-	const bool user = access->user || tdp_enabled;
+	const bool user = access->user || (tdp_enabled && !inner);
+	/* KVM imitates CR0.WP=0 in shadow pages. */
+	const bool wp = access->user || !inner ||
+			kvm_is_cr0_bit_set(vcpu, X86_CR0_WP);
 
 	return (access->fetch ? SOFT_X : SOFT_R) |
-	       (access->write ? SOFT_W : 0) | (user ? SOFT_U : 0) |
+	       (access->write ? SOFT_D : 0) | (access->write && wp ? SOFT_W : 0) |
+	       (user ? SOFT_U : 0) |
 	       (needs_supervisor_page(vcpu, access) ? SOFT_S : 0);
 }
 
@@ -118,7 +153,8 @@ static bool touch_by_tlb(struct soft_vcpu *sv, struct soft_access *access,
 {
 	const struct soft_tlb_entry *entry = tlb_entry(sv, access->addr);
 
-	if (!tlb_has(entry, access->addr) || (need & ~entry->rights))
+	if (!tlb_has(sv, entry, access->addr) ||
+	    (need & ~SOFT_D & ~entry->rights))
 		return false;
 	if (access->write && !entry->dirty)
 		return false;
@@ -142,11 +178,44 @@ static struct soft_tables current_tables(const struct soft_vcpu *sv)
 	};
 }
 
+/* 4 or 5 levels: the other modes are there for shadow paging only. */
+static struct soft_tables guest_tables(struct kvm_vcpu *vcpu,
+				       const struct soft_tables *outer)
+{
+	return (struct soft_tables) {
+		.root = kvm_read_cr3(vcpu) & PAGE_MASK,
+		.levels = kvm_is_cr4_bit_set(vcpu, X86_CR4_LA57) ? 5 : 4,
+		.maxphyaddr = cpuid_maxphyaddr(vcpu),
+		.no_xd = !(vcpu->arch.efer & EFER_NX),
+		.outer = outer,
+	};
+}
+
+static struct soft_walk walk_tables(struct soft_vcpu *sv, u64 addr, u8 need)
+{
+	const struct soft_tables tables = current_tables(sv);
+	struct soft_dirtied dirtied = {};
+	struct soft_tables inner;
+	struct soft_walk walk;
+
+	if (walks_guest_tables(&sv->vcpu)) {
+		inner = guest_tables(&sv->vcpu, &tables);
+		walk = soft_walk(&inner, addr, need, &dirtied);
+	} else {
+		walk = soft_walk(&tables, addr, need, &dirtied);
+		walk.outer = true;
+		walk.addr = addr;
+	}
+	/* KVM turns the log off in L2: it would have L2's gpas. */
+	if (sv->pml && !is_guest_mode(&sv->vcpu))
+		sv->logged = dirtied;
+	return walk;
+}
+
 static struct soft_walk touch_by_walk(struct soft_vcpu *sv,
 				      struct soft_access *access, u8 need)
 {
-	const struct soft_tables tables = current_tables(sv);
-	struct soft_walk walk = soft_walk(&tables, access->addr, need);
+	struct soft_walk walk = walk_tables(sv, access->addr, need);
 
 	sv->walks++;
 	if (soft_walk_failed(&walk)) {
@@ -157,12 +226,11 @@ static struct soft_walk touch_by_walk(struct soft_vcpu *sv,
 
 	*tlb_entry(sv, access->addr) = (struct soft_tlb_entry) {
 		.page = access->addr >> PAGE_SHIFT,
+		.root = tlb_tag(sv),
 		.pa = walk.pa,
 		.rights = walk.rights,
 		.dirty = access->write,
 	};
-	if (walk.dirtied && sv->pml)
-		sv->logged = access->addr;
 	touch(walk.pa, access);
 	return walk;
 }
@@ -252,27 +320,49 @@ static bool enter_guest(struct kvm_vcpu *vcpu, struct soft_access *access,
 /* Each exit from the guest does it. */
 static void collect_pml(struct kvm_vcpu *vcpu)
 {
-	struct soft_vcpu *sv = to_soft_vcpu(vcpu);
+	struct soft_dirtied *logged = &to_soft_vcpu(vcpu)->logged;
 
-	if (sv->logged != INVALID_GPA)
-		kvm_vcpu_mark_page_dirty(vcpu, gpa_to_gfn(sv->logged));
-	sv->logged = INVALID_GPA;
+	while (logged->nr)
+		kvm_vcpu_mark_page_dirty(vcpu,
+					 gpa_to_gfn(logged->addr[--logged->nr]));
+}
+
+static u64 code_of_walk(const struct soft_walk *walk)
+{
+	return (walk->present ? PFERR_PRESENT_MASK : 0) |
+	       (walk->reserved ? PFERR_RSVD_MASK : 0);
+}
+
+/* A table's entry is read, and written where walk_tables() says that it is. */
+static u64 code_of_table(const struct soft_walk *walk)
+{
+	const struct soft_hardware *hw = soft_vendor_hardware();
+	const bool write = !hw->ept || hw->ad || walk->denied;
+
+	return code_of_walk(walk) | PFERR_USER_MASK | PFERR_GUEST_PAGE_MASK |
+	       (write ? PFERR_WRITE_MASK : 0);
+}
+
+/* Of EPT, KVM says with this bit that the access is a read. */
+static bool has_user_code(const struct soft_access *access)
+{
+	if (!tdp_enabled)
+		return access->user;
+	return !soft_vendor_hardware()->ept || (!access->write && !access->fetch);
 }
 
 static u64 error_code(const struct soft_access *access,
 		      const struct soft_walk *walk)
 {
-	u64 code = 0;
+	u64 code = code_of_walk(walk);
 
+	if (walk->table)
+		return code_of_table(walk);
 	if (access->write)
 		code |= PFERR_WRITE_MASK;
 	if (access->fetch)
 		code |= PFERR_FETCH_MASK;
-	if (walk->present)
-		code |= PFERR_PRESENT_MASK;
-	if (walk->reserved)
-		code |= PFERR_RSVD_MASK;
-	if (access->user || tdp_enabled)
+	if (has_user_code(access))
 		code |= PFERR_USER_MASK;
 	if (tdp_enabled)
 		code |= PFERR_GUEST_FINAL_MASK;
@@ -288,24 +378,25 @@ static int handle_fault(struct kvm_vcpu *vcpu, struct soft_access *access,
 
 	to_soft_vcpu(vcpu)->exits++;
 	to_soft_vcpu(vcpu)->emulate = false;
+	to_soft_vcpu(vcpu)->nested_fault = false;
 
 	if (!hw->tdp)
 		return kvm_handle_page_fault(vcpu, code, access->addr, NULL, 0);
 	/* EPT has an exit of its own for a misconfiguration. */
 	if (hw->ept && walk->reserved)
-		return kvm_mmu_page_fault(vcpu, access->addr, PFERR_RSVD_MASK,
+		return kvm_mmu_page_fault(vcpu, walk->addr, PFERR_RSVD_MASK,
 					  NULL, 0);
-	return kvm_mmu_page_fault(vcpu, access->addr, code, NULL, 0);
+	return kvm_mmu_page_fault(vcpu, walk->addr, code, NULL, 0);
 }
 
-/* The guest's fault, and no more of it. */
+/* The guest's fault, or L1's, and no more of it. */
 static bool take_guest_fault(struct kvm_vcpu *vcpu)
 {
 	bool fault = vcpu->arch.exception.pending;
 
 	WARN_ON(fault && vcpu->arch.exception.vector != PF_VECTOR);
 	kvm_clear_exception_queue(vcpu);
-	return fault;
+	return fault || to_soft_vcpu(vcpu)->nested_fault;
 }
 
 /* As the emulator: a cached MMIO gva is believed. */
@@ -378,6 +469,10 @@ static int one_entry(struct kvm_vcpu *vcpu, struct soft_access *access, bool *do
 	*done = !soft_walk_failed(&walk);
 	if (*done)
 		return SOFT_RAM;
+	/* A fault in the guest's own tables is the guest's, without an exit. */
+	*done = !walk.outer;
+	if (*done)
+		return SOFT_FAULT;
 
 	r = handle_fault(vcpu, access, &walk);
 	if (r < 0)

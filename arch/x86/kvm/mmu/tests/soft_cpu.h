@@ -3,9 +3,9 @@
  * A CPU in software, for KUnit: what a guest's access does between VM-entry and
  * VM-exit.
  *
- * It walks the page tables that KVM gave it (soft_walk.h), keeps translations in
- * a TLB for as long as KVM does not flush them, and reads and writes the host's
- * memory through them.  Like hardware it does that with interrupts off, so that
+ * It walks the page tables that KVM gave it (soft_walk.h), and the guest's own by
+ * these if it has nested paging, keeps translations in a TLB for as long as KVM
+ * does not flush them, and reads and writes the host's memory through them.  Like hardware it does that with interrupts off, so that
  * KVM's IPIs find it either before an access or after.
  *
  * An access is 8 bytes, or 4, and aligned.  An instruction that KVM would emulate is
@@ -27,12 +27,15 @@
 /**
  * struct soft_tlb_entry - a translation
  * @page: the address, in pages
+ * @root: of the EPT tables that it is from: a CPU keeps those of several (SDM
+ *	29.4.1); else 0
  * @pa: the page that it is; 0: no entry
  * @rights: SOFT_R...
  * @dirty: the walk has set Dirty, so that a write needs no other walk
  */
 struct soft_tlb_entry {
 	u64 page;
+	hpa_t root;
 	hpa_t pa;
 	u8 rights;
 	bool dirty;
@@ -46,8 +49,10 @@ struct soft_tlb_entry {
  * @user: the access is one of CPL 3
  * @ac: EFLAGS.AC is set
  * @emulate: KVM wants the access to be emulated
+ * @nested_root: of L1's tables for L2: nCR3 or EPTP
+ * @nested_fault: KVM leaves L2 for a fault in these tables
  * @pml: page-modification logging is on
- * @logged: the log: the guest is left after each access, so it has one gpa or none
+ * @logged: the log: the guest is left after each access, so it has the gpas of one
  * @walks: so far
  * @hits: accesses that the TLB served
  * @exits: page faults that KVM was asked to mend
@@ -60,8 +65,10 @@ struct soft_vcpu {
 	bool user;
 	bool ac;
 	bool emulate;
+	u64 nested_root;
+	bool nested_fault;
 	bool pml;
-	gpa_t logged;
+	struct soft_dirtied logged;
 	u64 walks;
 	u64 hits;
 	u64 exits;
@@ -72,14 +79,14 @@ struct soft_vcpu {
 enum soft_end {
 	SOFT_RAM,	/* it has read or written memory */
 	SOFT_MMIO,	/* it goes to userspace's devices */
-	SOFT_FAULT,	/* it is a page fault of the guest */
+	SOFT_FAULT,	/* it is a page fault of the guest, or one of L2 for L1 */
 	SOFT_RING_FULL,	/* it waits until userspace has collected dirty pages */
 	SOFT_NR_ENDS
 };
 
 /**
  * struct soft_access - what the guest does, and what comes of it
- * @addr: a gpa without guest paging, else a gva
+ * @addr: a gpa without guest paging, L2's in L2; else a gva
  * @write: else it reads
  * @fetch: an instruction fetch; it reads
  * @user: it is one of CPL 3
@@ -125,6 +132,7 @@ int soft_cpu_run(struct kvm_vcpu *vcpu, struct soft_access *access);
 /* Ops of the vendor, see struct kvm_x86_ops. */
 int soft_cpu_create(struct kvm_vcpu *vcpu);
 void soft_cpu_flush(struct kvm_vcpu *vcpu);
+void soft_cpu_flush_current(struct kvm_vcpu *vcpu);
 void soft_cpu_flush_gva(struct kvm_vcpu *vcpu, gva_t gva);
 void soft_cpu_update_pml(struct kvm_vcpu *vcpu);
 void soft_cpu_load_root(struct kvm_vcpu *vcpu, hpa_t root, int level);

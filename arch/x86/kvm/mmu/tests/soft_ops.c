@@ -114,7 +114,8 @@ static void do_prefault(struct soft_run *run, const struct soft_op *op)
 	int r, must;
 
 	r = soft_vm_pre_fault(run->vm, vcpu->vcpu_id, op->a);
-	if (!tdp_enabled)
+	/* Only what KVM maps by L1's gpas. */
+	if (!tdp_enabled || is_guest_mode(vcpu))
 		must = -EOPNOTSUPP;
 	else if (end < 0)
 		must = end;

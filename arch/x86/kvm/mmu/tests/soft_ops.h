@@ -36,11 +36,11 @@ enum soft_op_kind {
 	SOFT_OP_PREFAULT,	/* a: gfn */
 	SOFT_OP_NEW_ROOT,	/* the vCPU's MMU begins anew */
 	SOFT_OP_SMM,	/* the vCPU enters (a) or leaves it */
-	SOFT_OP_PAGING,	/* a: mode, b: SOFT_WP..., c: gfn, d: new tables */
+	SOFT_OP_PAGING,	/* a: mode, or L2, b: SOFT_WP..., c: gfn, d: new tables */
 	SOFT_OP_PROTECT,	/* b: SOFT_WP, SOFT_SMEP, SOFT_SMAP */
 	SOFT_OP_GPTE,	/* a: link or PTE, b: n-th gva, c: gfn, d: rights, e: flush */
-	SOFT_OP_INVLPG,	/* a: n-th gva */
-	SOFT_OP_CR3,	/* is loaded */
+	SOFT_OP_INVLPG,	/* a: n-th gva; L2: to L1 and back */
+	SOFT_OP_CR3,	/* is loaded; L2: to L1, which flushes, and back */
 	SOFT_OP_ZAP,	/* KVM drops all that maps anything */
 	SOFT_OP_QUOTA,	/* a: shadow pages */
 	SOFT_OP_NX,	/* a: 1: huge pages are not executable */
@@ -62,6 +62,8 @@ struct soft_op {
 #define SOFT_PSE	BIT(2)
 #define SOFT_SMEP	BIT(3)
 #define SOFT_SMAP	BIT(4)
+/* Of EPT. */
+#define SOFT_AD		SOFT_PSE
 
 /* What SOFT_OP_GPTE flushes after its change, on all vCPUs that page. */
 enum soft_flush {
@@ -81,7 +83,7 @@ enum soft_flush {
  * @loose: the host changed the guest's tables behind KVM's back, which owes the
  *	guest no certain translation before SOFT_OP_ZAP, but never one out of
  *	the slots
- * @guests: the paging of the vCPUs
+ * @guests: the paging of the vCPUs, or their L2s' nested paging
  * @changes: of the guest's tables
  * @was_table: pages of the VMM that the guest has used as tables
  * @fails_seen: of SOFT_OP_FAIL

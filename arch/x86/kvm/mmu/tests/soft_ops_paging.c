@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What guests with paging do, see soft_ops.h: accesses by gva, changes of their
- * tables, flushes, and changes of the mode.
+ * tables, flushes, and changes of the mode.  In a nested VM it is L2 that does it,
+ * and a gva is its gpa.
  *
- * vCPU 0 does not page: it changes the tables for the others, as an OS does on
- * another CPU.
+ * vCPU 0 does not page: it changes the tables for the others, as an OS (or L1)
+ * does on another CPU.
  */
 #include <kunit/test.h>
 #include <linux/bitmap.h>
 #include <linux/kvm_host.h>
 
 #include "mmu.h"
+#include "soft_nested.h"
 #include "soft_ops_internal.h"
 #include "soft_translate.h"
 
@@ -206,9 +208,14 @@ static void invlpg(struct soft_run *run, int id, unsigned int n)
 	if (!is_paging_guest(guest))
 		return;
 	soft_cpu_begin(vcpu);
-	kvm_mmu_invlpg(vcpu, soft_gva(guest->paging.mode, n));
+	if (guest->paging.mode->nested)
+		soft_set_paging(vcpu, &guest->paging);
+	else
+		kvm_mmu_invlpg(vcpu, soft_gva(guest->paging.mode, n));
 	soft_cpu_end(vcpu);
-	guest->flushed_gva[n % SOFT_NR_GVAS] = run->changes.nr;
+	/* L1 has no flush for one gpa of L2. */
+	if (!guest->paging.mode->nested)
+		guest->flushed_gva[n % SOFT_NR_GVAS] = run->changes.nr;
 }
 
 /* What a load of the PDPTEs must come to, and its result. */
@@ -332,6 +339,25 @@ static void write_pte(struct soft_run *run, unsigned int n, u64 gpte, bool half)
 	write_gpte(run, soft_table_gpa(soft_pt(n), soft_pt_word(n)), gpte, half);
 }
 
+/* In the format that L1 has for L2, or the guest for itself. */
+
+static bool is_ept(struct soft_run *run)
+{
+	return run->vm->kind.nested && soft_vendor_hardware()->ept;
+}
+
+static u64 pte_for(struct soft_run *run, gfn_t gfn, u64 bits)
+{
+	return is_ept(run) ? soft_epte(gfn, bits, true) : soft_gpte(gfn, bits);
+}
+
+static u64 link_for(struct soft_run *run, const struct soft_link *link, gfn_t gfn,
+		    u64 bits)
+{
+	return is_ept(run) ? soft_epte(gfn, bits, bits & 8) :
+			     soft_link_gpte(link, gfn, bits);
+}
+
 void soft_guest_gpte(struct soft_run *run, const struct soft_op *op)
 {
 	const unsigned int where = op->a % (SOFT_NR_LINKS + 1);
@@ -339,9 +365,9 @@ void soft_guest_gpte(struct soft_run *run, const struct soft_op *op)
 	const struct soft_link *link = &soft_links[where];
 
 	if (where == SOFT_NR_LINKS)
-		write_pte(run, op->b, soft_gpte(op->c, op->d), half);
+		write_pte(run, op->b, pte_for(run, op->c, op->d), half);
 	else
-		write_link(run, link, soft_link_gpte(link, op->c, op->d), half);
+		write_link(run, link, link_for(run, link, op->c, op->d), half);
 	flush(run, op->e & ~SOFT_GPTE_HALF, op->b);
 }
 
@@ -355,28 +381,41 @@ static void make_tables(struct soft_run *run, gfn_t gfn, unsigned int step)
 		const struct soft_link *link = &soft_links[i];
 
 		write_link(run, link,
-			   soft_link_gpte(link, SOFT_TABLE_GFN + link->to, all),
+			   link_for(run, link, SOFT_TABLE_GFN + link->to, all),
 			   false);
 	}
 	for (i = 0; i < SOFT_NR_GVAS; i += step)
-		write_pte(run, i, soft_gpte(gfn + i, all), false);
+		write_pte(run, i, pte_for(run, gfn + i, all), false);
 	flush(run, SOFT_FLUSH_ALL, 0);
 }
 
 /* Modes */
 
-/* Both ways the CPU forgets what it has cached. */
+static void set_no_paging(struct soft_guest *guest)
+{
+	guest->paging.mode = &soft_modes[SOFT_NO_PAGING];
+}
+
+/*
+ * Both ways the CPU forgets what it has cached.  An SMI is an exit from L2; this
+ * one stays in L1 after that.
+ */
 static void set_smm(struct soft_run *run, int id, bool smm)
 {
 	struct kvm_vcpu *vcpu = run->vm->vcpu[id];
+	struct soft_guest *guest = &run->guests[id];
 
 	if (is_smm(vcpu) == smm)
 		return;
 	soft_cpu_begin(vcpu);
+	if (guest->paging.mode->nested) {
+		soft_nested_leave(vcpu);
+		set_no_paging(guest);
+	}
 	vcpu->arch.hflags ^= HF_SMM_MASK;
 	kvm_mmu_reset_context(vcpu);
 	soft_cpu_end(vcpu);
-	run->guests[id].flushed = run->changes.nr;
+	guest->flushed = run->changes.nr;
 }
 
 /* As enter_smm() and RSM change what the MMU sees. */
@@ -395,6 +434,34 @@ static void set_features(struct soft_paging *paging, unsigned int features)
 	paging->smap = features & SOFT_SMAP;
 }
 
+/*
+ * The oracle does not read tables in private memory; and of that kind of VM, KVM
+ * takes an L2's gpa for L1's to tell whether memory is private.  There is no L2 in
+ * SMM.
+ */
+static bool may_page(struct soft_run *run, struct kvm_vcpu *vcpu)
+{
+	const struct soft_vm_kind *kind = &run->vm->kind;
+
+	return !kind->private && !(kind->nested && is_smm(vcpu));
+}
+
+/* With @new tables L1 flushes the CPU; else it may have old ones. */
+static void enter_l2(struct soft_run *run, int id, bool new)
+{
+	struct soft_guest *guest = &run->guests[id];
+	struct kvm_vcpu *vcpu = run->vm->vcpu[id];
+
+	soft_cpu_begin(vcpu);
+	if (new)
+		soft_load_cr3(vcpu, &guest->paging);
+	else
+		soft_set_paging(vcpu, &guest->paging);
+	soft_cpu_end(vcpu);
+	if (new)
+		guest->flushed = run->changes.nr;
+}
+
 void soft_guest_paging(struct soft_run *run, const struct soft_op *op)
 {
 	const int id = soft_op_vcpu_id(run, op);
@@ -402,8 +469,7 @@ void soft_guest_paging(struct soft_run *run, const struct soft_op *op)
 	struct soft_guest *guest = &run->guests[id];
 	bool must, on;
 
-	/* TDP walks the guest's tables in hardware. */
-	if (tdp_enabled || !id)
+	if (!id || !may_page(run, vcpu))
 		return;
 	if (op->d) {
 		/* Where the vCPU will look for them. */
@@ -411,10 +477,17 @@ void soft_guest_paging(struct soft_run *run, const struct soft_op *op)
 		make_tables(run, op->c, op->d);
 	}
 
-	guest->paging.mode = &soft_modes[op->a % SOFT_NR_MODES];
+	guest->paging.mode = run->vm->kind.nested ?
+			     soft_nested_mode(op->a % SOFT_NR_MODES) :
+			     soft_own_mode(op->a % SOFT_NR_MODES);
 	guest->paging.nx = op->b & SOFT_NX;
 	guest->paging.pse = op->b & SOFT_PSE;
+	guest->paging.ad = (op->b & SOFT_AD) && soft_vendor_hardware()->ad;
 	set_features(&guest->paging, op->b);
+	if (guest->paging.mode->nested) {
+		enter_l2(run, id, op->d);
+		return;
+	}
 
 	must = load_pdptes(run, id);
 	soft_cpu_begin(vcpu);
@@ -422,7 +495,7 @@ void soft_guest_paging(struct soft_run *run, const struct soft_op *op)
 	soft_cpu_end(vcpu);
 	expect_loaded(run, id, on, must);
 	if (!on)
-		guest->paging.mode = &soft_modes[SOFT_NO_PAGING];
+		set_no_paging(guest);
 }
 
 void soft_guest_protection(struct soft_run *run, const struct soft_op *op)
@@ -433,7 +506,7 @@ void soft_guest_protection(struct soft_run *run, const struct soft_op *op)
 	struct kvm_vcpu *vcpu = run->vm->vcpu[id];
 	bool must = true, done;
 
-	if (!is_paging_guest(guest))
+	if (!is_paging_guest(guest) || guest->paging.mode->nested)
 		return;
 	set_features(&want, op->b);
 	/* With PAE, MOV to CR4 that changes SMEP loads the PDPTEs. */

@@ -6,7 +6,9 @@
 #include <linux/kvm_host.h>
 
 #include "mmu.h"
+#include "soft_nested.h"
 #include "soft_paging.h"
+#include "soft_vendor.h"
 #include "x86.h"
 
 /*
@@ -20,7 +22,7 @@
 /* PDPTEs are aligned to 32 bytes, and not to a page. */
 #define PDPTES_WORD	4
 
-const struct soft_mode soft_modes[SOFT_NR_MODES] = {
+const struct soft_mode soft_modes[SOFT_NR_ALL_MODES] = {
 	[SOFT_NO_PAGING] = { "no paging" },
 	[SOFT_32BIT] = {
 		"32-bit", .levels = 2, .entry_bytes = 4, .pse = true,
@@ -38,7 +40,55 @@ const struct soft_mode soft_modes[SOFT_NR_MODES] = {
 		"5 levels", .cr4 = X86_CR4_PAE | X86_CR4_LA57, .efer = EFER_LME,
 		.levels = 5, .entry_bytes = 8, .root = SOFT_PML5,
 	},
+	[SOFT_NPT_32BIT] = {
+		"NPT, 32-bit", .levels = 2, .entry_bytes = 4, .pse = true,
+		.nested = true, .root = SOFT_PD,
+	},
+	[SOFT_NPT_4_LEVELS] = {
+		"NPT, 4 levels", .cr4 = X86_CR4_PAE, .efer = EFER_LME,
+		.levels = 4, .entry_bytes = 8, .nested = true,
+		.root = SOFT_PML4,
+	},
+	[SOFT_NPT_5_LEVELS] = {
+		"NPT, 5 levels", .cr4 = X86_CR4_PAE | X86_CR4_LA57,
+		.efer = EFER_LME, .levels = 5, .entry_bytes = 8,
+		.nested = true, .root = SOFT_PML5,
+	},
+	[SOFT_EPT_4_LEVELS] = {
+		"EPT, 4 levels", .levels = 4, .entry_bytes = 8, .nested = true,
+		.ept = true, .root = SOFT_PML4,
+	},
+	[SOFT_EPT_5_LEVELS] = {
+		"EPT, 5 levels", .levels = 5, .entry_bytes = 8, .nested = true,
+		.ept = true, .root = SOFT_PML5,
+	},
 };
+
+/* A CPU with nested paging walks 4 or 5 levels, see soft_cpu.c. */
+const struct soft_mode *soft_own_mode(enum soft_mode_id id)
+{
+	if (tdp_enabled && (id == SOFT_32BIT || id == SOFT_PAE))
+		id = SOFT_4_LEVELS;
+	return &soft_modes[id];
+}
+
+/* L1 has no more levels than the hardware. */
+const struct soft_mode *soft_nested_mode(enum soft_mode_id id)
+{
+	static const u8 npt[SOFT_NR_MODES] = {
+		SOFT_NO_PAGING, SOFT_NPT_32BIT, SOFT_NPT_4_LEVELS,
+		SOFT_NPT_4_LEVELS, SOFT_NPT_5_LEVELS,
+	};
+	static const u8 ept[SOFT_NR_MODES] = {
+		SOFT_NO_PAGING, SOFT_EPT_4_LEVELS, SOFT_EPT_4_LEVELS,
+		SOFT_EPT_4_LEVELS, SOFT_EPT_5_LEVELS,
+	};
+	const struct soft_hardware *hw = soft_vendor_hardware();
+
+	if (id == SOFT_5_LEVELS && hw->levels < 5)
+		id = SOFT_4_LEVELS;
+	return &soft_modes[hw->ept ? ept[id] : npt[id]];
+}
 
 const struct soft_link soft_links[SOFT_NR_LINKS] = {
 	{ SOFT_PML5, PML5_WORD, SOFT_PML4 },
@@ -69,8 +119,8 @@ static u64 level_word(unsigned int n, int level)
 u64 soft_gva(const struct soft_mode *mode, unsigned int n)
 {
 	const int per_word = sizeof(u64) / mode->entry_bytes;
-	/* As gvas of 64 bits are: canonical. */
-	u64 gva = mode->levels > 3 ?
+	/* As gvas of 64 bits are: canonical.  What L2 has for a gpa is not. */
+	u64 gva = mode->levels > 3 && !mode->nested ?
 		  ~0ULL << soft_level_shift(mode, mode->levels + 1) : 0;
 	int level;
 
@@ -78,6 +128,15 @@ u64 soft_gva(const struct soft_mode *mode, unsigned int n)
 		gva |= level_word(n, level) * per_word <<
 		       soft_level_shift(mode, level);
 	return gva;
+}
+
+u64 soft_epte(gfn_t gfn, u64 bits, bool leaf)
+{
+	const u64 write_back = X86_MEMTYPE_WB << 3;
+
+	return gfn_to_gpa(gfn) | (bits & 2 ? SOFT_EPTE_R : 0) |
+	       (bits & 1 ? SOFT_EPTE_W : 0) | (bits & 4 ? 0 : SOFT_EPTE_X) |
+	       (bits & 8 ? SOFT_GPTE_PS : 0) | (leaf ? write_back : 0);
 }
 
 u64 soft_gpte(gfn_t gfn, u64 bits)
@@ -93,13 +152,13 @@ u64 soft_link_gpte(const struct soft_link *link, gfn_t gfn, u64 bits)
 	return soft_gpte(gfn, link->table == SOFT_PDPTES ? bits & ~3ULL : bits);
 }
 
-static unsigned long cr0_of(const struct soft_paging *paging)
+unsigned long soft_cr0(const struct soft_paging *paging)
 {
 	return X86_CR0_PE | (paging->mode->levels ? X86_CR0_PG : 0) |
 	       (paging->wp ? X86_CR0_WP : 0);
 }
 
-static unsigned long cr4_of(const struct soft_paging *paging)
+unsigned long soft_cr4(const struct soft_paging *paging)
 {
 	return paging->mode->cr4 | (paging->pse ? X86_CR4_PSE : 0) |
 	       (paging->smep ? X86_CR4_SMEP : 0) |
@@ -119,27 +178,42 @@ static bool set_cr4(struct kvm_vcpu *vcpu, unsigned long cr4)
 	return true;
 }
 
+static bool set_cr3(struct kvm_vcpu *vcpu, const struct soft_mode *mode)
+{
+	return !kvm_set_cr3(vcpu, soft_table_gpa(mode->root, mode->root_word));
+}
+
 bool soft_load_cr3(struct kvm_vcpu *vcpu, const struct soft_paging *paging)
 {
-	const struct soft_mode *mode = paging->mode;
+	if (!paging->mode->nested)
+		return set_cr3(vcpu, paging->mode);
 
-	return !kvm_set_cr3(vcpu, soft_table_gpa(mode->root, mode->root_word));
+	soft_nested_leave(vcpu);
+	soft_nested_flush(vcpu);
+	soft_nested_enter(vcpu, paging);
+	return true;
 }
 
 bool soft_set_paging(struct kvm_vcpu *vcpu, const struct soft_paging *paging)
 {
+	soft_nested_leave(vcpu);
+	if (paging->mode->nested) {
+		soft_nested_enter(vcpu, paging);
+		return true;
+	}
+
 	kvm_set_cr0(vcpu, X86_CR0_PE);
 	kvm_x86_call(set_efer)(vcpu, paging->mode->efer |
 				     (paging->nx ? EFER_NX : 0));
-	set_cr4(vcpu, cr4_of(paging));
-	soft_load_cr3(vcpu, paging);
-	return !kvm_set_cr0(vcpu, cr0_of(paging));
+	set_cr4(vcpu, soft_cr4(paging));
+	set_cr3(vcpu, paging->mode);
+	return !kvm_set_cr0(vcpu, soft_cr0(paging));
 }
 
 bool soft_set_protection(struct kvm_vcpu *vcpu, const struct soft_paging *paging)
 {
-	if (!set_cr4(vcpu, cr4_of(paging)))
+	if (!set_cr4(vcpu, soft_cr4(paging)))
 		return false;
-	kvm_set_cr0(vcpu, cr0_of(paging));
+	kvm_set_cr0(vcpu, soft_cr0(paging));
 	return true;
 }

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The guest's own paging: an operating system of a few tables, in any of the
- * modes of SDM vol. 3 chapter 5.  Only shadow paging has to care.
+ * modes of SDM vol. 3 chapter 5, where KVM shadows them.  Or a hypervisor (L1) of
+ * such tables, which translate for a nested guest: NPT, in the modes that L1's own
+ * paging may have (APM vol. 2, 15.25.3), or EPT.
  *
  * All modes share the tables, which lie at fixed gfns, in whatever slot is there:
  * a mode begins at a table of its own and goes down from there.
  *
  *	5 levels    PML5 -> PML4 -> PDPT -> PD -> PT0, PT1
  *	4 levels            PML4 -> PDPT -> PD -> PT0, PT1
+ *	(both also as EPT)
  *	PAE                 four PDPTEs  -> PD -> PT0, PT1
  *	32-bit                              PD -> PT0, PT1
  *
@@ -39,7 +42,14 @@ enum soft_mode_id {
 	SOFT_PAE,
 	SOFT_4_LEVELS,
 	SOFT_5_LEVELS,
-	SOFT_NR_MODES
+	SOFT_NR_MODES,		/* of a guest's own paging */
+
+	SOFT_NPT_32BIT = SOFT_NR_MODES,
+	SOFT_NPT_4_LEVELS,
+	SOFT_NPT_5_LEVELS,
+	SOFT_EPT_4_LEVELS,
+	SOFT_EPT_5_LEVELS,
+	SOFT_NR_ALL_MODES
 };
 
 /**
@@ -51,6 +61,8 @@ enum soft_mode_id {
  * @entry_bytes: of an entry: 4 or 8
  * @pdpte_level: the level whose four entries are registers; 0: none
  * @pse: large pages, of 4M, are there only if CR4.PSE is set
+ * @nested: it is L1's, for L2
+ * @ept: in the format of EPT
  * @root: where the tables begin
  * @root_word: and the word there
  */
@@ -62,11 +74,20 @@ struct soft_mode {
 	u8 entry_bytes;
 	u8 pdpte_level;
 	bool pse;
+	bool nested;
+	bool ept;
 	enum soft_table root;
 	u16 root_word;
 };
 
-extern const struct soft_mode soft_modes[SOFT_NR_MODES];
+extern const struct soft_mode soft_modes[SOFT_NR_ALL_MODES];
+
+/*
+ * The mode that stands for one of a guest's own: what software CPUs of the
+ * hardware have of it, or of nested paging.
+ */
+const struct soft_mode *soft_own_mode(enum soft_mode_id id);
+const struct soft_mode *soft_nested_mode(enum soft_mode_id id);
 
 #define SOFT_NR_PDPTES	4
 
@@ -78,6 +99,7 @@ extern const struct soft_mode soft_modes[SOFT_NR_MODES];
  * @pse: CR4.PSE
  * @smep: CR4.SMEP
  * @smap: CR4.SMAP
+ * @ad: EPT keeps A and D (the other modes always do)
  * @pdpte: the PDPTEs, as they were when they were loaded
  */
 struct soft_paging {
@@ -87,6 +109,7 @@ struct soft_paging {
 	bool pse;
 	bool smep;
 	bool smap;
+	bool ad;
 	u64 pdpte[SOFT_NR_PDPTES];
 };
 
@@ -160,12 +183,27 @@ static inline int soft_level_shift(const struct soft_mode *mode, int level)
 #define SOFT_GPTE_US	BIT_ULL(2)
 #define SOFT_GPTE_PS	BIT_ULL(7)
 #define SOFT_GPTE_XD	BIT_ULL(63)
+/* SDM table 29-2 and following; SOFT_GPTE_PS is the same. */
+#define SOFT_EPTE_R	BIT_ULL(0)
+#define SOFT_EPTE_W	BIT_ULL(1)
+#define SOFT_EPTE_X	BIT_ULL(2)
+#define SOFT_EPTE_RWX	GENMASK_ULL(2, 0)
 
-/* The entry for a gfn, or for the table there; @bits: R/W, U/S, XD, PS. */
+/* The bits that all entries of a walk must have, in either format. */
+#define SOFT_GPTE_RIGHTS	GENMASK_ULL(2, 0)
+
+/* The entry for a gfn; @bits: R/W, U/S, XD, PS. */
 u64 soft_gpte(gfn_t gfn, u64 bits);
 
-/* What @link should be, with @bits as in soft_gpte(). */
+/* The same of EPT, where R stands for U/S; @leaf: it is the last one. */
+u64 soft_epte(gfn_t gfn, u64 bits, bool leaf);
+
+/* For the table, or the large page, at @gfn: what @link should be, with @bits as in soft_gpte(). */
 u64 soft_link_gpte(const struct soft_link *link, gfn_t gfn, u64 bits);
+
+/* The registers of a mode with paging. */
+unsigned long soft_cr0(const struct soft_paging *paging);
+unsigned long soft_cr4(const struct soft_paging *paging);
 
 /**
  * soft_set_paging() - as a guest does: paging off, the registers, paging on
@@ -173,6 +211,9 @@ u64 soft_link_gpte(const struct soft_link *link, gfn_t gfn, u64 bits);
  * @paging: what is to be; its PDPTEs are not looked at
  *
  * Return: false if paging stays off, as the PDPTEs cannot be loaded.
+ *
+ * With a nested mode: from L1, or from L2 by an exit, to L2.  Else the vCPU leaves
+ * L2, if it is there.
  */
 bool soft_set_paging(struct kvm_vcpu *vcpu, const struct soft_paging *paging);
 
@@ -182,7 +223,11 @@ bool soft_set_paging(struct kvm_vcpu *vcpu, const struct soft_paging *paging);
  */
 bool soft_set_protection(struct kvm_vcpu *vcpu, const struct soft_paging *paging);
 
-/* MOV to CR3 of what is there.  Return: false if it is a #GP. */
+/*
+ * MOV to CR3 of what is there.  Return: false if it is a #GP.
+ * With a nested mode: an exit, a flush of what the CPU has of L1's tables, and
+ * back to L2; true.
+ */
 bool soft_load_cr3(struct kvm_vcpu *vcpu, const struct soft_paging *paging);
 
 #endif /* __KVM_X86_MMU_SOFT_PAGING_H */

@@ -109,9 +109,9 @@ static void report(struct kunit *test, struct random_test *t, int nr, u64 seed)
 {
 	int i;
 
-	KUNIT_FAIL(test, "seed %llu, log of kind %d%s, after %d operations: %s",
+	KUNIT_FAIL(test, "seed %llu, log of kind %d%s%s, after %d operations: %s",
 		   seed, t->kind.log, t->kind.private ? ", private memory" : "",
-		   nr, t->run.why);
+		   t->kind.nested ? ", nested" : "", nr, t->run.why);
 	nr = shrink(test, t, nr);
 	run_episode(test, t, t->ops, nr);
 	kunit_info(test, "these %d are enough: %s\n", nr, t->run.why);
@@ -119,15 +119,19 @@ static void report(struct kunit *test, struct random_test *t, int nr, u64 seed)
 		soft_op_print(test, &t->ops[i]);
 }
 
-static void fill_episode(struct random_test *t, u64 seed)
+static void fill_episode(struct kunit *test, struct random_test *t, u64 seed)
 {
+	const struct soft_hardware *hw = test->param_value;
+	const unsigned int hardware = hw - soft_hardwares;
 	struct rnd_state rnd;
 	int i;
 
 	t->kind.log = seed % SOFT_NR_LOGS;
-	/* Shadow paging has no private memory. */
-	t->kind.private = tdp_enabled && seed / SOFT_NR_LOGS % 2;
-	prandom_seed_state(&rnd, seed);
+	/* Shadow paging has no private memory, and no L2 here. */
+	t->kind.private = tdp_enabled && seed / SOFT_NR_LOGS % 4 == 3;
+	t->kind.nested = tdp_enabled && seed / SOFT_NR_LOGS % 2 == 0;
+	/* Another list for each hardware. */
+	prandom_seed_state(&rnd, seed + ((u64)hardware << 40));
 	for (i = 0; i < EPISODE_OPS; i++)
 		t->ops[i] = soft_op_random(&rnd);
 }
@@ -141,7 +145,7 @@ static void soft_test_random(struct kunit *test)
 	int right;
 
 	for (done = 0; done < soft_ops_per_hardware; done += EPISODE_OPS, seed++) {
-		fill_episode(t, seed);
+		fill_episode(test, t, seed);
 		right = run_episode(test, t, t->ops, EPISODE_OPS);
 		if (right < EPISODE_OPS) {
 			report(test, t, right + 1, seed);
@@ -165,7 +169,7 @@ static void soft_test_shrink(struct kunit *test)
 	struct random_test *t = new_test(test);
 	int nr;
 
-	fill_episode(t, soft_seed);
+	fill_episode(test, t, soft_seed);
 	t->ops[123].kind = SOFT_OP_FAIL;
 	t->ops[987].kind = SOFT_OP_FAIL;
 

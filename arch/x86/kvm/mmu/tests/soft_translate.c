@@ -6,6 +6,7 @@
 #include <linux/kvm_host.h>
 
 #include "soft_translate.h"
+#include "soft_vendor.h"
 
 /* A vCPU without CPUID has physical addresses of 36 bits, and no pages of 1G. */
 #define MAXPHYADDR	36
@@ -48,7 +49,7 @@ struct walk {
  * struct way - the entries down to a level
  * @level: of the next entry
  * @table: where it is: the table's gpa
- * @granted: R/W and U/S, if all so far have them
+ * @granted: of SOFT_GPTE_RIGHTS, what all so far have
  * @xd: any has XD
  */
 struct way {
@@ -106,6 +107,28 @@ static u64 reserved_bits(const struct soft_paging *paging, int level, bool leaf)
 	return huge ? bits | GENMASK_ULL(20, 13) : bits;
 }
 
+/* SDM 29.3.3.1: an EPT misconfiguration. */
+static bool is_misconfigured(const struct soft_paging *paging, u64 entry,
+			     int level, bool leaf)
+{
+	const u64 rwx = entry & SOFT_EPTE_RWX;
+	const u64 type = (entry >> 3) & 7;
+	u64 bits = GENMASK_ULL(51, MAXPHYADDR);
+
+	if ((rwx & SOFT_EPTE_W) && !(rwx & SOFT_EPTE_R))
+		return true;
+	if (rwx == SOFT_EPTE_X && !soft_vendor_hardware()->exec_only)
+		return true;
+	if (leaf && (type == 2 || type == 3 || type == 7))
+		return true;
+
+	if (!leaf)
+		bits |= level > 3 ? GENMASK_ULL(7, 3) : GENMASK_ULL(6, 3);
+	else if (level == 2)
+		bits |= GENMASK_ULL(20, 12);
+	return entry & bits;
+}
+
 static gpa_t entry_address(const struct soft_paging *paging, u64 entry, bool huge)
 {
 	if (paging->mode->entry_bytes == 8)
@@ -145,12 +168,28 @@ static void judge_supervisor(struct walk *w, const struct way *path, gfn_t gfn)
 	add_outcome(w, denied, denied ? 0 : gfn);
 }
 
+static void judge_ept(struct walk *w, const struct way *path, gfn_t gfn)
+{
+	const struct soft_access *access = w->access;
+	const u64 need = access->fetch ? SOFT_EPTE_X :
+			 access->write ? SOFT_EPTE_W : SOFT_EPTE_R;
+	const bool denied = !(path->granted & need);
+
+	add_outcome(w, denied, denied ? 0 : gfn);
+}
+
 static void judge(struct walk *w, const struct way *path, gfn_t gfn)
 {
 	const struct soft_access *access = w->access;
+	const struct soft_mode *mode = paging_of(w)->mode;
 	bool denied;
 
-	if (!access->user) {
+	if (mode->ept) {
+		judge_ept(w, path, gfn);
+		return;
+	}
+	/* To NPT, each access is one of user mode. */
+	if (!access->user && !mode->nested) {
 		judge_supervisor(w, path, gfn);
 		return;
 	}
@@ -165,6 +204,9 @@ static bool is_good(const struct walk *w, u64 entry, int level)
 	const struct soft_paging *paging = paging_of(w);
 	const bool leaf = is_leaf(paging, entry, level);
 
+	if (paging->mode->ept)
+		return (entry & SOFT_EPTE_RWX) &&
+		       !is_misconfigured(paging, entry, level, leaf);
 	return (entry & SOFT_GPTE_P) &&
 	       !(entry & reserved_bits(paging, level, leaf));
 }
@@ -260,7 +302,7 @@ static void walk_pdpte(struct walk *w)
 	const struct way path = {
 		.level = 2,
 		.table = pdpte & GENMASK_ULL(MAXPHYADDR - 1, 12),
-		.granted = SOFT_GPTE_RW | SOFT_GPTE_US,
+		.granted = SOFT_GPTE_RIGHTS,
 	};
 
 	if (pdpte & SOFT_GPTE_P)
@@ -307,7 +349,7 @@ void soft_translate(const struct soft_view *view, unsigned int n,
 	const struct way path = {
 		.level = mode->levels,
 		.table = soft_table_gpa(mode->root, mode->root_word),
-		.granted = SOFT_GPTE_RW | SOFT_GPTE_US,
+		.granted = SOFT_GPTE_RIGHTS,
 	};
 
 	outcomes->nr = 0;

@@ -11,6 +11,7 @@
 #include "mmu/spte_format.h"
 #include "pmu.h"
 #include "soft_cpu.h"
+#include "soft_nested.h"
 #include "soft_vendor.h"
 #include "x86.h"
 
@@ -142,8 +143,15 @@ static int soft_check_emulate(struct kvm_vcpu *vcpu, int emul_type, void *insn,
 	return X86EMUL_RETRY_INSTR;
 }
 
+/* The log of L1's own PML, which it does not use. */
+static int soft_write_log_dirty(struct kvm_vcpu *vcpu, gpa_t l2_gpa)
+{
+	return 0;
+}
+
 static struct kvm_x86_nested_ops soft_nested_ops = {
-	.leave_nested = soft_nothing,
+	.leave_nested = soft_nested_leave,
+	.write_log_dirty = soft_write_log_dirty,
 };
 
 static struct kvm_pmu_ops soft_pmu_ops = {
@@ -196,7 +204,7 @@ static struct kvm_x86_ops soft_ops = {
 	.get_if_flag = soft_no,
 
 	.flush_tlb_all = soft_cpu_flush,
-	.flush_tlb_current = soft_cpu_flush,
+	.flush_tlb_current = soft_cpu_flush_current,
 	.flush_tlb_guest = soft_cpu_flush,
 	.flush_tlb_gva = soft_cpu_flush_gva,
 	.load_mmu_pgd = soft_cpu_load_root,

@@ -5,9 +5,9 @@
  * It sits where kvm-amd and kvm-intel sit and is all that KVM sees of the
  * hardware: VMs and vCPUs of it are real ones, with all of their life in x86.c
  * and the core.  Of the guest it knows what the MMU is about: the registers that
- * make a paging mode, and a TLB (soft_cpu.h).  It has no instructions,
- * interrupts, clocks, or nesting of its own; what of that KVM asks for all the
- * same fails the test.
+ * make a paging mode, a TLB (soft_cpu.h), and nested page tables of an L1
+ * (soft_nested.h).  It has no instructions, interrupts or clocks; what of that KVM
+ * asks for all the same fails the test.
  *
  * There is one vendor at a time, so the tests are skipped if another is loaded.
  */

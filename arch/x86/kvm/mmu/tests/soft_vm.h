@@ -46,10 +46,13 @@ enum soft_log {
  * struct soft_vm_kind - what is decided when a VM is created
  * @log: see there
  * @private: it has private memory: KVM_X86_SW_PROTECTED_VM
+ * @nested: its guests are hypervisors, whose tables translate for guests of
+ *	theirs; else their own paging is what they use tables for
  */
 struct soft_vm_kind {
 	enum soft_log log;
 	bool private;
+	bool nested;
 };
 
 /**

@@ -6,6 +6,7 @@
 #include <linux/bits.h>
 #include <linux/compiler.h>
 #include <linux/io.h>
+#include <linux/mm.h>
 #include <linux/types.h>
 
 #include "soft_walk.h"
@@ -98,6 +99,7 @@ static struct entry read_legacy(const struct soft_tables *tables, u64 entry,
 	};
 
 	e.reserved = (level > 3 && page) ||
+		     (tables->no_xd && (entry & LEGACY_XD)) ||
 		     bad_address(tables, entry, e.leaf, level, LEGACY_PAT_HUGE);
 	if (entry & LEGACY_RW)
 		e.rights |= SOFT_W;
@@ -157,11 +159,9 @@ static struct entry read_entry(const struct soft_tables *tables, u64 entry,
 	return read_legacy(tables, entry, level);
 }
 
-static u64 *entry_pointer(u64 table, u64 addr, int level)
+static u64 entry_in(u64 table, u64 addr, int level)
 {
-	u64 *entries = phys_to_virt(table);
-
-	return entries + ((addr >> level_shift(level)) & INDEX_MASK);
+	return table + ((addr >> level_shift(level)) & INDEX_MASK) * sizeof(u64);
 }
 
 /*
@@ -175,15 +175,105 @@ static bool set_bits(u64 *entryp, u64 old, u64 bits)
 	return try_cmpxchg64(entryp, &old, old | bits);
 }
 
-/* Return: whether the walk goes on below, to the table at walk->pa. */
-static bool step(const struct soft_tables *tables, struct soft_walk *walk,
-		 u64 addr, u8 need, bool *again)
+static void note_dirtied(struct soft_dirtied *dirtied, u64 addr)
 {
-	u64 *entryp = entry_pointer(walk->pa, addr, walk->level);
-	const u64 old = READ_ONCE(*entryp);
-	const struct entry e = read_entry(tables, old, walk->level);
-	u64 bits = e.accessed;
+	if (!WARN_ON_ONCE(dirtied->nr == SOFT_MAX_DIRTIED))
+		dirtied->addr[dirtied->nr++] = addr;
+}
 
+/**
+ * struct way - a walk under way
+ * @tables: where
+ * @addr: the address
+ * @need: see soft_walk()
+ * @dirtied: see there
+ * @walk: the result so far
+ * @again: the tables changed meanwhile
+ */
+struct way {
+	const struct soft_tables *tables;
+	u64 addr;
+	u8 need;
+	struct soft_dirtied *dirtied;
+	struct soft_walk walk;
+	bool again;
+};
+
+/*
+ * What the outer tables make of @addr, which the inner ones lead to.  Return: the
+ * rights that it has there; 0: the walk ends there.
+ */
+static u8 walk_outer(struct way *way, u64 *addr, u8 need, bool table)
+{
+	const u64 inner = *addr;
+	struct soft_walk outer;
+
+	if (!way->tables->outer)
+		return SOFT_ALL_RIGHTS;
+	outer = soft_walk(way->tables->outer, inner, need, way->dirtied);
+	if (soft_walk_failed(&outer)) {
+		outer.outer = true;
+		outer.table = table;
+		outer.addr = inner;
+		way->walk = outer;
+		return 0;
+	}
+	*addr = outer.pa + offset_in_page(inner);
+	return outer.rights;
+}
+
+/*
+ * To NPT, and to EPT that keeps A and D, an access to a table is a write (APM
+ * vol. 2, 15.25.6, SDM 29.3.3.2); else it is one if it is.
+ */
+static u8 need_of_table(const struct soft_tables *outer, bool write)
+{
+	const u8 need = SOFT_R | SOFT_U;
+
+	return write || !outer->ept || outer->ad ? need | SOFT_W | SOFT_D : need;
+}
+
+static bool find_entry(struct way *way, bool write, u64 **entryp)
+{
+	const struct soft_tables *outer = way->tables->outer;
+	u64 addr = entry_in(way->walk.pa, way->addr, way->walk.level);
+
+	if (outer && !walk_outer(way, &addr, need_of_table(outer, write), true))
+		return false;
+	*entryp = phys_to_virt(addr);
+	return true;
+}
+
+/* A, and D.  false: the walk ends, or has to begin again. */
+static bool mark_entry(struct way *way, u64 *entryp, u64 old, const struct entry *e)
+{
+	u64 bits = e->accessed;
+
+	if (e->leaf && (way->need & SOFT_D))
+		bits |= e->dirty;
+	if ((old & bits) == bits)
+		return true;
+	/* The page must be writable: its translation may be another one by now. */
+	if (way->tables->outer && !find_entry(way, true, &entryp))
+		return false;
+	way->again = !set_bits(entryp, old, bits);
+	if (!way->again && (bits & ~old & e->dirty) && !way->tables->outer)
+		note_dirtied(way->dirtied, way->addr);
+	return !way->again;
+}
+
+/* Return: whether the walk goes on below, to the table at walk.pa. */
+static bool step(struct way *way)
+{
+	const struct soft_tables *tables = way->tables;
+	struct soft_walk *walk = &way->walk;
+	u64 *entryp, old, in_page;
+	struct entry e;
+
+	if (!find_entry(way, false, &entryp))
+		return false;
+	old = READ_ONCE(*entryp);
+	e = read_entry(tables, old, walk->level);
 	walk->present = e.present;
 	walk->reserved = e.present && e.reserved;
 	if (!e.present || e.reserved)
@@ -192,38 +282,55 @@ static bool step(const struct soft_tables *tables, struct soft_walk *walk,
 	walk->rights &= e.rights;
 	if (e.leaf && !(walk->rights & SOFT_U))
 		walk->rights |= SOFT_S;
-	walk->denied = e.leaf && (need & ~walk->rights);
-	if (walk->denied)
+	walk->denied = e.leaf && (way->need & ~SOFT_D & ~walk->rights);
+	if (walk->denied || !mark_entry(way, entryp, old, &e))
 		return false;
 
-	if (e.leaf && (need & SOFT_W))
-		bits |= e.dirty;
-	*again = !set_bits(entryp, old, bits);
-	walk->dirtied = bits & ~old & e.dirty;
-
 	walk->pa = entry_address(tables, old);
-	if (e.leaf)
-		walk->pa = (walk->pa & ~(BIT_ULL(level_shift(walk->level)) - 1)) |
-			   (addr & (BIT_ULL(level_shift(walk->level)) - 1) &
-			    ~0xfffULL);
+	if (e.leaf) {
+		in_page = BIT_ULL(level_shift(walk->level)) - 1;
+		walk->pa = (walk->pa & ~in_page) | (way->addr & in_page & ~0xfffULL);
+	}
 	return !e.leaf;
 }
 
-struct soft_walk soft_walk(const struct soft_tables *tables, u64 addr, u8 need)
+/*
+ * The page itself, in the outer tables: R, W and X as the access needs them.  To
+ * write to it always takes a walk, to execute it may be tried later.
+ */
+static void walk_to_page(struct way *way)
 {
-	struct soft_walk walk;
-	bool again, down;
+	u8 rights;
+	const u8 need = (way->need & (SOFT_R | SOFT_X | SOFT_D)) | SOFT_U |
+			(way->need & SOFT_D ? SOFT_W : 0);
+
+	rights = walk_outer(way, &way->walk.pa, need, false);
+	if (!(rights & SOFT_X))
+		way->walk.rights &= ~SOFT_X;
+}
+
+struct soft_walk soft_walk(const struct soft_tables *tables, u64 addr, u8 need,
+			   struct soft_dirtied *dirtied)
+{
+	struct way way = {
+		.tables = tables,
+		.addr = addr,
+		.need = need,
+		.dirtied = dirtied,
+	};
 
 	do {
-		again = false;
-		walk = (struct soft_walk) {
+		way.again = false;
+		way.walk = (struct soft_walk) {
 			.pa = tables->root,
 			.rights = SOFT_ALL_RIGHTS,
 			.level = tables->levels,
 		};
-		while ((down = step(tables, &walk, addr, need, &again)) && !again)
-			walk.level--;
-	} while (again);
+		while (step(&way))
+			way.walk.level--;
+		if (!way.again && !soft_walk_failed(&way.walk))
+			walk_to_page(&way);
+	} while (way.again);
 
-	return walk;
+	return way.walk;
 }

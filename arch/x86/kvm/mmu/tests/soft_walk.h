@@ -19,6 +19,8 @@
 #define SOFT_ALL_RIGHTS	(SOFT_R | SOFT_W | SOFT_X | SOFT_U)
 /* The page is no page of user mode: what SMEP and SMAP ask for. */
 #define SOFT_S	BIT(4)
+/* Not a right: the access is a write, whatever rights that takes. */
+#define SOFT_D	BIT(5)
 
 /**
  * struct soft_tables - what the walk starts from, and the CPU's features
@@ -28,6 +30,9 @@
  * @ept: the format is EPT's
  * @ad: EPT keeps A and D (the other format always does)
  * @exec_only: EPT allows X without R
+ * @no_xd: the other format has no XD: the bit is reserved
+ * @outer: what translates the addresses in these tables, and where they lead to:
+ *	nested paging; NULL: they are physical
  */
 struct soft_tables {
 	u64 root;
@@ -36,6 +41,20 @@ struct soft_tables {
 	bool ept;
 	bool ad;
 	bool exec_only;
+	bool no_xd;
+	const struct soft_tables *outer;
+};
+
+#define SOFT_MAX_DIRTIED	8
+
+/**
+ * struct soft_dirtied - pages whose Dirty bits the CPU set in the outermost tables
+ * @nr: how many
+ * @addr: the addresses that led there
+ */
+struct soft_dirtied {
+	int nr;
+	u64 addr[SOFT_MAX_DIRTIED];
 };
 
 /**
@@ -46,7 +65,9 @@ struct soft_tables {
  * @present: that entry is there; else the walk has failed
  * @reserved: it has bits that must not be set; the walk has failed
  * @denied: rights are missing; the walk has failed
- * @dirtied: it has set Dirty, which was clear
+ * @outer: all of this is about the outer tables, for @addr, where the walk failed
+ * @table: which is where one of the inner tables is
+ * @addr: the address in the outer tables
  */
 struct soft_walk {
 	u64 pa;
@@ -55,20 +76,24 @@ struct soft_walk {
 	bool present;
 	bool reserved;
 	bool denied;
-	bool dirtied;
+	bool outer;
+	bool table;
+	u64 addr;
 };
 
 /**
  * soft_walk() - translate an address as the CPU does
  * @tables: where, and how
  * @addr: the address
- * @need: rights that the access needs; SOFT_W sets Dirty
+ * @need: rights that the access needs, and SOFT_D
+ * @dirtied: pages are added
  *
  * Sets A, and D for a write, with locked operations.
  *
  * Context: the tables must not go away, so interrupts are off.
  */
-struct soft_walk soft_walk(const struct soft_tables *tables, u64 addr, u8 need);
+struct soft_walk soft_walk(const struct soft_tables *tables, u64 addr, u8 need,
+			   struct soft_dirtied *dirtied);
 
 static inline bool soft_walk_failed(const struct soft_walk *walk)
 {

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Nested guests of software CPUs: what L1's tables, NPT or EPT, are to L2, one
+ * access after the other; soft_random_kunit.c has the rest.
+ */
+#include <kunit/test.h>
+#include <linux/kvm_host.h>
+
+#include "mmu.h"
+#include "soft_hardware.h"
+#include "soft_nested.h"
+#include "soft_paging.h"
+#include "soft_vm.h"
+
+/* One slot: gfn n is page n of the VMM. */
+#define NR_PAGES	1024
+#define NO_GFN		0x8000
+#define PAGE_ID		0x5041474500000000ULL
+
+/* See soft_gpte() and soft_epte(). */
+#define RWX		3
+#define RX		2
+#define ONLY_X		0
+
+static u64 gpte(const struct soft_paging *paging, gfn_t gfn, u64 bits)
+{
+	return paging->mode->ept ? soft_epte(gfn, bits, true) :
+				   soft_gpte(gfn, bits);
+}
+
+static u64 link_gpte(const struct soft_paging *paging, const struct soft_link *link)
+{
+	const gfn_t gfn = SOFT_TABLE_GFN + link->to;
+
+	return paging->mode->ept ? soft_epte(gfn, RWX, false) :
+				   soft_link_gpte(link, gfn, RWX);
+}
+
+/* L1's tables as the VMM writes them, before KVM has looked at them. */
+static void make_tables(struct soft_vm *vm, const struct soft_paging *paging)
+{
+	const struct soft_link *link;
+	int i;
+
+	for (i = 0; i < SOFT_NR_LINKS; i++) {
+		link = &soft_links[i];
+		soft_vm_write(vm, SOFT_TABLE_GFN + link->table, link->word,
+			      link_gpte(paging, link));
+	}
+}
+
+static void map(struct soft_vm *vm, const struct soft_paging *paging, int n,
+		gfn_t gfn, u64 bits)
+{
+	soft_vm_write(vm, SOFT_TABLE_GFN + soft_pt(n), soft_pt_word(n),
+		      gpte(paging, gfn, bits));
+}
+
+static struct soft_paging nested_paging(void)
+{
+	return (struct soft_paging) {
+		.mode = soft_nested_mode(SOFT_4_LEVELS),
+		.nx = true,
+		.wp = true,
+		.ad = soft_vendor_hardware()->ad,
+	};
+}
+
+static struct soft_vm *new_vm(struct kunit *test)
+{
+	const struct soft_hardware *hw = test->param_value;
+	struct soft_vm *vm;
+	int i;
+
+	if (!hw->tdp)
+		kunit_skip(test, "without nested paging L1 has none either");
+	soft_vendor_load(test, hw);
+	vm = soft_vm_create(test, 2, soft_memory_create(test, NR_PAGES));
+	for (i = 0; i < NR_PAGES; i++)
+		soft_vm_write(vm, i, 0, PAGE_ID + i);
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, 0, NR_PAGES, 0, 0));
+	return vm;
+}
+
+static void enter(struct soft_vm *vm, int id, const struct soft_paging *paging)
+{
+	soft_cpu_begin(vm->vcpu[id]);
+	soft_set_paging(vm->vcpu[id], paging);
+	soft_cpu_end(vm->vcpu[id]);
+}
+
+static void leave(struct soft_vm *vm, int id)
+{
+	soft_cpu_begin(vm->vcpu[id]);
+	soft_nested_leave(vm->vcpu[id]);
+	soft_cpu_end(vm->vcpu[id]);
+}
+
+static void expect_read(struct soft_vm *vm, int id, u64 addr, gfn_t gfn)
+{
+	struct soft_access read = { .addr = addr };
+
+	KUNIT_EXPECT_EQ(vm->test, soft_cpu_run(vm->vcpu[id], &read), SOFT_RAM);
+	KUNIT_EXPECT_EQ(vm->test, read.value, PAGE_ID + gfn);
+}
+
+static void expect_end(struct soft_vm *vm, struct soft_access access, int end)
+{
+	KUNIT_EXPECT_EQ(vm->test, soft_cpu_run(vm->vcpu[0], &access), end);
+}
+
+/* L2 reaches what L1's tables have, by their rights; L1 what its slots have. */
+static void soft_test_two_levels(struct kunit *test)
+{
+	struct soft_vm *vm = new_vm(test);
+	const struct soft_paging l1 = nested_paging();
+	const u64 there = soft_gva(l1.mode, 0), not_there = soft_gva(l1.mode, 20);
+	const u64 read_only = soft_gva(l1.mode, 40);
+
+	make_tables(vm, &l1);
+	map(vm, &l1, 0, 0x155, RWX);
+	map(vm, &l1, 40, 0x166, RX);
+
+	enter(vm, 0, &l1);
+	expect_read(vm, 0, there, 0x155);
+	expect_read(vm, 0, read_only, 0x166);
+	expect_end(vm, (struct soft_access) { read_only + 8, .write = true },
+		   SOFT_FAULT);
+	expect_end(vm, (struct soft_access) { not_there }, SOFT_FAULT);
+
+	leave(vm, 0);
+	expect_read(vm, 0, gfn_to_gpa(0x155), 0x155);
+	expect_end(vm, (struct soft_access) { there }, SOFT_MMIO);
+	enter(vm, 0, &l1);
+	expect_read(vm, 0, there, 0x155);
+}
+
+/*
+ * What L1 lets L2 only execute, KVM can fetch for it where it has to emulate.
+ * (SDM table 29-7: bit 0 of the qualification is a read, bit 2 a fetch.)
+ */
+static void soft_test_fetch_execute_only(struct kunit *test)
+{
+	const struct soft_hardware *hw = test->param_value;
+	struct soft_vm *vm = new_vm(test);
+	const struct soft_paging l1 = nested_paging();
+	const u64 addr = soft_gva(l1.mode, 0);
+
+	if (!hw->exec_only)
+		kunit_skip(test, "all that can be executed can be read");
+	make_tables(vm, &l1);
+	map(vm, &l1, 0, NO_GFN, ONLY_X);
+
+	enter(vm, 0, &l1);
+	expect_end(vm, (struct soft_access) { addr, .fetch = true }, SOFT_MMIO);
+	expect_end(vm, (struct soft_access) { addr, .fetch = true }, SOFT_MMIO);
+	expect_end(vm, (struct soft_access) { addr }, SOFT_FAULT);
+}
+
+/*
+ * L1 uses for itself the tables that it has given to L2, and its CPU sets Accessed
+ * and Dirty in what KVM protects from writes.
+ */
+static void soft_test_tables_of_both(struct kunit *test)
+{
+	const struct soft_hardware *hw = test->param_value;
+	struct soft_vm *vm = new_vm(test);
+	const struct soft_paging l1 = nested_paging();
+	const struct soft_paging own = {
+		.mode = &soft_modes[SOFT_4_LEVELS], .wp = true, .nx = true,
+	};
+
+	if (hw->ept)
+		kunit_skip(test, "EPT has a format of its own");
+	make_tables(vm, &l1);
+	map(vm, &l1, 0, 0x155, RWX);
+	map(vm, &l1, 40, 0x166, RWX);
+
+	enter(vm, 0, &l1);
+	expect_read(vm, 0, soft_gva(l1.mode, 0), 0x155);
+
+	enter(vm, 1, &own);
+	expect_read(vm, 1, soft_gva(own.mode, 40), 0x166);
+	KUNIT_EXPECT_TRUE(test, soft_vm_read(vm, SOFT_TABLE_GFN + soft_pt(40),
+					     soft_pt_word(40)) & BIT(5));
+	expect_read(vm, 0, soft_gva(l1.mode, 40), 0x166);
+}
+
+static struct kunit_case soft_nested_cases[] = {
+	KUNIT_CASE_PARAM(soft_test_two_levels, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_fetch_execute_only, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_tables_of_both, soft_hardware_gen_params),
+	{}
+};
+
+static struct kunit_suite soft_nested_suite = {
+	.name = "kvm_soft_nested",
+	.test_cases = soft_nested_cases,
+};
+
+kunit_test_suite(soft_nested_suite);
