@@ -207,13 +207,17 @@ static void rsvd_adjust(struct rsvd_bits_validate *rsvd, u64 never, u64 maybe)
 	}
 }
 
-/* KVM leaves bit 8 of upper tables alone on all CPUs, so check as AMD's do. */
+/*
+ * KVM leaves bit 8 of upper tables alone on all CPUs, so check as AMD's do.  SPTEs
+ * may have NX whatever the guest says: KVM needs it for CR0.WP=0 with SMEP, and
+ * for huge pages while nx_huge_pages, which changes at any time, is set.
+ */
 void rsvd_update_shadow(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu)
 {
 	const struct rsvd_rules rules = {
 		.pa_rsvd = host_pa_rsvd(),
 		.level = mmu->root_role.level,
-		.nx = mmu->root_role.efer_nx,
+		.nx = true,
 		.gbpages = guest_cpu_cap_has(vcpu, X86_FEATURE_GBPAGES),
 		.amd = true,
 	};

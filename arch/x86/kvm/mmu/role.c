@@ -240,9 +240,8 @@ static void mmu_set_shadow(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu)
 }
 
 /*
- * Shadow pages of anything below 64-bit paging are PAE tables.  They have NX
- * whatever the guest says: KVM needs it for CR0.WP=0 with SMEP, and for huge
- * pages while nx_huge_pages, which changes at any time, is set.
+ * Shadow pages of anything below 64-bit paging are PAE tables.  A vCPU without
+ * EFER.NX has others than one with it: NX is reserved in its gPTEs.
  */
 static void mmu_init_soft(struct kvm_vcpu *vcpu, union kvm_cpu_role cpu_role)
 {
@@ -251,7 +250,6 @@ static void mmu_init_soft(struct kvm_vcpu *vcpu, union kvm_cpu_role cpu_role)
 
 	if (root_role.level < PT32E_ROOT_LEVEL)
 		root_role.level = PT32E_ROOT_LEVEL;
-	root_role.efer_nx = 1;
 
 	if (!mmu_set_roles(mmu, cpu_role, root_role))
 		return;

@@ -298,7 +298,7 @@ static const struct config config_svm = {
 
 /* The kinds of MMU. */
 
-/* Shadow pages of what is not 64-bit paging are PAE tables; all have NX. */
+/* Shadow pages of what is not 64-bit paging are PAE tables. */
 static bool soft_ok(const struct kvm_mmu *mmu, struct kvm_vcpu *vcpu,
 		    const struct regs *regs)
 {
@@ -306,7 +306,6 @@ static bool soft_ok(const struct kvm_mmu *mmu, struct kvm_vcpu *vcpu,
 
 	if (root.level < 3)
 		root.level = 3;
-	root.efer_nx = 1;
 	if (mmu->root_role.word != root.word)
 		return false;
 	if (!regs->pg)

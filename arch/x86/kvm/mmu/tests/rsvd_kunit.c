@@ -354,7 +354,7 @@ static void rsvd_guest(struct kunit *test)
 	}
 }
 
-/* KVM's own tables: the host's MAXPHYADDR, not the guest's; NX by root_role. */
+/* KVM's own tables: the host's MAXPHYADDR, not the guest's; always with NX. */
 static void rsvd_shadow(struct kunit *test)
 {
 	struct kvm_mmu *mmu = rsvd_mmu(test);
@@ -366,15 +366,14 @@ static void rsvd_shadow(struct kunit *test)
 		struct test_cpu cpu = {
 			.levels = levels,
 			.maxphyaddr = 32,
-			.nxe = levels & 1,
 			.gbpages = levels & 1,
 		};
 		struct kvm_vcpu *vcpu = rsvd_vcpu(test, &cpu);
 
 		cpu.maxphyaddr = kvm_host.maxphyaddr;
 		cpu.amd = true;
+		cpu.nxe = true;
 		mmu->root_role.level = levels;
-		mmu->root_role.efer_nx = cpu.nxe;
 		rsvd_update_shadow(vcpu, mmu);
 		KUNIT_EXPECT_EQ_MSG(test, bits_differ(&mmu->shadow_zero_check, &cpu,
 						      reserved_legacy), 0,
@@ -482,7 +481,6 @@ static void rsvd_encryption(struct kunit *test)
 	spte_fmt.me_mask = ours | others;
 	spte_fmt.exec = 0;
 	mmu->root_role.level = 4;
-	mmu->root_role.efer_nx = 1;
 
 	rsvd_update_shadow(vcpu, mmu);
 	KUNIT_EXPECT_EQ(test, rsvd_any(mmu) & ours, 0);
