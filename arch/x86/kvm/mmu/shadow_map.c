@@ -360,7 +360,8 @@ static bool prefetch_gpte(struct shadow_map *map, struct kvm_mmu_page *sp,
 	struct shadow_leaf leaf = { .host_writable = true, .prefetch = true };
 	struct guest_leaf guest;
 
-	if (!guest_decode_leaf(vcpu->arch.mmu, gpte, sp->role.access, &guest))
+	if (!guest_decode_leaf(vcpu->arch.mmu, gpte, sp->role.access, &guest) ||
+	    spte_would_be_none(guest.access))
 		return false;
 
 	leaf.slot = prefetch_slot(vcpu, guest.gfn, guest.access);

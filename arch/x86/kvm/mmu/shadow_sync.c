@@ -249,9 +249,7 @@ static void sync_entry(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i,
 		return;
 	}
 
-	/* An EPT entry that grants nothing would not be present. */
-	if (leaf.gfn != shadow_gfn(sp, i) ||
-	    (leaf.access | spte_fmt.present) == SPTE_NONE) {
+	if (leaf.gfn != shadow_gfn(sp, i) || spte_would_be_none(leaf.access)) {
 		shadow_clear(vcpu->kvm, sp, i, zap);
 		return;
 	}

@@ -81,8 +81,7 @@ u64 spte_make_leaf(struct kvm_vcpu *vcpu, const struct spte_leaf_args *args)
 	const struct rsvd_bits_validate *rsvd = &vcpu->arch.mmu->shadow_zero_check;
 	u64 spte;
 
-	/* Where X without R is allowed, R comes from ACC_USER_MASK alone. */
-	WARN_ON_ONCE((args->access | spte_fmt.present) == SPTE_NONE);
+	WARN_ON_ONCE(spte_would_be_none(args->access));
 
 	spte = SPTE_PRESENT | spte_fmt.present | PFN_PHYS(args->pfn) |
 	       leaf_ad_kind(args->role) | leaf_user_exec(args) |

@@ -74,6 +74,15 @@ static inline struct kvm_mmu_page *spte_child(u64 spte)
 	return to_sp(spte & SPTE_ADDR_MASK);
 }
 
+/*
+ * No SPTE can have these rights.  EPT with pages that are only executable takes R
+ * from ACC_USER_MASK alone: an entry that grants nothing would not be present.
+ */
+static inline bool spte_would_be_none(unsigned int access)
+{
+	return (access | spte_fmt.present) == SPTE_NONE;
+}
+
 static inline bool spte_writable(u64 spte)
 {
 	return spte & PT_WRITABLE_MASK;

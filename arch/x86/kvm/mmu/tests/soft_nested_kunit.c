@@ -7,6 +7,8 @@
 #include <linux/kvm_host.h>
 
 #include "mmu.h"
+#include "mmu/fault.h"
+#include "mmu/spte.h"
 #include "soft_hardware.h"
 #include "soft_nested.h"
 #include "soft_paging.h"
@@ -20,7 +22,10 @@
 /* See soft_gpte() and soft_epte(). */
 #define RWX		3
 #define RX		2
+#define RW		7
 #define ONLY_X		0
+
+#define EPT_ACCESSED	BIT_ULL(8)
 
 static u64 gpte(const struct soft_paging *paging, gfn_t gfn, u64 bits)
 {
@@ -157,6 +162,47 @@ static void soft_test_fetch_execute_only(struct kunit *test)
 	expect_end(vm, (struct soft_access) { addr }, SOFT_FAULT);
 }
 
+static u64 leaf_spte(struct soft_vm *vm, u64 addr)
+{
+	u64 sptes[PT64_ROOT_MAX_LEVEL + 1];
+	int level, leaf;
+
+	soft_cpu_begin(vm->vcpu[0]);
+	leaf = fault_walk(vm->vcpu[0], addr, sptes, &level);
+	soft_cpu_end(vm->vcpu[0]);
+	KUNIT_ASSERT_EQ(vm->test, leaf, PG_LEVEL_4K);
+	return sptes[leaf];
+}
+
+/*
+ * A table without X above a page with nothing but X: together they grant nothing,
+ * and no SPTE is made of it ahead of an access either.
+ */
+static void soft_test_prefetch_nothing(struct kunit *test)
+{
+	const struct soft_hardware *hw = test->param_value;
+	struct soft_vm *vm = new_vm(test);
+	const struct soft_paging l1 = nested_paging();
+	const struct soft_link *link = &soft_links[SOFT_LINK_OF_PT0];
+	/* The first two of those that KVM looks at together. */
+	const u64 addr = soft_gva(l1.mode, 7), beside = soft_gva(l1.mode, 8);
+
+	if (!hw->exec_only)
+		kunit_skip(test, "all that can be executed can be read");
+	make_tables(vm, &l1);
+	soft_vm_write(vm, SOFT_TABLE_GFN + link->table, link->word,
+		      soft_epte(SOFT_TABLE_GFN + link->to, RW, false));
+	map(vm, &l1, 7, 0x155, RWX);
+	soft_vm_write(vm, SOFT_TABLE_GFN + soft_pt(8), soft_pt_word(8),
+		      soft_epte(0x166, ONLY_X, true) | EPT_ACCESSED);
+
+	enter(vm, 0, &l1);
+	expect_read(vm, 0, addr, 0x155);
+	KUNIT_EXPECT_EQ(test, leaf_spte(vm, beside), SPTE_NONE);
+	expect_end(vm, (struct soft_access) { beside }, SOFT_FAULT);
+	expect_end(vm, (struct soft_access) { beside, .fetch = true }, SOFT_FAULT);
+}
+
 /*
  * L1 uses for itself the tables that it has given to L2, and its CPU sets Accessed
  * and Dirty in what KVM protects from writes.
@@ -189,6 +235,7 @@ static void soft_test_tables_of_both(struct kunit *test)
 static struct kunit_case soft_nested_cases[] = {
 	KUNIT_CASE_PARAM(soft_test_two_levels, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_fetch_execute_only, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_prefetch_nothing, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_tables_of_both, soft_hardware_gen_params),
 	{}
 };
