@@ -347,11 +347,12 @@ static __always_inline u64 guest_ept_qualification(const struct guest_walker *w)
 /* Of EPT, RSVD says that it is a misconfiguration: it has no qualification. */
 static __always_inline void guest_walk_fault(struct guest_walker *w)
 {
+	/* 32-bit paging has no NX, whatever EFER says. */
+	const bool has_nx = w->fmt->forbid && mmu_efer_nx(w->mmu);
 	u16 errcode = w->errcode;
 
 	errcode |= w->access & (PFERR_WRITE_MASK | PFERR_USER_MASK);
-	if (w->access & PFERR_FETCH_MASK &&
-	    (mmu_efer_nx(w->mmu) || mmu_cr4_smep(w->mmu)))
+	if (w->access & PFERR_FETCH_MASK && (has_nx || mmu_cr4_smep(w->mmu)))
 		errcode |= PFERR_FETCH_MASK;
 
 	w->walk->fault = (struct x86_exception) {

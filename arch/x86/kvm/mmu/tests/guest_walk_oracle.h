@@ -58,7 +58,7 @@ struct gwo_fmt {
  * @pae: @pdptr is the root
  * @ps_off: the huge bit is ignored above level 1
  * @has_ad: A and D are kept
- * @tells_fetch: error codes have the fetch bit
+ * @tells_fetch: error codes have the fetch bit, if the format has @nx
  * @rsvd: reserved bits, by the huge bit and level - 1
  * @bad_mt_xwr: EPT: which values of bits 0-5 are illegal
  * @pkru: two bits per key: either denies every access
@@ -193,7 +193,7 @@ static inline void gwo_fault(const struct gwo *o, struct gwo_result *r,
 	r->errcode = errcode;
 	r->errcode |= access & PFERR_WRITE_MASK;
 	r->errcode |= access & PFERR_USER_MASK;
-	if (o->tells_fetch)
+	if (o->tells_fetch && o->fmt->nx >= 0)
 		r->errcode |= access & PFERR_FETCH_MASK;
 
 	if (!o->fmt->ept || errcode & PFERR_RSVD_MASK)
