@@ -143,13 +143,23 @@ u64 soft_gpte(gfn_t gfn, u64 bits)
 {
 	return gfn_to_gpa(gfn) | SOFT_GPTE_P | (bits & 1 ? SOFT_GPTE_RW : 0) |
 	       (bits & 2 ? SOFT_GPTE_US : 0) | (bits & 4 ? SOFT_GPTE_XD : 0) |
-	       (bits & 8 ? SOFT_GPTE_PS : 0);
+	       (bits & 8 ? SOFT_GPTE_PS : 0) | (bits & 16 ? SOFT_GPTE_A : 0) |
+	       (bits & 32 ? SOFT_GPTE_D : 0);
 }
 
 u64 soft_link_gpte(const struct soft_link *link, gfn_t gfn, u64 bits)
 {
-	/* A PDPTE has no rights: the bits are reserved. */
-	return soft_gpte(gfn, link->table == SOFT_PDPTES ? bits & ~3ULL : bits);
+	/* A PDPTE has no rights, A or D: the bits are reserved. */
+	return soft_gpte(gfn, link->table == SOFT_PDPTES ? bits & ~0x33ULL : bits);
+}
+
+void soft_make_links(struct soft_vm *vm)
+{
+	const struct soft_link *link;
+
+	for (link = soft_links; link < soft_links + SOFT_NR_LINKS; link++)
+		soft_vm_write(vm, SOFT_TABLE_GFN + link->table, link->word,
+			      soft_link_gpte(link, SOFT_TABLE_GFN + link->to, 3));
 }
 
 unsigned long soft_cr0(const struct soft_paging *paging)

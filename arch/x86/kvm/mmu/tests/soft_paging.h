@@ -181,6 +181,8 @@ static inline int soft_level_shift(const struct soft_mode *mode, int level)
 #define SOFT_GPTE_P	BIT_ULL(0)
 #define SOFT_GPTE_RW	BIT_ULL(1)
 #define SOFT_GPTE_US	BIT_ULL(2)
+#define SOFT_GPTE_A	BIT_ULL(5)
+#define SOFT_GPTE_D	BIT_ULL(6)
 #define SOFT_GPTE_PS	BIT_ULL(7)
 #define SOFT_GPTE_XD	BIT_ULL(63)
 /* SDM table 29-2 and following; SOFT_GPTE_PS is the same. */
@@ -192,14 +194,17 @@ static inline int soft_level_shift(const struct soft_mode *mode, int level)
 /* The bits that all entries of a walk must have, in either format. */
 #define SOFT_GPTE_RIGHTS	GENMASK_ULL(2, 0)
 
-/* The entry for a gfn; @bits: R/W, U/S, XD, PS. */
+/* The entry for a gfn; @bits: R/W, U/S, XD, PS, A, D. */
 u64 soft_gpte(gfn_t gfn, u64 bits);
 
 /* The same of EPT, where R stands for U/S; @leaf: it is the last one. */
 u64 soft_epte(gfn_t gfn, u64 bits, bool leaf);
 
-/* For the table, or the large page, at @gfn: what @link should be, with @bits as in soft_gpte(). */
+/* What @link should be, for what is at @gfn, with @bits as in soft_gpte(). */
 u64 soft_link_gpte(const struct soft_link *link, gfn_t gfn, u64 bits);
+
+/* The VMM makes all links, in a slot where gfn n is page n. */
+void soft_make_links(struct soft_vm *vm);
 
 /* The registers of a mode with paging. */
 unsigned long soft_cr0(const struct soft_paging *paging);

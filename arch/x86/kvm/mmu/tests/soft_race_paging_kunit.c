@@ -439,12 +439,7 @@ static void make_memory(struct race *race)
 
 	for (i = 0; i < NR_PAGES; i++)
 		soft_vm_write(race->vm, i, 0, PAGE_ID + i);
-	for (i = 0; i < SOFT_NR_LINKS; i++) {
-		const struct soft_link *link = &soft_links[i];
-
-		soft_vm_write(race->vm, SOFT_TABLE_GFN + link->table, link->word,
-			      soft_link_gpte(link, SOFT_TABLE_GFN + link->to, 3));
-	}
+	soft_make_links(race->vm);
 	for (i = 0; i < SOFT_NR_GVAS; i++)
 		soft_vm_write(race->vm, SOFT_TABLE_GFN + soft_pt(i),
 			      soft_pt_word(i), pte_value(i, 0));

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * One guest with paging, one step after the other: what is rare among random
+ * operations (soft_random_kunit.c), or needs two CPUs at a certain moment.
+ *
+ * vCPU 0 does not page, and changes the tables; vCPU 1 pages.
+ */
+#include <kunit/test.h>
+#include <linux/kvm_host.h>
+#include <linux/tracepoint.h>
+#include <linux/uaccess.h>
+
+#include "mmu.h"
+#include "mmu/mmutrace.h"
+#include "soft_paging.h"
+#include "soft_vm.h"
+
+/* One slot: gfn n is page n.  Behind the tables is what they map. */
+#define NR_PAGES	256UL
+#define DATA_GFN	0x80
+#define PAGE_ID		0x5041474500000000ULL
+
+#define READ_ONLY	0
+#define WRITABLE	1
+#define USER		2
+#define ACCESSED_DIRTY	0x30
+
+static const struct soft_hardware shadow = {
+	"shadow paging", .levels = 4, .huge_level = PG_LEVEL_1G,
+};
+
+static const struct soft_paging long_mode = {
+	.mode = &soft_modes[SOFT_4_LEVELS],
+	.wp = true,
+	.nx = true,
+};
+
+/* gva n leads to gfn DATA_GFN + n, for which nothing is shadowed yet. */
+static struct soft_vm *new_guest(struct kunit *test,
+				 const struct soft_paging *paging, u64 bits)
+{
+	struct soft_vm *vm;
+	unsigned long i;
+
+	soft_vendor_load(test, &shadow);
+	vm = soft_vm_create(test, 2, soft_memory_create(test, NR_PAGES));
+	for (i = 0; i < NR_PAGES; i++)
+		soft_vm_write(vm, i, 0, PAGE_ID + i);
+	soft_make_links(vm);
+	for (i = 0; i < SOFT_NR_GVAS; i++)
+		soft_vm_write(vm, SOFT_TABLE_GFN + soft_pt(i), soft_pt_word(i),
+			      soft_gpte(DATA_GFN + i, bits));
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_quota(vm, 64));
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, 0, NR_PAGES, 0, 0));
+
+	soft_cpu_begin(vm->vcpu[1]);
+	KUNIT_EXPECT_TRUE(test, soft_set_paging(vm->vcpu[1], paging));
+	soft_cpu_end(vm->vcpu[1]);
+	return vm;
+}
+
+static void set_gpte(struct soft_vm *vm, unsigned int n, u64 gpte)
+{
+	struct soft_access write = {
+		.addr = soft_table_gpa(soft_pt(n), soft_pt_word(n)),
+		.write = true,
+		.value = gpte,
+	};
+
+	KUNIT_EXPECT_EQ(vm->test, soft_cpu_run(vm->vcpu[0], &write), SOFT_RAM);
+}
+
+static void invlpg(struct soft_vm *vm, unsigned int n)
+{
+	soft_cpu_begin(vm->vcpu[1]);
+	kvm_mmu_invlpg(vm->vcpu[1], soft_gva(long_mode.mode, n));
+	soft_cpu_end(vm->vcpu[1]);
+}
+
+/* Each access is of the second word: the first one is the page's name. */
+static struct soft_access access_of(unsigned int n)
+{
+	return (struct soft_access) {
+		.addr = soft_gva(long_mode.mode, n) + sizeof(u64),
+	};
+}
+
+static int run(struct soft_vm *vm, struct soft_access access)
+{
+	return soft_cpu_run(vm->vcpu[1], &access);
+}
+
+static int read_by(struct soft_vm *vm, unsigned int n, bool user)
+{
+	struct soft_access access = access_of(n);
+
+	access.user = user;
+	return run(vm, access);
+}
+
+static int write_by(struct soft_vm *vm, unsigned int n, bool user)
+{
+	struct soft_access access = access_of(n);
+
+	access.user = user;
+	access.write = true;
+	return run(vm, access);
+}
+
+static int fetch_by(struct soft_vm *vm, unsigned int n, bool user)
+{
+	struct soft_access access = access_of(n);
+
+	access.user = user;
+	access.fetch = true;
+	return run(vm, access);
+}
+
+static u64 page_at(struct soft_vm *vm, unsigned int n)
+{
+	struct soft_access access = { .addr = soft_gva(long_mode.mode, n) };
+
+	KUNIT_EXPECT_EQ(vm->test, soft_cpu_run(vm->vcpu[1], &access), SOFT_RAM);
+	return access.value - PAGE_ID;
+}
+
+/* SDM 5.6: with CR0.WP=0 the kernel may write to it, and nobody else. */
+static void soft_test_wp_off_user(struct kunit *test)
+{
+	struct soft_paging paging = long_mode;
+	struct soft_vm *vm;
+
+	paging.wp = false;
+	vm = new_guest(test, &paging, READ_ONLY | USER);
+	KUNIT_EXPECT_EQ(test, write_by(vm, 0, false), SOFT_RAM);
+	KUNIT_EXPECT_EQ(test, write_by(vm, 0, true), SOFT_FAULT);
+	KUNIT_EXPECT_EQ(test, read_by(vm, 0, true), SOFT_RAM);
+	KUNIT_EXPECT_EQ(test, fetch_by(vm, 0, true), SOFT_RAM);
+	KUNIT_EXPECT_EQ(test, write_by(vm, 0, false), SOFT_RAM);
+}
+
+/* It is a page of user mode, also while KVM maps it as the kernel's. */
+static void soft_test_wp_off_smep(struct kunit *test)
+{
+	struct soft_paging paging = long_mode;
+	struct soft_vm *vm;
+
+	paging.wp = false;
+	paging.smep = true;
+	vm = new_guest(test, &paging, READ_ONLY | USER);
+	KUNIT_EXPECT_EQ(test, write_by(vm, 0, false), SOFT_RAM);
+	KUNIT_EXPECT_EQ(test, fetch_by(vm, 0, false), SOFT_FAULT);
+	KUNIT_EXPECT_EQ(test, fetch_by(vm, 0, true), SOFT_RAM);
+}
+
+/* The page stays, its rights go; the table is unsync, so INVLPG makes it so. */
+static void soft_test_rights_change(struct kunit *test)
+{
+	const u64 gpte = soft_gpte(DATA_GFN, USER | ACCESSED_DIRTY);
+	struct soft_vm *vm = new_guest(test, &long_mode, WRITABLE | USER);
+
+	KUNIT_EXPECT_EQ(test, write_by(vm, 0, true), SOFT_RAM);
+	set_gpte(vm, 1, 0);
+	set_gpte(vm, 0, gpte);
+	invlpg(vm, 0);
+	KUNIT_EXPECT_EQ(test, write_by(vm, 0, true), SOFT_FAULT);
+	KUNIT_EXPECT_EQ(test, read_by(vm, 0, true), SOFT_RAM);
+
+	set_gpte(vm, 0, gpte & ~SOFT_GPTE_US);
+	invlpg(vm, 0);
+	KUNIT_EXPECT_EQ(test, read_by(vm, 0, true), SOFT_FAULT);
+	set_gpte(vm, 0, gpte | SOFT_GPTE_RW);
+	invlpg(vm, 0);
+	KUNIT_EXPECT_EQ(test, write_by(vm, 0, true), SOFT_RAM);
+}
+
+/**
+ * struct late_write - a write of the guest, while KVM walks its tables
+ * @vm: the VM
+ * @level: what KVM has just read is of this level
+ * @page: where
+ * @word: and where there
+ * @value: what
+ * @done: it has happened
+ */
+struct late_write {
+	struct soft_vm *vm;
+	int level;
+	unsigned long page;
+	unsigned int word;
+	u64 value;
+	bool done;
+};
+
+/*
+ * KVM has read a gPTE.  What vCPU 0 writes by its TLB, nothing being shadowed, is
+ * the same as what the VMM writes: KVM does not see it.
+ */
+static void write_now(void *data, __u64 gpte, int level)
+{
+	struct late_write *late = data;
+
+	if (late->done || level != late->level)
+		return;
+	late->done = true;
+	pagefault_disable();
+	soft_vm_write(late->vm, late->page, late->word, late->value);
+	pagefault_enable();
+}
+
+/* Return: the page at gva 0, which may be the old one or the new one. */
+static u64 page_during(struct late_write *late)
+{
+	u64 page;
+
+	KUNIT_ASSERT_EQ(late->vm->test, 0,
+			register_trace_kvm_mmu_paging_element(write_now, late));
+	page = page_at(late->vm, 0);
+	unregister_trace_kvm_mmu_paging_element(write_now, late);
+	tracepoint_synchronize_unregister();
+	KUNIT_EXPECT_TRUE(late->vm->test, late->done);
+	return page;
+}
+
+/* What a fault had read before its table was shadowed is looked at again. */
+static void soft_test_gpte_race(struct kunit *test)
+{
+	struct soft_vm *vm = new_guest(test, &long_mode,
+				       WRITABLE | USER | ACCESSED_DIRTY);
+	struct late_write late = {
+		.vm = vm,
+		.level = PG_LEVEL_4K,
+		.page = SOFT_TABLE_GFN + SOFT_PT0,
+		.word = soft_pt_word(0),
+		.value = soft_gpte(DATA_GFN + 7, WRITABLE | USER | ACCESSED_DIRTY),
+	};
+	u64 page;
+
+	if (!IS_ENABLED(CONFIG_TRACEPOINTS))
+		kunit_skip(test, "there are no tracepoints");
+	page = page_during(&late);
+	KUNIT_EXPECT_TRUE(test, page == DATA_GFN || page == DATA_GFN + 7);
+	invlpg(vm, 0);
+	KUNIT_EXPECT_EQ(test, page_at(vm, 0), DATA_GFN + 7);
+}
+
+/* The same for a link, from one table to another. */
+static void soft_test_link_race(struct kunit *test)
+{
+	struct soft_vm *vm = new_guest(test, &long_mode, WRITABLE | USER);
+	struct late_write late = {
+		.vm = vm,
+		.level = PG_LEVEL_2M,
+		.page = SOFT_TABLE_GFN + SOFT_PD,
+		.word = SOFT_PD_WORD_OF_PT0,
+		.value = soft_gpte(SOFT_TABLE_GFN + SOFT_PT1, WRITABLE | USER),
+	};
+	const unsigned int n = SOFT_PT_ENTRIES;
+	u64 page;
+
+	if (!IS_ENABLED(CONFIG_TRACEPOINTS))
+		kunit_skip(test, "there are no tracepoints");
+	/* KVM has no A to set, or it would notice by that. */
+	soft_vm_write(vm, late.page, late.word,
+		      soft_gpte(SOFT_TABLE_GFN + SOFT_PT0,
+				WRITABLE | USER | ACCESSED_DIRTY));
+	page = page_during(&late);
+	KUNIT_EXPECT_TRUE(test, page == DATA_GFN || page == DATA_GFN + n);
+	invlpg(vm, 0);
+	KUNIT_EXPECT_EQ(test, page_at(vm, 0), DATA_GFN + n);
+}
+
+static struct kunit_case paging_cases[] = {
+	KUNIT_CASE(soft_test_wp_off_user),
+	KUNIT_CASE(soft_test_wp_off_smep),
+	KUNIT_CASE(soft_test_rights_change),
+	KUNIT_CASE(soft_test_gpte_race),
+	KUNIT_CASE(soft_test_link_race),
+	{}
+};
+
+static struct kunit_suite paging_suite = {
+	.name = "kvm_soft_paging",
+	.test_cases = paging_cases,
+};
+
+kunit_test_suite(paging_suite);
