@@ -378,7 +378,7 @@ static int handle_fault(struct kvm_vcpu *vcpu, struct soft_access *access,
 
 	to_soft_vcpu(vcpu)->exits++;
 	to_soft_vcpu(vcpu)->emulate = false;
-	to_soft_vcpu(vcpu)->nested_fault = false;
+	to_soft_vcpu(vcpu)->nested_fault.nested_page_fault = false;
 
 	if (!hw->tdp)
 		return kvm_handle_page_fault(vcpu, code, access->addr, NULL, 0);
@@ -389,22 +389,51 @@ static int handle_fault(struct kvm_vcpu *vcpu, struct soft_access *access,
 	return kvm_mmu_page_fault(vcpu, walk->addr, code, NULL, 0);
 }
 
-/* The guest's fault, or L1's, and no more of it. */
-static bool take_guest_fault(struct kvm_vcpu *vcpu)
+/* The guest's fault, and no more of it. */
+static bool take_guest_fault(struct kvm_vcpu *vcpu, struct soft_access *access)
 {
 	bool fault = vcpu->arch.exception.pending;
 
 	WARN_ON(fault && vcpu->arch.exception.vector != PF_VECTOR);
+	access->error_code = vcpu->arch.exception.error_code;
+	access->fault_addr = vcpu->arch.exception.payload;
 	kvm_clear_exception_queue(vcpu);
-	return fault || to_soft_vcpu(vcpu)->nested_fault;
+	return fault;
 }
 
-/* As the emulator: a cached MMIO gva is believed. */
-static bool emulated_gpa(struct kvm_vcpu *vcpu, const struct soft_access *access,
-			 gpa_t *gpa, bool *mmio)
+/* An exit to L1, for a fault in its tables. */
+static bool take_nested_fault(struct kvm_vcpu *vcpu, struct soft_access *access)
+{
+	const struct x86_exception *fault = &to_soft_vcpu(vcpu)->nested_fault;
+
+	if (!fault->nested_page_fault)
+		return false;
+	access->error_code = fault->error_code;
+	access->fault_addr = fault->address;
+	return true;
+}
+
+/* The CPU has found no page in the guest's own tables (SDM vol. 3, 4.7). */
+static int raise_guest_fault(struct kvm_vcpu *vcpu, struct soft_access *access,
+			     const struct soft_walk *walk)
+{
+	const bool tells_fetch = (vcpu->arch.efer & EFER_NX) ||
+				 kvm_is_cr4_bit_set(vcpu, X86_CR4_SMEP);
+
+	access->fault_addr = access->addr;
+	access->error_code = code_of_walk(walk) |
+			     (access->write ? PFERR_WRITE_MASK : 0) |
+			     (access->user ? PFERR_USER_MASK : 0) |
+			     (access->fetch && tells_fetch ? PFERR_FETCH_MASK : 0);
+	return SOFT_FAULT;
+}
+
+/* As the emulator: a cached MMIO gva is believed.  0, or enum soft_end. */
+static int emulated_gpa(struct kvm_vcpu *vcpu, struct soft_access *access,
+			gpa_t *gpa, bool *mmio)
 {
 	struct kvm_mmu *mmu = vcpu->arch.walk_mmu;
-	struct x86_exception exception;
+	struct x86_exception exception = {};
 	u64 code = 0;
 
 	if (access->user)
@@ -420,24 +449,28 @@ static bool emulated_gpa(struct kvm_vcpu *vcpu, const struct soft_access *access
 	     !permission_fault(vcpu, mmu, vcpu->arch.mmio_access, 0, code))) {
 		*gpa = gfn_to_gpa(vcpu->arch.mmio_gfn) +
 		       offset_in_page(access->addr);
-		return true;
+		return 0;
 	}
 
 	*gpa = mmu->gva_to_gpa(vcpu, mmu, access->addr, code, &exception);
+	access->error_code = exception.error_code;
+	access->fault_addr = exception.address;
 	if (*gpa == INVALID_GPA)
-		return false;
+		return exception.nested_page_fault ? SOFT_EXIT : SOFT_FAULT;
 	*mmio = vcpu_match_mmio_gpa(vcpu, *gpa);
-	return true;
+	return 0;
 }
 
 static int emulate(struct kvm_vcpu *vcpu, struct soft_access *access)
 {
 	bool mmio;
 	gpa_t gpa;
+	int end;
 
 	access->emulated = true;
-	if (!emulated_gpa(vcpu, access, &gpa, &mmio))
-		return SOFT_FAULT;
+	end = emulated_gpa(vcpu, access, &gpa, &mmio);
+	if (end)
+		return end;
 	if (mmio)
 		return SOFT_MMIO;
 
@@ -472,14 +505,16 @@ static int one_entry(struct kvm_vcpu *vcpu, struct soft_access *access, bool *do
 	/* A fault in the guest's own tables is the guest's, without an exit. */
 	*done = !walk.outer;
 	if (*done)
-		return SOFT_FAULT;
+		return raise_guest_fault(vcpu, access, &walk);
 
 	r = handle_fault(vcpu, access, &walk);
 	if (r < 0)
 		return r;
 	*done = true;
-	if (take_guest_fault(vcpu))
+	if (take_guest_fault(vcpu, access))
 		return SOFT_FAULT;
+	if (take_nested_fault(vcpu, access))
+		return SOFT_EXIT;
 	if (to_soft_vcpu(vcpu)->emulate)
 		return emulate(vcpu, access);
 	*done = false;

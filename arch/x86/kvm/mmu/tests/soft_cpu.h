@@ -17,6 +17,7 @@
 #include <linux/kvm_host.h>
 #include <linux/kvm_types.h>
 
+#include "kvm_emulate.h"
 #include "soft_walk.h"
 
 #define SOFT_TLB_ENTRIES	64
@@ -50,7 +51,7 @@ struct soft_tlb_entry {
  * @ac: EFLAGS.AC is set
  * @emulate: KVM wants the access to be emulated
  * @nested_root: of L1's tables for L2: nCR3 or EPTP
- * @nested_fault: KVM leaves L2 for a fault in these tables
+ * @nested_fault: in these tables, for which KVM leaves L2; or none
  * @pml: page-modification logging is on
  * @logged: the log: the guest is left after each access, so it has the gpas of one
  * @walks: so far
@@ -66,7 +67,7 @@ struct soft_vcpu {
 	bool ac;
 	bool emulate;
 	u64 nested_root;
-	bool nested_fault;
+	struct x86_exception nested_fault;
 	bool pml;
 	struct soft_dirtied logged;
 	u64 walks;
@@ -79,7 +80,8 @@ struct soft_vcpu {
 enum soft_end {
 	SOFT_RAM,	/* it has read or written memory */
 	SOFT_MMIO,	/* it goes to userspace's devices */
-	SOFT_FAULT,	/* it is a page fault of the guest, or one of L2 for L1 */
+	SOFT_FAULT,	/* it is a page fault of the guest */
+	SOFT_EXIT,	/* it is one of L2 in L1's tables: an exit to L1 */
 	SOFT_RING_FULL,	/* it waits until userspace has collected dirty pages */
 	SOFT_NR_ENDS
 };
@@ -94,6 +96,8 @@ enum soft_end {
  * @half: of 4 bytes
  * @value: to write, or what was read; of no use but for SOFT_RAM
  * @emulated: KVM has done it in place of the CPU
+ * @error_code: of the guest's page fault, if it is one, or of the exit to L1
+ * @fault_addr: and CR2, or L2's gpa
  */
 struct soft_access {
 	u64 addr;
@@ -104,6 +108,8 @@ struct soft_access {
 	bool half;
 	u64 value;
 	bool emulated;
+	u32 error_code;
+	u64 fault_addr;
 };
 
 static inline struct soft_vcpu *to_soft_vcpu(struct kvm_vcpu *vcpu)

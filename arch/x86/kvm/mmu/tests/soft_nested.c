@@ -30,7 +30,7 @@ static u64 nested_pdpte(struct kvm_vcpu *vcpu, int index)
 static void exit_to_l1(struct kvm_vcpu *vcpu, struct x86_exception *fault,
 		       bool from_hardware)
 {
-	to_soft_vcpu(vcpu)->nested_fault = true;
+	to_soft_vcpu(vcpu)->nested_fault = *fault;
 }
 
 static u64 eptp_of(const struct soft_paging *paging)

@@ -25,8 +25,6 @@
 #define RW		7
 #define ONLY_X		0
 
-#define EPT_ACCESSED	BIT_ULL(8)
-
 static u64 gpte(const struct soft_paging *paging, gfn_t gfn, u64 bits)
 {
 	return paging->mode->ept ? soft_epte(gfn, bits, true) :
@@ -130,8 +128,8 @@ static void soft_test_two_levels(struct kunit *test)
 	expect_read(vm, 0, there, 0x155);
 	expect_read(vm, 0, read_only, 0x166);
 	expect_end(vm, (struct soft_access) { read_only + 8, .write = true },
-		   SOFT_FAULT);
-	expect_end(vm, (struct soft_access) { not_there }, SOFT_FAULT);
+		   SOFT_EXIT);
+	expect_end(vm, (struct soft_access) { not_there }, SOFT_EXIT);
 
 	leave(vm, 0);
 	expect_read(vm, 0, gfn_to_gpa(0x155), 0x155);
@@ -159,7 +157,7 @@ static void soft_test_fetch_execute_only(struct kunit *test)
 	enter(vm, 0, &l1);
 	expect_end(vm, (struct soft_access) { addr, .fetch = true }, SOFT_MMIO);
 	expect_end(vm, (struct soft_access) { addr, .fetch = true }, SOFT_MMIO);
-	expect_end(vm, (struct soft_access) { addr }, SOFT_FAULT);
+	expect_end(vm, (struct soft_access) { addr }, SOFT_EXIT);
 }
 
 static u64 leaf_spte(struct soft_vm *vm, u64 addr)
@@ -194,13 +192,13 @@ static void soft_test_prefetch_nothing(struct kunit *test)
 		      soft_epte(SOFT_TABLE_GFN + link->to, RW, false));
 	map(vm, &l1, 7, 0x155, RWX);
 	soft_vm_write(vm, SOFT_TABLE_GFN + soft_pt(8), soft_pt_word(8),
-		      soft_epte(0x166, ONLY_X, true) | EPT_ACCESSED);
+		      soft_epte(0x166, ONLY_X, true) | SOFT_EPTE_A);
 
 	enter(vm, 0, &l1);
 	expect_read(vm, 0, addr, 0x155);
 	KUNIT_EXPECT_EQ(test, leaf_spte(vm, beside), SPTE_NONE);
-	expect_end(vm, (struct soft_access) { beside }, SOFT_FAULT);
-	expect_end(vm, (struct soft_access) { beside, .fetch = true }, SOFT_FAULT);
+	expect_end(vm, (struct soft_access) { beside }, SOFT_EXIT);
+	expect_end(vm, (struct soft_access) { beside, .fetch = true }, SOFT_EXIT);
 }
 
 /*
@@ -228,7 +226,7 @@ static void soft_test_tables_of_both(struct kunit *test)
 	enter(vm, 1, &own);
 	expect_read(vm, 1, soft_gva(own.mode, 40), 0x166);
 	KUNIT_EXPECT_TRUE(test, soft_vm_read(vm, SOFT_TABLE_GFN + soft_pt(40),
-					     soft_pt_word(40)) & BIT(5));
+					     soft_pt_word(40)) & SOFT_GPTE_A);
 	expect_read(vm, 0, soft_gva(l1.mode, 40), 0x166);
 }
 

@@ -32,6 +32,7 @@ const char *soft_end_name(int end)
 		[SOFT_RAM] = "RAM",
 		[SOFT_MMIO] = "MMIO",
 		[SOFT_FAULT] = "a fault",
+		[SOFT_EXIT] = "an exit",
 		[SOFT_RING_FULL] = "a full ring",
 	};
 

@@ -92,6 +92,7 @@ enum soft_flush {
  * @by_gva: those by gva
  * @loosely: of these, those that could only be judged loosely
  * @stale: and those that may have used what the guest had not flushed yet
+ * @ad_judged: entries of the guest's tables whose A or D had to be there
  * @emulated: those that KVM did in the guest's place
  */
 struct soft_run {
@@ -108,6 +109,7 @@ struct soft_run {
 	u64 by_gva[SOFT_NR_ENDS];
 	u64 loosely;
 	u64 stale;
+	u64 ad_judged;
 	u64 emulated;
 };
 

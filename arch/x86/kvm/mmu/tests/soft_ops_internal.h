@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Between the files of soft_ops.h: soft_ops.c has accesses by gpa and the MMU,
- * soft_ops_paging.c guests with paging, soft_ops_slot.c slots, their dirty pages
- * and the VMM's memory.
+ * soft_ops_gva.c by gva, soft_ops_paging.c guests with paging, soft_ops_slot.c
+ * slots, their dirty pages and the VMM's memory.
  */
 #ifndef __KVM_X86_MMU_SOFT_OPS_INTERNAL_H
 #define __KVM_X86_MMU_SOFT_OPS_INTERNAL_H
@@ -48,6 +48,12 @@ static inline u64 *soft_content(struct soft_run *run, struct soft_as *as, gfn_t 
 	return &run->model->content[page];
 }
 
+/* The guests' tables are L1's, in the format of EPT. */
+static inline bool soft_run_has_ept(const struct soft_run *run)
+{
+	return run->vm->kind.nested && soft_vendor_hardware()->ept;
+}
+
 /* soft_cpu_run(), collecting the dirty rings where that is needed. */
 int soft_run_vcpu(struct soft_run *run, struct kvm_vcpu *vcpu,
 		  struct soft_access *access);
@@ -55,10 +61,12 @@ int soft_run_vcpu(struct soft_run *run, struct kvm_vcpu *vcpu,
 /* KVM has nothing to zap where no slot is: what was MMIO may still be. */
 bool soft_end_is_right(struct soft_as *as, gfn_t gfn, int end, int want);
 
+/* Of soft_ops_gva.c */
+void soft_access_gva(struct soft_run *run, const struct soft_op *op);
+
 /* Of soft_ops_paging.c */
 void soft_paging_init(struct soft_run *run);
 bool soft_op_is_paging(struct soft_run *run, const struct soft_op *op);
-void soft_access_gva(struct soft_run *run, const struct soft_op *op);
 void soft_guest_gpte(struct soft_run *run, const struct soft_op *op);
 void soft_guest_paging(struct soft_run *run, const struct soft_op *op);
 void soft_guest_protection(struct soft_run *run, const struct soft_op *op);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What guests with paging do, see soft_ops.h: accesses by gva, changes of their
- * tables, flushes, and changes of the mode.  In a nested VM it is L2 that does it,
- * and a gva is its gpa.
+ * What guests with paging do, see soft_ops.h: changes of their tables, flushes,
+ * and changes of the mode.
  *
  * vCPU 0 does not page: it changes the tables for the others, as an OS (or L1)
  * does on another CPU.
@@ -46,156 +45,6 @@ void soft_paging_init(struct soft_run *run)
 	memset(run->guests, 0, sizeof(run->guests));
 	for (i = 0; i < SOFT_MAX_VCPUS; i++)
 		run->guests[i].paging.mode = &soft_modes[SOFT_NO_PAGING];
-}
-
-/* Accesses by gva */
-
-/* Whatever it is, it is in a slot, and it is what is there now. */
-static void check_anywhere(struct soft_run *run, struct soft_as *as, u64 value)
-{
-	gfn_t gfn;
-
-	for (gfn = 0; gfn < SOFT_GFNS; gfn++)
-		if (soft_as_slot(as, gfn) && *soft_content(run, as, gfn) == value)
-			return;
-	soft_differ(run, "read %#llx, which is in no slot", value);
-}
-
-static bool is_written(struct soft_run *run, struct soft_as *as, gfn_t gfn,
-		       u64 value)
-{
-	const struct soft_slot *slot = soft_as_slot(as, gfn);
-
-	return slot && soft_vm_read(run->vm, soft_slot_page(slot, gfn), 0) == value;
-}
-
-/* A write that went anywhere; the VMM looks where. */
-static void find_written(struct soft_run *run, struct soft_as *as, u64 value)
-{
-	bool found = false;
-	gfn_t gfn;
-
-	for (gfn = 0; gfn < SOFT_GFNS; gfn++) {
-		if (!is_written(run, as, gfn, value))
-			continue;
-		found = true;
-		*soft_content(run, as, gfn) = value;
-	}
-	if (!found)
-		soft_differ(run, "wrote %#llx to no slot", value);
-}
-
-static void check_loose(struct soft_run *run, struct soft_as *as, int end,
-			const struct soft_access *access)
-{
-	run->loosely++;
-	if (end == SOFT_RAM && access->write)
-		find_written(run, as, access->value);
-	else if (end == SOFT_RAM)
-		check_anywhere(run, as, access->value);
-}
-
-static bool fits(struct soft_run *run, struct soft_as *as, int end,
-		 const struct soft_access *access,
-		 const struct soft_outcome *outcome)
-{
-	if (outcome->fault)
-		return end == SOFT_FAULT;
-	if (end != soft_model_end(run->model, as, outcome->gfn,
-				  access->write))
-		return false;
-	if (end != SOFT_RAM)
-		return true;
-	if (access->write)
-		return is_written(run, as, outcome->gfn, access->value);
-	return access->value == *soft_content(run, as, outcome->gfn);
-}
-
-/* If two gfns are one page, nobody can tell which one the log must have. */
-static void note_written(struct soft_run *run, struct soft_as *as,
-			 const struct soft_access *access,
-			 const struct soft_outcomes *outcomes)
-{
-	int i, nr = 0;
-	gfn_t gfn;
-
-	for (i = 0; i < outcomes->nr; i++) {
-		if (!fits(run, as, SOFT_RAM, access, &outcomes->list[i]))
-			continue;
-		gfn = outcomes->list[i].gfn;
-		*soft_content(run, as, gfn) = access->value;
-		nr++;
-	}
-	if (nr == 1)
-		soft_as_written(as, gfn);
-}
-
-static void check_outcome(struct soft_run *run, struct soft_as *as, int end,
-			  const struct soft_access *access,
-			  const struct soft_outcomes *outcomes)
-{
-	const struct soft_outcome *first = &outcomes->list[0];
-	int i;
-
-	run->stale += outcomes->nr > 1;
-	for (i = 0; i < outcomes->nr; i++) {
-		if (!fits(run, as, end, access, &outcomes->list[i]))
-			continue;
-		if (end == SOFT_RAM && access->write)
-			note_written(run, as, access, outcomes);
-		return;
-	}
-	soft_differ(run, "gva %#llx: is %s (%d, %#llx), must be %s of gfn %#llx, or %d others",
-		    access->addr, soft_end_name(end), end, access->value,
-		    first->fault ? "a fault" : "an access", first->gfn,
-		    outcomes->nr - 1);
-}
-
-static struct soft_view view_of(struct soft_run *run, struct soft_as *as,
-				const struct soft_guest *guest)
-{
-	return (struct soft_view) {
-		.vm = run->vm,
-		.as = as,
-		.guest = guest,
-		.changes = &run->changes,
-		.was_table = run->was_table,
-	};
-}
-
-static void count(struct soft_run *run, const struct soft_access *access, int end)
-{
-	if (end < 0)
-		return;
-	run->ends[end]++;
-	run->by_gva[end]++;
-	run->emulated += access->emulated && end == SOFT_RAM;
-}
-
-void soft_access_gva(struct soft_run *run, const struct soft_op *op)
-{
-	struct kvm_vcpu *vcpu = soft_op_vcpu(run, op);
-	struct soft_as *as = soft_vcpu_as(run, vcpu);
-	const struct soft_guest *guest = op_guest(run, op);
-	const struct soft_view view = view_of(run, as, guest);
-	struct soft_access access = {
-		.addr = soft_gva(guest->paging.mode, op->c),
-		.write = op->kind == SOFT_OP_WRITE,
-		.fetch = op->kind == SOFT_OP_FETCH,
-		.user = op->b & 1,
-		.ac = op->b & 2,
-		.value = soft_model_value(run->model, 0),
-	};
-	struct soft_outcomes outcomes;
-	int end;
-
-	soft_translate(&view, op->c, &access, &outcomes);
-	end = soft_run_vcpu(run, vcpu, &access);
-	count(run, &access, end);
-	if (end >= 0 && (run->loose || outcomes.unsure))
-		check_loose(run, as, end, &access);
-	else
-		check_outcome(run, as, end, &access, &outcomes);
 }
 
 /* Flushes */
@@ -341,21 +190,17 @@ static void write_pte(struct soft_run *run, unsigned int n, u64 gpte, bool half)
 
 /* In the format that L1 has for L2, or the guest for itself. */
 
-static bool is_ept(struct soft_run *run)
-{
-	return run->vm->kind.nested && soft_vendor_hardware()->ept;
-}
-
 static u64 pte_for(struct soft_run *run, gfn_t gfn, u64 bits)
 {
-	return is_ept(run) ? soft_epte(gfn, bits, true) : soft_gpte(gfn, bits);
+	return soft_run_has_ept(run) ? soft_epte(gfn, bits, true) :
+				       soft_gpte(gfn, bits);
 }
 
 static u64 link_for(struct soft_run *run, const struct soft_link *link, gfn_t gfn,
 		    u64 bits)
 {
-	return is_ept(run) ? soft_epte(gfn, bits, bits & 8) :
-			     soft_link_gpte(link, gfn, bits);
+	return soft_run_has_ept(run) ? soft_epte(gfn, bits, bits & 8) :
+				       soft_link_gpte(link, gfn, bits);
 }
 
 void soft_guest_gpte(struct soft_run *run, const struct soft_op *op)

@@ -190,6 +190,8 @@ static inline int soft_level_shift(const struct soft_mode *mode, int level)
 #define SOFT_EPTE_W	BIT_ULL(1)
 #define SOFT_EPTE_X	BIT_ULL(2)
 #define SOFT_EPTE_RWX	GENMASK_ULL(2, 0)
+#define SOFT_EPTE_A	BIT_ULL(8)
+#define SOFT_EPTE_D	BIT_ULL(9)
 
 /* The bits that all entries of a walk must have, in either format. */
 #define SOFT_GPTE_RIGHTS	GENMASK_ULL(2, 0)

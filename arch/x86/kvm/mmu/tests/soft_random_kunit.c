@@ -154,13 +154,14 @@ static void soft_test_random(struct kunit *test)
 	}
 	kunit_info(test, "seed %lu: %lu operations in %lld ms\n", soft_seed, done,
 		   ktime_ms_delta(ktime_get(), start));
-	kunit_info(test, "RAM %llu (emulated %llu), MMIO %llu, faults %llu, full rings %llu\n",
+	kunit_info(test, "RAM %llu (emulated %llu), MMIO %llu, faults %llu, exits to L1 %llu, full rings %llu\n",
 		   t->run.ends[SOFT_RAM], t->run.emulated,
 		   t->run.ends[SOFT_MMIO], t->run.ends[SOFT_FAULT],
-		   t->run.ends[SOFT_RING_FULL]);
-	kunit_info(test, "by gva: RAM %llu, MMIO %llu, faults %llu; old or new %llu, judged loosely %llu\n",
+		   t->run.ends[SOFT_EXIT], t->run.ends[SOFT_RING_FULL]);
+	kunit_info(test, "by gva: RAM %llu, MMIO %llu; old or new %llu, judged loosely %llu; A or D of %llu gPTEs\n",
 		   t->run.by_gva[SOFT_RAM], t->run.by_gva[SOFT_MMIO],
-		   t->run.by_gva[SOFT_FAULT], t->run.stale, t->run.loosely);
+		   t->run.stale, t->run.loosely,
+		   t->run.ad_judged);
 }
 
 /* What fails on two operations shrinks to these two. */

@@ -4,6 +4,7 @@
  */
 #include <linux/bits.h>
 #include <linux/kvm_host.h>
+#include <asm/trap_pf.h>
 
 #include "soft_translate.h"
 #include "soft_vendor.h"
@@ -64,19 +65,51 @@ static const struct soft_paging *paging_of(const struct walk *w)
 	return &w->view->guest->paging;
 }
 
-static void add_outcome(struct walk *w, bool fault, gfn_t gfn)
+static bool same_outcome(const struct soft_outcome *a, const struct soft_outcome *b)
+{
+	return a->fault == b->fault && a->code == b->code && a->gfn == b->gfn;
+}
+
+static void add_outcome(struct walk *w, const struct soft_outcome *outcome)
 {
 	struct soft_outcomes *all = w->outcomes;
 	int i;
 
 	for (i = 0; i < all->nr; i++)
-		if (all->list[i].fault == fault && all->list[i].gfn == gfn)
+		if (same_outcome(&all->list[i], outcome))
 			return;
-	if (all->nr == SOFT_OUTCOMES) {
+	if (all->nr == SOFT_OUTCOMES)
 		all->unsure = true;
-		return;
-	}
-	all->list[all->nr++] = (struct soft_outcome) { fault, gfn };
+	else
+		all->list[all->nr++] = *outcome;
+}
+
+static void add_page(struct walk *w, gfn_t gfn)
+{
+	const struct soft_outcome outcome = { .gfn = gfn };
+
+	add_outcome(w, &outcome);
+}
+
+/* SDM 4.7: I/D is there where NX or SMEP are. */
+static bool tells_fetch(const struct soft_paging *paging)
+{
+	return paging->smep || (paging->nx && (paging->mode->cr4 & X86_CR4_PAE));
+}
+
+/* @blame: P and RSVD, which the tables are to blame for. */
+static void add_fault(struct walk *w, u32 blame)
+{
+	const struct soft_access *access = w->access;
+	struct soft_outcome outcome = { .fault = true, .code = blame };
+
+	if (access->write)
+		outcome.code |= X86_PF_WRITE;
+	if (access->user || paging_of(w)->mode->nested)
+		outcome.code |= X86_PF_USER;
+	if (access->fetch && tells_fetch(paging_of(w)))
+		outcome.code |= X86_PF_INSTR;
+	add_outcome(w, &outcome);
 }
 
 /* The entry maps a page; CR4.PSE decides about 4M, and nothing about 2M. */
@@ -163,9 +196,12 @@ static void judge_supervisor(struct walk *w, const struct way *path, gfn_t gfn)
 	} else if (user_page && paging->smap && !access->ac) {
 		denied = true;
 		if (smap_may_be_lost(paging, access, path->granted))
-			add_outcome(w, false, gfn);
+			add_page(w, gfn);
 	}
-	add_outcome(w, denied, denied ? 0 : gfn);
+	if (denied)
+		add_fault(w, X86_PF_PROT);
+	else
+		add_page(w, gfn);
 }
 
 static void judge_ept(struct walk *w, const struct way *path, gfn_t gfn)
@@ -173,9 +209,11 @@ static void judge_ept(struct walk *w, const struct way *path, gfn_t gfn)
 	const struct soft_access *access = w->access;
 	const u64 need = access->fetch ? SOFT_EPTE_X :
 			 access->write ? SOFT_EPTE_W : SOFT_EPTE_R;
-	const bool denied = !(path->granted & need);
 
-	add_outcome(w, denied, denied ? 0 : gfn);
+	if (path->granted & need)
+		add_page(w, gfn);
+	else
+		add_fault(w, X86_PF_PROT);
 }
 
 static void judge(struct walk *w, const struct way *path, gfn_t gfn)
@@ -196,7 +234,15 @@ static void judge(struct walk *w, const struct way *path, gfn_t gfn)
 	denied = !(path->granted & SOFT_GPTE_US) ||
 		 (access->write && !(path->granted & SOFT_GPTE_RW)) ||
 		 (access->fetch && path->xd);
-	add_outcome(w, denied, denied ? 0 : gfn);
+	if (denied)
+		add_fault(w, X86_PF_PROT);
+	else
+		add_page(w, gfn);
+}
+
+static bool is_present(const struct soft_paging *paging, u64 entry)
+{
+	return entry & (paging->mode->ept ? SOFT_EPTE_RWX : SOFT_GPTE_P);
 }
 
 static bool is_good(const struct walk *w, u64 entry, int level)
@@ -204,11 +250,10 @@ static bool is_good(const struct walk *w, u64 entry, int level)
 	const struct soft_paging *paging = paging_of(w);
 	const bool leaf = is_leaf(paging, entry, level);
 
-	if (paging->mode->ept)
-		return (entry & SOFT_EPTE_RWX) &&
-		       !is_misconfigured(paging, entry, level, leaf);
-	return (entry & SOFT_GPTE_P) &&
-	       !(entry & reserved_bits(paging, level, leaf));
+	if (!is_present(paging, entry))
+		return false;
+	return paging->mode->ept ? !is_misconfigured(paging, entry, level, leaf) :
+				   !(entry & reserved_bits(paging, level, leaf));
 }
 
 static void walk_table(struct walk *w, const struct way *path);
@@ -233,20 +278,14 @@ static void walk_entry(struct walk *w, const struct way *path, u64 entry)
 	judge(w, &next, gpa_to_gfn(next.table | (w->gva & in_page)));
 }
 
-/* A word of a table, or 0 where there is no memory. */
-static u64 read_word(struct walk *w, gpa_t gpa)
+/* A table elsewhere: it may be changed there, which KVM does not see. */
+static bool is_seen(const struct soft_view *view, gpa_t gpa)
 {
 	const gfn_t gfn = gpa_to_gfn(gpa);
-	const struct soft_slot *slot = soft_as_slot(w->view->as, gfn);
-	unsigned long page;
+	const struct soft_slot *slot = soft_as_slot(view->as, gfn);
 
-	if (!slot)
-		return 0;
-	page = soft_slot_page(slot, gfn);
-	/* A table elsewhere: it may be changed there, which KVM does not see. */
-	w->outcomes->unsure |= !soft_is_table(gfn) &&
-			       test_bit(page, w->view->was_table);
-	return soft_vm_read(w->view->vm, page, offset_in_page(gpa) / sizeof(u64));
+	return !slot || soft_is_table(gfn) ||
+	       !test_bit(soft_slot_page(slot, gfn), view->was_table);
 }
 
 /* The entry at @gpa, of its word. */
@@ -257,20 +296,54 @@ static u64 entry_of(const struct soft_paging *paging, gpa_t gpa, u64 word)
 	return gpa & 4 ? upper_32_bits(word) : lower_32_bits(word);
 }
 
+u64 soft_read_entry(const struct soft_view *view, gpa_t gpa)
+{
+	const gfn_t gfn = gpa_to_gfn(gpa);
+	const struct soft_slot *slot = soft_as_slot(view->as, gfn);
+	u64 word;
+
+	if (!slot)
+		return 0;
+	word = soft_vm_read(view->vm, soft_slot_page(slot, gfn),
+			    offset_in_page(gpa) / sizeof(u64));
+	return entry_of(&view->guest->paging, gpa, word);
+}
+
+static gpa_t entry_gpa(const struct walk *w, const struct way *path)
+{
+	const struct soft_mode *mode = paging_of(w)->mode;
+	const u64 index = (w->gva >> soft_level_shift(mode, path->level)) &
+			  (BIT_ULL(soft_index_bits(mode)) - 1);
+
+	return path->table + index * mode->entry_bytes;
+}
+
+/* The change is one of the entry at @gpa. */
+static bool is_change_of(const struct walk *w, const struct soft_change *change,
+			 gpa_t gpa)
+{
+	return change->as == w->view->as &&
+	       change->gpa == round_down(gpa, sizeof(u64));
+}
+
+static bool too_many_changes(const struct walk *w)
+{
+	return w->view->changes->nr - w->since > SOFT_CHANGES;
+}
+
 static void walk_old_entries(struct walk *w, const struct way *path, gpa_t gpa)
 {
 	const struct soft_changes *changes = w->view->changes;
 	const struct soft_change *change;
 	u64 n, entry;
 
-	if (changes->nr - w->since > SOFT_CHANGES) {
+	if (too_many_changes(w)) {
 		w->outcomes->unsure = true;
 		return;
 	}
 	for (n = w->since; n < changes->nr; n++) {
 		change = &changes->last[n % SOFT_CHANGES];
-		if (change->as != w->view->as ||
-		    change->gpa != round_down(gpa, sizeof(u64)))
+		if (!is_change_of(w, change, gpa))
 			continue;
 		entry = entry_of(paging_of(w), gpa, change->old);
 		if (is_good(w, entry, path->level))
@@ -280,36 +353,19 @@ static void walk_old_entries(struct walk *w, const struct way *path, gpa_t gpa)
 
 static void walk_table(struct walk *w, const struct way *path)
 {
-	const struct soft_mode *mode = paging_of(w)->mode;
-	const u64 index = (w->gva >> soft_level_shift(mode, path->level)) &
-			  (BIT_ULL(soft_index_bits(mode)) - 1);
-	const gpa_t gpa = path->table + index * mode->entry_bytes;
-	const u64 entry = entry_of(paging_of(w), gpa,
-				   read_word(w, round_down(gpa, sizeof(u64))));
+	const gpa_t gpa = entry_gpa(w, path);
+	const u64 entry = soft_read_entry(w->view, gpa);
 
+	w->outcomes->unsure |= !is_seen(w->view, gpa);
 	if (is_good(w, entry, path->level))
 		walk_entry(w, path, entry);
 	else
-		add_outcome(w, true, 0);
+		add_fault(w, is_present(paging_of(w), entry) ?
+			     X86_PF_PROT | X86_PF_RSVD : 0);
 	walk_old_entries(w, path, gpa);
 }
 
 /* PDPTEs */
-
-static void walk_pdpte(struct walk *w)
-{
-	const u64 pdpte = paging_of(w)->pdpte[(w->gva >> 30) % SOFT_NR_PDPTES];
-	const struct way path = {
-		.level = 2,
-		.table = pdpte & GENMASK_ULL(MAXPHYADDR - 1, 12),
-		.granted = SOFT_GPTE_RIGHTS,
-	};
-
-	if (pdpte & SOFT_GPTE_P)
-		walk_table(w, &path);
-	else
-		add_outcome(w, true, 0);
-}
 
 bool soft_load_pdptes(struct soft_vm *vm, struct soft_as *as,
 		      u64 pdpte[SOFT_NR_PDPTES])
@@ -332,30 +388,91 @@ bool soft_load_pdptes(struct soft_vm *vm, struct soft_as *as,
 	return true;
 }
 
-void soft_translate(const struct soft_view *view, unsigned int n,
-		    const struct soft_access *access,
-		    struct soft_outcomes *outcomes)
+/* From where the walk goes down; false: there is no PDPTE. */
+static bool first_way(const struct walk *w, struct way *path)
 {
-	const struct soft_guest *guest = view->guest;
-	const struct soft_mode *mode = guest->paging.mode;
-	struct walk w = {
-		.view = view,
-		.access = access,
-		.outcomes = outcomes,
-		.gva = soft_gva(mode, n),
-		.since = max(guest->flushed,
-			     guest->flushed_gva[n % SOFT_NR_GVAS]),
-	};
-	const struct way path = {
+	const struct soft_mode *mode = paging_of(w)->mode;
+	const u64 pdpte = paging_of(w)->pdpte[(w->gva >> 30) % SOFT_NR_PDPTES];
+
+	*path = (struct way) {
 		.level = mode->levels,
 		.table = soft_table_gpa(mode->root, mode->root_word),
 		.granted = SOFT_GPTE_RIGHTS,
 	};
+	if (!mode->pdpte_level)
+		return true;
+	path->level = mode->pdpte_level - 1;
+	path->table = pdpte & GENMASK_ULL(MAXPHYADDR - 1, 12);
+	return pdpte & SOFT_GPTE_P;
+}
+
+static struct walk walk_of(const struct soft_view *view, unsigned int n)
+{
+	const struct soft_guest *guest = view->guest;
+
+	return (struct walk) {
+		.view = view,
+		.gva = soft_gva(guest->paging.mode, n),
+		.since = max(guest->flushed,
+			     guest->flushed_gva[n % SOFT_NR_GVAS]),
+	};
+}
+
+void soft_translate(const struct soft_view *view, unsigned int n,
+		    const struct soft_access *access,
+		    struct soft_outcomes *outcomes)
+{
+	struct walk w = walk_of(view, n);
+	struct way path;
 
 	outcomes->nr = 0;
 	outcomes->unsure = false;
-	if (mode->pdpte_level)
-		walk_pdpte(&w);
-	else
+	w.access = access;
+	w.outcomes = outcomes;
+	if (first_way(&w, &path))
 		walk_table(&w, &path);
+	else
+		add_fault(&w, 0);
+}
+
+/* Where a gva leads now */
+
+static bool is_changed(const struct walk *w, gpa_t gpa)
+{
+	const struct soft_changes *changes = w->view->changes;
+	u64 n;
+
+	if (too_many_changes(w))
+		return true;
+	for (n = w->since; n < changes->nr; n++)
+		if (is_change_of(w, &changes->last[n % SOFT_CHANGES], gpa))
+			return true;
+	return false;
+}
+
+void soft_find_path(const struct soft_view *view, unsigned int n,
+		    struct soft_path *path)
+{
+	const struct walk w = walk_of(view, n);
+	const struct soft_paging *paging = paging_of(&w);
+	struct soft_entry *entry;
+	bool down, sure = true;
+	struct way way;
+
+	path->nr = 0;
+	down = first_way(&w, &way);
+	while (down) {
+		entry = &path->entry[path->nr];
+		entry->gpa = entry_gpa(&w, &way);
+		entry->value = soft_read_entry(view, entry->gpa);
+		if (!is_good(&w, entry->value, way.level))
+			break;
+		path->nr++;
+		entry->leaf = is_leaf(paging, entry->value, way.level);
+		sure &= !is_changed(&w, entry->gpa);
+		entry->sure = sure;
+		way.table = entry_address(paging, entry->value, false);
+		way.level--;
+		down = !entry->leaf;
+	}
 }

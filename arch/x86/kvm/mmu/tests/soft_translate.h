@@ -69,9 +69,10 @@ struct soft_view {
 	const unsigned long *was_table;
 };
 
-/* What an access may come to: the page at @gfn, or a page fault. */
+/* What an access may come to: the page at @gfn, or a page fault with @code. */
 struct soft_outcome {
 	bool fault;
+	u32 code;
 	gfn_t gfn;
 };
 
@@ -99,6 +100,39 @@ struct soft_outcomes {
 void soft_translate(const struct soft_view *view, unsigned int n,
 		    const struct soft_access *access,
 		    struct soft_outcomes *outcomes);
+
+/**
+ * struct soft_entry - an entry that a gva leads through
+ * @gpa: where it is
+ * @value: what is there
+ * @leaf: it maps a page
+ * @sure: since the flush, neither it nor one above was anything else
+ */
+struct soft_entry {
+	gpa_t gpa;
+	u64 value;
+	bool leaf;
+	bool sure;
+};
+
+#define SOFT_MAX_LEVELS	5
+
+/**
+ * struct soft_path - the entries, from the root down to what maps a page or is bad
+ * @nr: of @entry; a bad one does not count
+ * @entry: see there
+ */
+struct soft_path {
+	int nr;
+	struct soft_entry entry[SOFT_MAX_LEVELS];
+};
+
+/* Where a gva leads now. */
+void soft_find_path(const struct soft_view *view, unsigned int n,
+		    struct soft_path *path);
+
+/* What is at the gpa of an entry; 0 where there is no memory. */
+u64 soft_read_entry(const struct soft_view *view, gpa_t gpa);
 
 /* MOV to CR3 with PAE loads them; false if it is a #GP, and nothing changes. */
 bool soft_load_pdptes(struct soft_vm *vm, struct soft_as *as,
