@@ -190,7 +190,7 @@ static void check_entry(struct soft_run *run, const struct soft_view *view,
 	const u64 now = soft_read_entry(view, entry->gpa);
 
 	if (now != (entry->value | (now & may)) || (must & ~now))
-		soft_differ(run, "gva %#llx: %s, gPTE at %#llx was %#llx, is %#llx, must have %#llx",
+		soft_differ(run, "gva %#llx: %s, gPTE %#llx: %#llx -> %#llx, must have %#llx",
 			    access->addr, soft_end_name(end), entry->gpa,
 			    entry->value, now, must);
 	if (now != entry->value)
