@@ -65,13 +65,13 @@ static int fault_end(const struct soft_run *run)
 }
 
 /*
- * Exits for EPT have a qualification in place of a code.  KVM has made it of these
- * bits, and others that only say what the access was.
+ * Exits for EPT have a qualification in place of a code, which KVM makes of these
+ * bits and of what the access was.  That is not always known: a misconfiguration,
+ * as it comes from an MMIO SPTE of an old generation, has no qualification.
  */
 static bool right_code(const struct soft_run *run, u32 code, u32 want)
 {
-	const u32 mask = soft_run_has_ept(run) ?
-			 X86_PF_PROT | X86_PF_WRITE | X86_PF_RSVD : ~0;
+	const u32 mask = soft_run_has_ept(run) ? X86_PF_PROT | X86_PF_RSVD : ~0;
 
 	return (code & mask) == (want & mask);
 }
@@ -128,7 +128,7 @@ static void check_outcome(struct soft_run *run, struct soft_as *as, int end,
 			note_written(run, as, access, outcomes);
 		return;
 	}
-	soft_differ(run, "gva %#llx: is %s (%d, %#llx, code %#x), must be %s of gfn %#llx (code %#x), or %d others",
+	soft_differ(run, "gva %#llx: %s (%d, %#llx, code %#x), must: %s of %#llx (%#x), or %d",
 		    access->addr, soft_end_name(end), end, access->value,
 		    access->error_code, first->fault ? "a fault" : "an access",
 		    first->gfn, first->code, outcomes->nr - 1);
@@ -176,8 +176,20 @@ static u64 wanted_ad(const struct soft_view *view, const struct soft_entry *entr
 		dirty_bit(paging) : 0);
 }
 
+/* A table may lead to itself, and an entry map a page as well. */
+static bool is_leaf_of(const struct soft_path *path, gpa_t gpa)
+{
+	int i;
+
+	for (i = 0; i < path->nr; i++)
+		if (path->entry[i].gpa == gpa && path->entry[i].leaf)
+			return true;
+	return false;
+}
+
 /* What the CPU sets it writes to memory, so that the log must have it. */
 static void check_entry(struct soft_run *run, const struct soft_view *view,
+			const struct soft_path *path,
 			const struct soft_entry *entry,
 			const struct soft_access *access, int end)
 {
@@ -185,7 +197,8 @@ static void check_entry(struct soft_run *run, const struct soft_view *view,
 	const bool fault = end == fault_end(run);
 	const bool written = access->write && !fault;
 	const u64 may = accessed_bit(paging) |
-			(entry->leaf && written ? dirty_bit(paging) : 0);
+			(written && is_leaf_of(path, entry->gpa) ?
+			 dirty_bit(paging) : 0);
 	const u64 must = wanted_ad(view, entry, access, fault, end);
 	const u64 now = soft_read_entry(view, entry->gpa);
 
@@ -206,7 +219,7 @@ static void check_path(struct soft_run *run, const struct soft_view *view,
 	int i;
 
 	for (i = 0; i < path->nr; i++)
-		check_entry(run, view, &path->entry[i], access, end);
+		check_entry(run, view, path, &path->entry[i], access, end);
 }
 
 /* The access */
