@@ -5,8 +5,9 @@
  *
  * It walks the page tables that KVM gave it (soft_walk.h), and the guest's own by
  * these if it has nested paging, keeps translations in a TLB for as long as KVM
- * does not flush them, and reads and writes the host's memory through them.  Like hardware it does that with interrupts off, so that
- * KVM's IPIs find it either before an access or after.
+ * does not flush them, and reads and writes the host's memory through them.  Like
+ * hardware it does that with interrupts off, so that KVM's IPIs find it either
+ * before an access or after.
  *
  * An access is 8 bytes, or 4, and aligned.  An instruction that KVM would emulate is
  * one access too: there is no code in the guest's memory.
