@@ -333,7 +333,7 @@ static u64 code_of_walk(const struct soft_walk *walk)
 	       (walk->reserved ? PFERR_RSVD_MASK : 0);
 }
 
-/* A table's entry is read, and written where walk_tables() says that it is. */
+/* A table's entry is read, and written as need_of_table() of soft_walk.c has it. */
 static u64 code_of_table(const struct soft_walk *walk)
 {
 	const struct soft_hardware *hw = soft_vendor_hardware();
