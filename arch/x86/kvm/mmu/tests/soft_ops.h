@@ -18,7 +18,7 @@
 
 /* The operations, and their arguments: which vCPU, and a, b, ... */
 enum soft_op_kind {
-	SOFT_OP_READ,	/* a: gfn, or c: n-th gva, b: CPL 3, and 2: EFLAGS.AC */
+	SOFT_OP_READ,	/* a: gfn, or c: n-th gva, b: CPL 3, and 2: EFLAGS.AC, d */
 	SOFT_OP_WRITE,	/* as SOFT_OP_READ */
 	SOFT_OP_FETCH,	/* as SOFT_OP_READ */
 	SOFT_OP_CREATE,	/* a: slot, b: gfn, c: page, d: pages, e: flags */
@@ -65,6 +65,10 @@ struct soft_op {
 /* Of EPT. */
 #define SOFT_AD		SOFT_PSE
 
+/* Of an access by gva. */
+#define SOFT_AGAIN	BIT(0)	/* of the gva that the vCPU used or got last */
+#define SOFT_MEND	BIT(1)	/* the OS maps what is missing, to @a: once more */
+
 /* What SOFT_OP_GPTE flushes after its change, on all vCPUs that page. */
 enum soft_flush {
 	SOFT_FLUSH_NONE,	/* later, maybe */
@@ -72,8 +76,9 @@ enum soft_flush {
 	SOFT_FLUSH_ALL		/* by a load of CR3 */
 };
 
-/* Beside it: the write is one of 4 bytes. */
+/* Beside it: the write is one of 4 bytes; a PTE gets other rights, and stays. */
 #define SOFT_GPTE_HALF	BIT(2)
+#define SOFT_GPTE_KEEP	BIT(3)
 
 /**
  * struct soft_run - a VM, its oracle, and where they differ
@@ -90,6 +95,7 @@ enum soft_flush {
  * @why: how they differ
  * @ends: accesses by enum soft_end; these counters go on from VM to VM
  * @by_gva: those by gva
+ * @missing: of their faults, those of gPTEs that were not present or bad
  * @loosely: of these, those that could only be judged loosely
  * @stale: and those that may have used what the guest had not flushed yet
  * @ad_judged: entries of the guest's tables whose A or D had to be there
@@ -107,6 +113,7 @@ struct soft_run {
 	char why[160];
 	u64 ends[SOFT_NR_ENDS];
 	u64 by_gva[SOFT_NR_ENDS];
+	u64 missing;
 	u64 loosely;
 	u64 stale;
 	u64 ad_judged;

@@ -236,12 +236,18 @@ static struct soft_view view_of(struct soft_run *run, struct soft_as *as,
 	};
 }
 
+static bool is_missing(u32 code)
+{
+	return !(code & X86_PF_PROT) || (code & X86_PF_RSVD);
+}
+
 static void count(struct soft_run *run, const struct soft_access *access, int end)
 {
 	if (end < 0)
 		return;
 	run->ends[end]++;
 	run->by_gva[end]++;
+	run->missing += end == fault_end(run) && is_missing(access->error_code);
 	run->emulated += access->emulated && end == SOFT_RAM;
 }
 
@@ -272,8 +278,10 @@ static int access_once(struct soft_run *run, int id, unsigned int n,
 void soft_access_gva(struct soft_run *run, const struct soft_op *op)
 {
 	const int id = soft_op_vcpu_id(run, op);
+	struct soft_guest *guest = &run->guests[id];
+	const unsigned int n = op->d & SOFT_AGAIN ? guest->recent : op->c;
 	struct soft_access access = {
-		.addr = soft_gva(run->guests[id].paging.mode, op->c),
+		.addr = soft_gva(guest->paging.mode, n),
 		.write = op->kind == SOFT_OP_WRITE,
 		.fetch = op->kind == SOFT_OP_FETCH,
 		.user = op->b & 1,
@@ -281,5 +289,11 @@ void soft_access_gva(struct soft_run *run, const struct soft_op *op)
 		.value = soft_model_value(run->model, 0),
 	};
 
-	access_once(run, id, op->c, &access);
+	guest->recent = n;
+	if (access_once(run, id, n, &access) != fault_end(run) || run->failed ||
+	    !(op->d & SOFT_MEND) || !is_missing(access.error_code))
+		return;
+	soft_guest_mend(run, id, n, op->a);
+	if (!run->failed && soft_op_is_paging(run, op))
+		access_once(run, id, n, &access);
 }

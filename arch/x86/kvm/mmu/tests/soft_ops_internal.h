@@ -74,6 +74,9 @@ void soft_guest_invlpg(struct soft_run *run, const struct soft_op *op);
 void soft_guest_cr3(struct soft_run *run, const struct soft_op *op);
 void soft_guest_smm(struct soft_run *run, const struct soft_op *op);
 
+/* What an OS does for a page fault: the n-th gva leads to @gfn. */
+void soft_guest_mend(struct soft_run *run, int id, unsigned int n, gfn_t gfn);
+
 /* Of soft_ops_slot.c */
 void soft_op_slot(struct soft_run *run, const struct soft_op *op);
 void soft_op_get_log(struct soft_run *run, const struct soft_op *op);

@@ -124,6 +124,33 @@ static void flush(struct soft_run *run, unsigned int how, unsigned int n)
 	}
 }
 
+static void set_no_paging(struct soft_guest *guest)
+{
+	guest->paging.mode = &soft_modes[SOFT_NO_PAGING];
+}
+
+/*
+ * Both ways the CPU forgets what it has cached.  An SMI is an exit from L2; this
+ * one stays in L1 after that.
+ */
+static void set_smm(struct soft_run *run, int id, bool smm)
+{
+	struct kvm_vcpu *vcpu = run->vm->vcpu[id];
+	struct soft_guest *guest = &run->guests[id];
+
+	if (is_smm(vcpu) == smm)
+		return;
+	soft_cpu_begin(vcpu);
+	if (guest->paging.mode->nested) {
+		soft_nested_leave(vcpu);
+		set_no_paging(guest);
+	}
+	vcpu->arch.hflags ^= HF_SMM_MASK;
+	kvm_mmu_reset_context(vcpu);
+	soft_cpu_end(vcpu);
+	guest->flushed = run->changes.nr;
+}
+
 /* The guest's tables */
 
 /* How many tables, of both address spaces, a page of the VMM is. */
@@ -141,13 +168,22 @@ static int nr_tables_at(struct soft_run *run, unsigned long page)
 	return nr;
 }
 
+/* 0 where there is no memory. */
+static u64 read_gpte(struct soft_run *run, struct soft_as *as, gpa_t gpa)
+{
+	const gfn_t gfn = gpa_to_gfn(gpa);
+	const struct soft_slot *slot = soft_as_slot(as, gfn);
+
+	return slot ? soft_vm_read(run->vm, soft_slot_page(slot, gfn),
+				   offset_in_page(gpa) / sizeof(u64)) : 0;
+}
+
 static void note_change(struct soft_run *run, struct soft_as *as, gpa_t gpa)
 {
 	const gfn_t gfn = gpa_to_gfn(gpa);
 	const unsigned long page = soft_slot_page(soft_as_slot(as, gfn), gfn);
-	const unsigned int word = offset_in_page(gpa) / sizeof(u64);
 
-	soft_note_change(&run->changes, as, gpa, soft_vm_read(run->vm, page, word));
+	soft_note_change(&run->changes, as, gpa, read_gpte(run, as, gpa));
 	__set_bit(page, run->was_table);
 	/* KVM watches gfns: an alias of the page is changed unseen. */
 	run->loose |= nr_tables_at(run, page) > 1;
@@ -177,15 +213,23 @@ static void write_gpte(struct soft_run *run, gpa_t gpa, u64 gpte, bool half)
 		soft_as_written(as, gpa_to_gfn(gpa));
 }
 
-static void write_link(struct soft_run *run, const struct soft_link *link,
-		       u64 gpte, bool half)
+static gpa_t link_gpa(const struct soft_link *link)
 {
-	write_gpte(run, soft_table_gpa(link->table, link->word), gpte, half);
+	return soft_table_gpa(link->table, link->word);
+}
+
+static gpa_t pte_gpa(unsigned int n)
+{
+	return soft_table_gpa(soft_pt(n), soft_pt_word(n));
 }
 
 static void write_pte(struct soft_run *run, unsigned int n, u64 gpte, bool half)
 {
-	write_gpte(run, soft_table_gpa(soft_pt(n), soft_pt_word(n)), gpte, half);
+	int id;
+
+	write_gpte(run, pte_gpa(n), gpte, half);
+	for (id = 0; id < run->vm->nr_vcpus; id++)
+		run->guests[id].recent = n;
 }
 
 /* In the format that L1 has for L2, or the guest for itself. */
@@ -203,17 +247,33 @@ static u64 link_for(struct soft_run *run, const struct soft_link *link, gfn_t gf
 				       soft_link_gpte(link, gfn, bits);
 }
 
+/* As mprotect() does it: the page stays, and A and D. */
+static u64 with_rights_of(struct soft_run *run, unsigned int n, u64 gpte)
+{
+	const u64 rights = soft_run_has_ept(run) ? SOFT_EPTE_RWX :
+			   SOFT_GPTE_RW | SOFT_GPTE_US | SOFT_GPTE_XD;
+	const u64 old = read_gpte(run, soft_vcpu_as(run, run->vm->vcpu[0]),
+				  pte_gpa(n));
+
+	return old & SOFT_GPTE_P ? (old & ~rights) | (gpte & rights) : gpte;
+}
+
 void soft_guest_gpte(struct soft_run *run, const struct soft_op *op)
 {
 	const unsigned int where = op->a % (SOFT_NR_LINKS + 1);
 	const bool half = op->e & SOFT_GPTE_HALF;
 	const struct soft_link *link = &soft_links[where];
+	u64 gpte = pte_for(run, op->c, op->d);
 
-	if (where == SOFT_NR_LINKS)
-		write_pte(run, op->b, pte_for(run, op->c, op->d), half);
-	else
-		write_link(run, link, link_for(run, link, op->c, op->d), half);
-	flush(run, op->e & ~SOFT_GPTE_HALF, op->b);
+	if (where < SOFT_NR_LINKS) {
+		write_gpte(run, link_gpa(link),
+			   link_for(run, link, op->c, op->d), half);
+	} else {
+		if (op->e & SOFT_GPTE_KEEP)
+			gpte = with_rights_of(run, op->b, gpte);
+		write_pte(run, op->b, gpte, half);
+	}
+	flush(run, op->e % SOFT_GPTE_HALF, op->b);
 }
 
 /* What an OS does before it turns paging on. */
@@ -225,7 +285,7 @@ static void make_tables(struct soft_run *run, gfn_t gfn, unsigned int step)
 	for (i = 0; i < SOFT_NR_LINKS; i++) {
 		const struct soft_link *link = &soft_links[i];
 
-		write_link(run, link,
+		write_gpte(run, link_gpa(link),
 			   link_for(run, link, SOFT_TABLE_GFN + link->to, all),
 			   false);
 	}
@@ -234,34 +294,36 @@ static void make_tables(struct soft_run *run, gfn_t gfn, unsigned int step)
 	flush(run, SOFT_FLUSH_ALL, 0);
 }
 
+/* Return: whether the link was another one. */
+static bool mend_link(struct soft_run *run, const struct soft_link *link)
+{
+	const u64 gpte = link_for(run, link, SOFT_TABLE_GFN + link->to, 3);
+	const u64 ad = soft_run_has_ept(run) ? SOFT_EPTE_A | SOFT_EPTE_D :
+					       SOFT_GPTE_A | SOFT_GPTE_D;
+	struct soft_as *as = soft_vcpu_as(run, run->vm->vcpu[0]);
+	const u64 old = read_gpte(run, as, link_gpa(link));
+
+	if ((old & ~ad) == gpte)
+		return false;
+	write_gpte(run, link_gpa(link), gpte, false);
+	return true;
+}
+
+/* Without a flush if it is only the PTE: what is not present is not cached. */
+void soft_guest_mend(struct soft_run *run, int id, unsigned int n, gfn_t gfn)
+{
+	bool relinked = false;
+	int i;
+
+	set_smm(run, 0, is_smm(run->vm->vcpu[id]));
+	for (i = 0; i < SOFT_NR_LINKS; i++)
+		relinked |= mend_link(run, &soft_links[i]);
+	write_pte(run, n, pte_for(run, gfn, 3), false);
+	if (relinked)
+		reload_cr3(run, id);
+}
+
 /* Modes */
-
-static void set_no_paging(struct soft_guest *guest)
-{
-	guest->paging.mode = &soft_modes[SOFT_NO_PAGING];
-}
-
-/*
- * Both ways the CPU forgets what it has cached.  An SMI is an exit from L2; this
- * one stays in L1 after that.
- */
-static void set_smm(struct soft_run *run, int id, bool smm)
-{
-	struct kvm_vcpu *vcpu = run->vm->vcpu[id];
-	struct soft_guest *guest = &run->guests[id];
-
-	if (is_smm(vcpu) == smm)
-		return;
-	soft_cpu_begin(vcpu);
-	if (guest->paging.mode->nested) {
-		soft_nested_leave(vcpu);
-		set_no_paging(guest);
-	}
-	vcpu->arch.hflags ^= HF_SMM_MASK;
-	kvm_mmu_reset_context(vcpu);
-	soft_cpu_end(vcpu);
-	guest->flushed = run->changes.nr;
-}
 
 /* As enter_smm() and RSM change what the MMU sees. */
 void soft_guest_smm(struct soft_run *run, const struct soft_op *op)

@@ -27,6 +27,12 @@ static u32 some_gfn(struct rnd_state *rnd)
 	return below(rnd, 8) ? below(rnd, HOT_GFNS) : below(rnd, SOFT_GFNS);
 }
 
+/* Of small slots: where all is hot they would leave no room for the large one. */
+static u32 some_other_gfn(struct rnd_state *rnd)
+{
+	return below(rnd, 8) ? below(rnd, SOFT_GFNS) : some_gfn(rnd);
+}
+
 /* Mostly of the address space without SMM. */
 static u32 some_slot(struct rnd_state *rnd)
 {
@@ -41,7 +47,7 @@ static void random_slot(struct rnd_state *rnd, struct soft_op *op)
 		KVM_MEM_READONLY, KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY,
 	};
 
-	op->b = some_gfn(rnd);
+	op->b = some_other_gfn(rnd);
 	op->c = below(rnd, SOFT_PAGES);
 	/* What lies alike in gfns and in host memory can be a huge page. */
 	if (below(rnd, 2))
@@ -49,10 +55,10 @@ static void random_slot(struct rnd_state *rnd, struct soft_op *op)
 	op->d = soft_cut_pages(op->c, some_pages(rnd));
 	op->e = flags[below(rnd, ARRAY_SIZE(flags))];
 	/* Most of what is accessed should be there, and the guest's tables too. */
-	if (below(rnd, 4)) {
+	if (below(rnd, 6)) {
 		op->b = below(rnd, 16);
 		op->d = soft_cut_pages(op->c, HOT_GFNS);
-		if (below(rnd, 4))
+		if (below(rnd, 16))
 			op->e &= ~KVM_MEM_READONLY;
 	}
 }
@@ -98,16 +104,35 @@ static void random_link(struct rnd_state *rnd, struct soft_op *op)
 	}
 }
 
+/* R/W and U/S, or others; an OS may set A and D itself. */
+static u32 some_rights(struct rnd_state *rnd, u32 one_in)
+{
+	return (below(rnd, one_in) ? 3 : below(rnd, 8)) |
+	       (below(rnd, 2) ? 0x30 : below(rnd, 4) << 4);
+}
+
 static void random_gpte(struct rnd_state *rnd, struct soft_op *op)
 {
-	op->a = SOFT_NR_LINKS;
-	op->b = some_gva(rnd);
-	op->c = some_gfn(rnd);
-	op->d = below(rnd, 4) ? 3 : below(rnd, 8);
 	op->e = (below(rnd, 2) ? SOFT_FLUSH_NONE : below(rnd, 3)) |
 		(below(rnd, 2) ? SOFT_GPTE_HALF : 0);
-	if (!below(rnd, 5))
+	op->b = some_gva(rnd);
+	op->c = some_gfn(rnd);
+	if (!below(rnd, 8)) {
+		op->d = some_rights(rnd, 8);
 		random_link(rnd, op);
+		return;
+	}
+	op->a = SOFT_NR_LINKS;
+	op->d = some_rights(rnd, 2);
+	op->e |= below(rnd, 3) ? 0 : SOFT_GPTE_KEEP;
+}
+
+static void random_access(struct rnd_state *rnd, struct soft_op *op)
+{
+	op->a = some_gfn(rnd);
+	op->b = below(rnd, 4);
+	op->c = some_gva(rnd);
+	op->d = (below(rnd, 2) ? SOFT_AGAIN : 0) | (below(rnd, 4) ? SOFT_MEND : 0);
 }
 
 /* How often each comes, of the sum of all. */
@@ -115,8 +140,8 @@ static const u8 weights[SOFT_NR_OPS] = {
 	[SOFT_OP_READ] = 60,
 	[SOFT_OP_WRITE] = 60,
 	[SOFT_OP_FETCH] = 10,
-	[SOFT_OP_CREATE] = 12,
-	[SOFT_OP_DELETE] = 3,
+	[SOFT_OP_CREATE] = 14,
+	[SOFT_OP_DELETE] = 4,
 	[SOFT_OP_MOVE] = 2,
 	[SOFT_OP_FLAGS] = 8,
 	[SOFT_OP_GET_LOG] = 10,
@@ -164,13 +189,18 @@ struct soft_op soft_op_random(struct rnd_state *rnd)
 	};
 
 	switch (op.kind) {
+	case SOFT_OP_READ:
+	case SOFT_OP_WRITE:
+	case SOFT_OP_FETCH:
+		random_access(rnd, &op);
+		break;
 	case SOFT_OP_CREATE:
 		random_slot(rnd, &op);
 		op.a = some_slot(rnd);
 		break;
 	case SOFT_OP_MOVE:
 		op.a = some_slot(rnd);
-		op.b = some_gfn(rnd);
+		op.b = some_other_gfn(rnd);
 		break;
 	case SOFT_OP_DELETE:
 	case SOFT_OP_GET_LOG:
@@ -214,15 +244,13 @@ struct soft_op soft_op_random(struct rnd_state *rnd)
 		op.a = some_gva(rnd);
 		break;
 	case SOFT_OP_SMM:
-		op.a = !below(rnd, 4);
+		op.a = !below(rnd, 8);
 		break;
 	case SOFT_OP_QUOTA:
 		op.a = KVM_MIN_ALLOC_MMU_PAGES + below(rnd, 64);
 		break;
 	default:
 		op.a = some_gfn(rnd);
-		op.b = below(rnd, 16);
-		op.c = some_gva(rnd);
 	}
 	return op;
 }

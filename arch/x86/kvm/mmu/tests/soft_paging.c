@@ -136,7 +136,8 @@ u64 soft_epte(gfn_t gfn, u64 bits, bool leaf)
 
 	return gfn_to_gpa(gfn) | (bits & 2 ? SOFT_EPTE_R : 0) |
 	       (bits & 1 ? SOFT_EPTE_W : 0) | (bits & 4 ? 0 : SOFT_EPTE_X) |
-	       (bits & 8 ? SOFT_GPTE_PS : 0) | (leaf ? write_back : 0);
+	       (bits & 8 ? SOFT_GPTE_PS : 0) | (bits & 16 ? SOFT_EPTE_A : 0) |
+	       (bits & 32 ? SOFT_EPTE_D : 0) | (leaf ? write_back : 0);
 }
 
 u64 soft_gpte(gfn_t gfn, u64 bits)

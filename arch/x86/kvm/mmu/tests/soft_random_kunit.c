@@ -158,9 +158,10 @@ static void soft_test_random(struct kunit *test)
 		   t->run.ends[SOFT_RAM], t->run.emulated,
 		   t->run.ends[SOFT_MMIO], t->run.ends[SOFT_FAULT],
 		   t->run.ends[SOFT_EXIT], t->run.ends[SOFT_RING_FULL]);
-	kunit_info(test, "by gva: RAM %llu, MMIO %llu; old or new %llu, judged loosely %llu; A or D of %llu gPTEs\n",
+	kunit_info(test, "by gva: RAM %llu, MMIO %llu, faults %llu (missing %llu); old or new %llu, judged loosely %llu; A or D of %llu gPTEs\n",
 		   t->run.by_gva[SOFT_RAM], t->run.by_gva[SOFT_MMIO],
-		   t->run.stale, t->run.loosely,
+		   t->run.by_gva[SOFT_FAULT] + t->run.by_gva[SOFT_EXIT],
+		   t->run.missing, t->run.stale, t->run.loosely,
 		   t->run.ad_judged);
 }
 

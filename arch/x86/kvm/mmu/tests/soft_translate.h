@@ -46,9 +46,11 @@ void soft_note_change(struct soft_changes *changes, const struct soft_as *as,
  * @paging: how it translates
  * @flushed: when for all gvas: soft_changes::nr of then
  * @flushed_gva: when for each one
+ * @recent: the n-th gva, which was used or linked last
  */
 struct soft_guest {
 	struct soft_paging paging;
+	unsigned int recent;
 	u64 flushed;
 	u64 flushed_gva[SOFT_NR_GVAS];
 };
