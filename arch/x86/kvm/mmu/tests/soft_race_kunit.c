@@ -8,8 +8,6 @@
  * its gfn from before the access until after it.
  */
 #include <kunit/test.h>
-#include <linux/completion.h>
-#include <linux/kthread.h>
 #include <linux/kvm.h>
 #include <linux/kvm_host.h>
 #include <linux/moduleparam.h>
@@ -18,11 +16,10 @@
 #include "mmu.h"
 #include "soft_hardware.h"
 #include "soft_model.h"
-#include "soft_paging.h"
+#include "soft_threads.h"
 #include "soft_vm.h"
 
 #define NR_VCPUS	4
-#define BURST		32
 
 /* Slots that come, go and move, all over the same gfns. */
 #define NR_SLOTS	4
@@ -46,6 +43,7 @@ MODULE_PARM_DESC(soft_race_changes, "KUnit: changes under running vCPUs");
 /**
  * struct race - what VMM and vCPUs share
  * @vm: the VM
+ * @threads: its vCPUs
  * @seq: odd while a change is under way; bumped before and after
  * @first: the gfns that it is about
  * @end: behind them
@@ -53,7 +51,6 @@ MODULE_PARM_DESC(soft_race_changes, "KUnit: changes under running vCPUs");
  * @slot_gfn: where each slot is, or NONE
  * @name: what the first word of each page of the VMM's memory is
  * @next: the next name
- * @stop: the vCPUs end
  * @accesses: of all vCPUs
  * @judged: those of which it is known what they must be
  * @wrong: those that were not
@@ -65,6 +62,7 @@ MODULE_PARM_DESC(soft_race_changes, "KUnit: changes under running vCPUs");
  */
 struct race {
 	struct soft_vm *vm;
+	struct soft_threads threads;
 	unsigned long seq;
 	gfn_t first;
 	gfn_t end;
@@ -72,7 +70,6 @@ struct race {
 	gfn_t slot_gfn[NR_SLOTS];
 	u64 name[NR_PAGES];
 	u64 next;
-	bool stop;
 	atomic_long_t accesses;
 	atomic_long_t judged;
 	atomic_long_t wrong;
@@ -81,12 +78,6 @@ struct race {
 	DECLARE_BITMAP(owed, LOG_PAGES);
 	unsigned long owed_since[LOG_PAGES][NR_VCPUS];
 	unsigned long lost;
-};
-
-struct runner {
-	struct race *race;
-	int id;
-	struct completion done;
 };
 
 /* The vCPUs */
@@ -137,12 +128,16 @@ static void judge(struct race *race, gfn_t gfn, unsigned long seq, int end,
 		       end, access->value, want);
 }
 
-/* The first word is the page's name; each vCPU writes to one of its own. */
-static void one_access(struct runner *runner, struct rnd_state *rnd)
+static struct race *race_of(struct soft_thread *thread)
 {
-	struct race *race = runner->race;
-	struct kvm_vcpu *vcpu = race->vm->vcpu[runner->id];
-	const u32 n = prandom_u32_state(rnd);
+	return container_of(thread->all, struct race, threads);
+}
+
+/* The first word is the page's name; each vCPU writes to one of its own. */
+static bool one_access(struct soft_thread *thread)
+{
+	struct race *race = race_of(thread);
+	const u32 n = prandom_u32_state(&thread->rnd);
 	const gfn_t gfn = n & 1 ? LOG_GFN + (n >> 8) % LOG_PAGES :
 				  (n >> 8) % NR_GFNS;
 	struct soft_access access = {
@@ -154,46 +149,30 @@ static void one_access(struct runner *runner, struct rnd_state *rnd)
 	int end;
 
 	if (access.write)
-		access.addr += (1 + runner->id) * sizeof(u64);
-	end = soft_cpu_access(vcpu, &access);
+		access.addr += (1 + thread->id) * sizeof(u64);
+	end = soft_cpu_access(soft_thread_vcpu(thread), &access);
 	judge(race, gfn, seq, end, &access);
 	/* Pairs with nr_ended(): all that the access did in KVM comes before. */
-	smp_store_release(&race->ended[runner->id], race->ended[runner->id] + 1);
+	smp_store_release(&race->ended[thread->id], race->ended[thread->id] + 1);
+	return true;
 }
 
 /* Slots come and go meanwhile: there may be one or none. */
-static void pre_fault(struct runner *runner, struct rnd_state *rnd)
+static void pre_fault(struct soft_thread *thread)
 {
-	const gfn_t gfn = prandom_u32_state(rnd) % NR_GFNS;
-	int r = soft_vm_pre_fault(runner->race->vm, runner->id, gfn);
+	const gfn_t gfn = prandom_u32_state(&thread->rnd) % NR_GFNS;
+	int r = soft_vm_pre_fault(thread->all->vm, thread->id, gfn);
 
 	if (tdp_enabled ? !r || r == -ENOENT : r == -EOPNOTSUPP)
 		return;
-	if (atomic_long_inc_return(&runner->race->wrong) == 1)
+	if (atomic_long_inc_return(&race_of(thread)->wrong) == 1)
 		pr_err("gfn %#llx: pre-fault: %d\n", gfn, r);
 }
 
-static int run_vcpu(void *data)
-{
-	struct runner *runner = data;
-	struct race *race = runner->race;
-	struct kvm_vcpu *vcpu = race->vm->vcpu[runner->id];
-	struct rnd_state rnd;
-	int i;
-
-	prandom_seed_state(&rnd, 1 + runner->id);
-	kthread_use_mm(race->vm->kvm->mm);
-	while (!READ_ONCE(race->stop)) {
-		soft_cpu_begin(vcpu);
-		for (i = 0; i < BURST; i++)
-			one_access(runner, &rnd);
-		soft_cpu_end(vcpu);
-		pre_fault(runner, &rnd);
-		cond_resched();
-	}
-	kthread_unuse_mm(race->vm->kvm->mm);
-	kthread_complete_and_exit(&runner->done, 0);
-}
+static const struct soft_thread_ops vcpu_ops = {
+	.access = one_access,
+	.pause = pre_fault,
+};
 
 /* The VMM */
 
@@ -443,39 +422,25 @@ static struct race *new_race(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(race->vm, LOG_ID, LOG_GFN,
 						  LOG_PAGES, LOG_PAGE,
 						  KVM_MEM_LOG_DIRTY_PAGES));
+	soft_threads_init(&race->threads, race->vm);
 	return race;
-}
-
-static void start_runner(struct kunit *test, struct runner *runner,
-			 struct race *race, int id)
-{
-	struct task_struct *task;
-
-	runner->race = race;
-	runner->id = id;
-	init_completion(&runner->done);
-	task = kthread_run(run_vcpu, runner, "soft_vcpu/%d", id);
-	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
 }
 
 static void soft_test_race(struct kunit *test)
 {
 	struct race *race = new_race(test);
-	struct runner runners[NR_VCPUS];
 	struct rnd_state rnd;
 	unsigned long i;
 	int r = 0;
 
 	for (i = 0; i < NR_VCPUS; i++)
-		start_runner(test, &runners[i], race, i);
+		soft_thread_start(&race->threads, i, &vcpu_ops);
 	prandom_seed_state(&rnd, 7);
 	for (i = 0; i < soft_race_changes && !r; i++)
 		r = one_change(race, &rnd);
-	WRITE_ONCE(race->stop, true);
-	for (i = 0; i < NR_VCPUS; i++) {
-		wait_for_completion(&runners[i].done);
+	soft_threads_stop(&race->threads);
+	for (i = 0; i < NR_VCPUS; i++)
 		race->ended[i]++;
-	}
 	/* The first log may still have what the last one has not. */
 	r = r ?: collect(race) ?: collect(race);
 	race->lost += bitmap_weight(race->owed, LOG_PAGES);

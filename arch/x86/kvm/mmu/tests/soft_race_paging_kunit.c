@@ -9,8 +9,6 @@
  * each entry on the way.
  */
 #include <kunit/test.h>
-#include <linux/completion.h>
-#include <linux/kthread.h>
 #include <linux/kvm.h>
 #include <linux/kvm_host.h>
 #include <linux/moduleparam.h>
@@ -18,10 +16,10 @@
 
 #include "mmu.h"
 #include "soft_paging.h"
+#include "soft_threads.h"
 #include "soft_vm.h"
 
 #define NR_VCPUS	4	/* the first one changes the tables */
-#define BURST		32
 
 /* One slot: gfn n is page n.  Behind the tables is what they map. */
 #define NR_PAGES	512UL
@@ -58,26 +56,6 @@ struct cell {
 	unsigned long done;
 };
 
-/**
- * struct race - what the threads share
- * @vm: the VM
- * @cells: the entries
- * @stop: the vCPUs end
- * @accesses: of all vCPUs
- * @judged: those that were judged
- * @wrong: those that were wrong
- * @failed: errors, and writes that did not end in RAM
- */
-struct race {
-	struct soft_vm *vm;
-	struct cell cells[NR_CELLS];
-	bool stop;
-	atomic_long_t accesses;
-	atomic_long_t judged;
-	atomic_long_t wrong;
-	atomic_long_t failed;
-};
-
 /* Of the entries on the way of a gva: the link, and the PTE in either PT. */
 struct numbers {
 	unsigned long link;
@@ -86,21 +64,47 @@ struct numbers {
 
 /**
  * struct runner - a vCPU
- * @race: what it shares
- * @id: which it is
  * @paging: its mode
  * @flushed: numbers of each gva, before it was flushed
- * @writes: so far
- * @done: it has ended
+ * @writes: so far; of the first vCPU: gPTEs
  */
 struct runner {
-	struct race *race;
-	int id;
 	struct soft_paging paging;
 	struct numbers flushed[SOFT_NR_GVAS];
-	u64 writes;
-	struct completion done;
+	unsigned long writes;
 };
+
+/**
+ * struct race - what the threads share
+ * @vm: the VM
+ * @threads: its vCPUs
+ * @runners: what each of them knows
+ * @cells: the entries
+ * @accesses: of all vCPUs
+ * @judged: those that were judged
+ * @wrong: those that were wrong
+ * @failed: errors, and writes that did not end in RAM
+ */
+struct race {
+	struct soft_vm *vm;
+	struct soft_threads threads;
+	struct runner runners[NR_VCPUS];
+	struct cell cells[NR_CELLS];
+	atomic_long_t accesses;
+	atomic_long_t judged;
+	atomic_long_t wrong;
+	atomic_long_t failed;
+};
+
+static struct race *race_of(struct soft_thread *thread)
+{
+	return container_of(thread->all, struct race, threads);
+}
+
+static struct runner *runner_of(struct soft_thread *thread)
+{
+	return &race_of(thread)->runners[thread->id];
+}
 
 /* Values */
 
@@ -262,9 +266,9 @@ static bool too_many(const struct result *result)
 	       result->last.pte[1] - result->first.pte[1] >= PERIOD;
 }
 
-static void judge(struct runner *runner, const struct result *result)
+static void judge(struct soft_thread *thread, const struct result *result)
 {
-	struct race *race = runner->race;
+	struct race *race = race_of(thread);
 
 	atomic_long_inc(&race->accesses);
 	if (result->end < 0)
@@ -276,7 +280,7 @@ static void judge(struct runner *runner, const struct result *result)
 		return;
 	if (atomic_long_inc_return(&race->wrong) == 1)
 		pr_err("vCPU %d, %s, gva %u: end %d, value %#llx; link %lu to %lu, PTEs %lu to %lu and %lu to %lu\n",
-		       runner->id, runner->paging.mode->name, result->n,
+		       thread->id, runner_of(thread)->paging.mode->name, result->n,
 		       result->end, result->access->value, result->first.link,
 		       result->last.link, result->first.pte[0],
 		       result->last.pte[0], result->first.pte[1],
@@ -285,49 +289,51 @@ static void judge(struct runner *runner, const struct result *result)
 
 /* The vCPUs */
 
-static void note_all(struct runner *runner)
+static void note_all(struct soft_thread *thread)
 {
 	int n;
 
 	for (n = 0; n < SOFT_NR_GVAS; n++)
-		runner->flushed[n] = numbers_done(runner->race, n);
+		runner_of(thread)->flushed[n] = numbers_done(race_of(thread), n);
 }
 
-static void invlpg(struct runner *runner, unsigned int n)
+static void invlpg(struct soft_thread *thread, unsigned int n)
 {
-	struct kvm_vcpu *vcpu = runner->race->vm->vcpu[runner->id];
+	struct runner *runner = runner_of(thread);
 
-	runner->flushed[n] = numbers_done(runner->race, n);
-	kvm_mmu_invlpg(vcpu, soft_gva(runner->paging.mode, n));
+	runner->flushed[n] = numbers_done(race_of(thread), n);
+	kvm_mmu_invlpg(soft_thread_vcpu(thread), soft_gva(runner->paging.mode, n));
 }
 
-static void set_mode(struct runner *runner, u32 random)
+static void set_mode(struct soft_thread *thread, u32 random)
 {
-	struct kvm_vcpu *vcpu = runner->race->vm->vcpu[runner->id];
+	struct runner *runner = runner_of(thread);
 
 	runner->paging = (struct soft_paging) {
 		.mode = &soft_modes[SOFT_32BIT + random % (SOFT_NR_MODES - 1)],
 		.wp = true,
 		.nx = true,
 	};
-	note_all(runner);
-	if (!soft_set_paging(vcpu, &runner->paging))
-		atomic_long_inc(&runner->race->failed);
+	note_all(thread);
+	if (!soft_set_paging(soft_thread_vcpu(thread), &runner->paging))
+		atomic_long_inc(&race_of(thread)->failed);
 }
 
-static void maybe_flush(struct runner *runner, u32 random, unsigned int n)
+static void reload_cr3(struct soft_thread *thread)
 {
-	struct kvm_vcpu *vcpu = runner->race->vm->vcpu[runner->id];
+	note_all(thread);
+	if (!soft_load_cr3(soft_thread_vcpu(thread), &runner_of(thread)->paging))
+		atomic_long_inc(&race_of(thread)->failed);
+}
 
-	if (random % 512 == 0) {
-		set_mode(runner, random >> 10);
-	} else if (random % 64 == 1) {
-		note_all(runner);
-		if (!soft_load_cr3(vcpu, &runner->paging))
-			atomic_long_inc(&runner->race->failed);
-	} else if (random % 4 == 2) {
-		invlpg(runner, n);
-	}
+static void maybe_flush(struct soft_thread *thread, u32 random, unsigned int n)
+{
+	if (random % 512 == 0)
+		set_mode(thread, random >> 10);
+	else if (random % 64 == 1)
+		reload_cr3(thread);
+	else if (random % 4 == 2)
+		invlpg(thread, n);
 }
 
 static unsigned int some_pte(u32 random)
@@ -336,75 +342,54 @@ static unsigned int some_pte(u32 random)
 }
 
 /* The first word is the page's name; each vCPU writes to one of its own. */
-static void one_access(struct runner *runner, struct rnd_state *rnd)
+static bool one_access(struct soft_thread *thread)
 {
-	struct race *race = runner->race;
+	struct race *race = race_of(thread);
+	struct runner *runner = runner_of(thread);
+	struct rnd_state *rnd = &thread->rnd;
 	const unsigned int n = some_pte(prandom_u32_state(rnd));
 	struct soft_access access = { .write = prandom_u32_state(rnd) & 1 };
 	struct result result = { .n = n, .access = &access };
 
-	maybe_flush(runner, prandom_u32_state(rnd), n);
+	maybe_flush(thread, prandom_u32_state(rnd), n);
 	access.addr = soft_gva(runner->paging.mode, n);
 	if (access.write) {
-		access.addr += (1 + runner->id) * sizeof(u64);
+		access.addr += (1 + thread->id) * sizeof(u64);
 		access.value = ++runner->writes;
 	}
 
 	result.first = runner->flushed[n];
 	result.start = numbers_done(race, n);
-	result.end = soft_cpu_access(race->vm->vcpu[runner->id], &access);
+	result.end = soft_cpu_access(soft_thread_vcpu(thread), &access);
 	result.last = numbers_after(race, n);
-	judge(runner, &result);
+	judge(thread, &result);
+	return true;
 }
 
-static int run_vcpu(void *data)
+static void first_mode(struct soft_thread *thread)
 {
-	struct runner *runner = data;
-	struct race *race = runner->race;
-	struct kvm_vcpu *vcpu = race->vm->vcpu[runner->id];
-	struct rnd_state rnd;
-	int i;
-
-	prandom_seed_state(&rnd, 1 + runner->id);
-	kthread_use_mm(race->vm->kvm->mm);
-	soft_cpu_begin(vcpu);
-	set_mode(runner, runner->id);
-	soft_cpu_end(vcpu);
-	while (!READ_ONCE(race->stop)) {
-		soft_cpu_begin(vcpu);
-		for (i = 0; i < BURST; i++)
-			one_access(runner, &rnd);
-		soft_cpu_end(vcpu);
-		cond_resched();
-	}
-	kthread_unuse_mm(race->vm->kvm->mm);
-	kthread_complete_and_exit(&runner->done, 0);
+	set_mode(thread, thread->id);
 }
+
+static const struct soft_thread_ops vcpu_ops = {
+	.begin = first_mode,
+	.access = one_access,
+};
 
 /* Links change rarely: each time all below them is linked anew. */
-static int write_tables(void *data)
+static bool write_tables(struct soft_thread *thread)
 {
-	struct runner *runner = data;
-	struct race *race = runner->race;
-	struct kvm_vcpu *vcpu = race->vm->vcpu[0];
-	struct rnd_state rnd;
-	unsigned long i;
-	u32 random;
+	const u32 random = prandom_u32_state(&thread->rnd);
 
-	prandom_seed_state(&rnd, 1);
-	kthread_use_mm(race->vm->kvm->mm);
-	for (i = 0; i < soft_race_gptes; i++) {
-		random = prandom_u32_state(&rnd);
-		soft_cpu_begin(vcpu);
-		write_cell(race, random % 64 ? some_pte(random >> 8) :
-					       LINK_CELL(random >> 8 & 1),
-			   random & 0x80);
-		soft_cpu_end(vcpu);
-		cond_resched();
-	}
-	kthread_unuse_mm(race->vm->kvm->mm);
-	kthread_complete_and_exit(&runner->done, 0);
+	write_cell(race_of(thread), random % 64 ? some_pte(random >> 8) :
+						  LINK_CELL(random >> 8 & 1),
+		   random & 0x80);
+	return ++runner_of(thread)->writes < soft_race_gptes;
 }
+
+static const struct soft_thread_ops writer_ops = {
+	.access = write_tables,
+};
 
 /* The VMM: nothing of it changes what an access does. */
 
@@ -456,45 +441,26 @@ static struct race *new_race(struct kunit *test)
 	make_memory(race);
 	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_quota(race->vm, 64));
 	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(race->vm, 0, 0, NR_PAGES, 0, 0));
+	soft_threads_init(&race->threads, race->vm);
 	return race;
-}
-
-static void start_runner(struct kunit *test, struct runner *runner,
-			 struct race *race, int id)
-{
-	struct task_struct *task;
-
-	runner->race = race;
-	runner->id = id;
-	init_completion(&runner->done);
-	task = kthread_run(id ? run_vcpu : write_tables, runner,
-			   "soft_vcpu/%d", id);
-	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
 }
 
 static void soft_test_race_paging(struct kunit *test)
 {
 	struct race *race = new_race(test);
-	struct runner *runners = kunit_kcalloc(test, NR_VCPUS, sizeof(*runners),
-					       GFP_KERNEL);
 	unsigned long changes = 0;
 	struct rnd_state rnd;
 	int i, r = 0;
 
-	KUNIT_ASSERT_NOT_NULL(test, runners);
 	for (i = NR_VCPUS - 1; i >= 0; i--)
-		start_runner(test, &runners[i], race, i);
+		soft_thread_start(&race->threads, i, i ? &vcpu_ops : &writer_ops);
 	prandom_seed_state(&rnd, 7);
-	while (!r && !try_wait_for_completion(&runners[0].done)) {
+	while (!r && !soft_thread_ended(&race->threads, 0)) {
 		r = one_change(race->vm, prandom_u32_state(&rnd));
 		changes++;
 		schedule_timeout_uninterruptible(1);
 	}
-	if (r)
-		wait_for_completion(&runners[0].done);
-	WRITE_ONCE(race->stop, true);
-	for (i = 1; i < NR_VCPUS; i++)
-		wait_for_completion(&runners[i].done);
+	soft_threads_stop(&race->threads);
 
 	KUNIT_EXPECT_EQ(test, r, 0);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&race->failed), 0);
