@@ -14,9 +14,9 @@ SLOWNESS = {"fast": 1, "debug": 6, "kcsan": 6, "coverage": 2}
 # For the kernel's command line. The debug kernel uses 4 levels of page tables:
 # with 5, KASAN takes what a timer interrupt accesses for wild at boot, while
 # identify_cpu() has cleared the CPU's features, LA57 among them. (The fast
-# kernel uses 5.) What gcov counted outlives its module, and all that KUnit says
-# must be there for kunit-run.
-COMMAND_LINE = {"fast": "", "debug": "no5lvl", "kcsan": "",
+# kernel uses 5.) It looks for leaks when a test asks for it. What gcov counted
+# outlives its module, and all that KUnit says must be there for kunit-run.
+COMMAND_LINE = {"fast": "", "debug": "no5lvl kmemleak=on", "kcsan": "",
                 "coverage": "gcov_persist=1 log_buf_len=4M"}
 MODULES = ("irqbypass.ko", "kvm.ko", "kvm-amd.ko", "kvm-intel.ko")
 MEMORY = 2048
