@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Prints deb822 apt sources for the Debian suites that carry linux-source-6.12.
 
+apt-sources.py [SUITE...]: for these suites of the main archive instead.
+
 The mirrors and keys are those of the machine's own apt configuration, which
 is read (one-line and deb822 files) and never changed.  Exits with 1 if the
 configuration names no Debian mirror.
@@ -76,12 +78,14 @@ def machine_entries():
 
 
 def main():
+    main_suites = sys.argv[1:] or MAIN_SUITES
+    security_suites = [] if sys.argv[1:] else SECURITY_SUITES
     mirrors = {}
     for uris, suites, components, key in machine_entries():
         if "main" not in components:
             continue
-        for pattern, wanted in ((MAIN, MAIN_SUITES), (SECURITY, SECURITY_SUITES)):
-            if any(pattern.match(suite) for suite in suites):
+        for pattern, wanted in ((MAIN, main_suites), (SECURITY, security_suites)):
+            if wanted and any(pattern.match(suite) for suite in suites):
                 for uri in uris:
                     mirrors.setdefault((uri, tuple(wanted)), key)
     for (uri, suites), key in mirrors.items():

@@ -5,12 +5,11 @@
 # Packages come through apt, which checks the archive's signature; where the
 # machine's own lists lack the package, private lists in $(O) are used.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/apt.sh"
 
 package=linux-source-6.12
 dir=$1
 work=$O/download
-apt_options=(-o DPkg::Lock::Timeout=300 -o APT::Get::AllowUnauthenticated=false
-	     -o APT::Sandbox::User=root)
 
 # The newest version that the lists in use offer; nothing if there is none.
 newest()
@@ -24,21 +23,6 @@ newest()
 	done < <(apt-cache "${apt_options[@]}" madison "$package" 2>/dev/null |
 		 awk -F'|' '$3 ~ /Packages/ { gsub(/ /, "", $2); print $2 }')
 	echo "$best"
-}
-
-use_private_lists()
-{
-	local apt=$O/apt
-
-	mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$apt/parts"
-	"$REPO/tools/base/apt-sources.py" >"$apt/debian.sources" ||
-		die "no $package here, and this machine's apt names no Debian mirror; use KSRC=/path/to/linux-6.12"
-	apt_options+=(-o Dir::State::lists="$apt/lists" -o Dir::Cache="$apt/cache"
-		      -o Dir::Etc::sourcelist="$apt/debian.sources"
-		      -o Dir::Etc::sourceparts="$apt/parts"
-		      -o Acquire::Languages=none)
-	say "reading the mirror's package lists (private, in $apt)"
-	apt-get "${apt_options[@]}" update >>"$log" 2>&1 || true
 }
 
 download()
@@ -72,7 +56,8 @@ log=$LOGS/fetch.log
 rm -rf "$work"
 mkdir -p "$work"
 if ! download; then
-	use_private_lists
+	use_private_lists "$O/apt" "$log" ||
+		die "no $package here, and this machine's apt names no Debian mirror; use KSRC=/path/to/linux-6.12"
 	download || {
 		grep '^[EW]:' "$log" | tail -n 3 >&2 || true
 		die "no base, and $package cannot be downloaded (no network? log: $log); or use KSRC=/path/to/linux-6.12"

@@ -3,7 +3,7 @@
 
 .PHONY: verify
 
-verify: ## models by spin, litmus tests by herd7 (if there): locks and barriers
+verify: ## models by spin, litmus tests by herd7 (HERD)
 	@$(B)/deps.sh base tree verify
 	@$(B)/tree.sh
 	@tools/verify/verify.sh

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0
+# Package lists of our own for apt (sourced, after lib.sh): of the mirror that
+# the machine has, whose own lists and sources are left as they are.
+# shellcheck shell=bash
+
+# For apt-get and apt-cache. The archive's signature is always checked.
+apt_options=(-o DPkg::Lock::Timeout=300 -o APT::Get::AllowUnauthenticated=false
+	     -o APT::Sandbox::User=root)
+
+# use_private_lists DIR LOG [SUITE...]: from now on, apt_options mean the lists in
+# DIR, of these suites, or else of those that carry the base. Fails if the
+# machine's apt names no Debian mirror.
+use_private_lists()
+{
+	local dir=$1 log=$2
+
+	shift 2
+	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial" "$dir/parts"
+	"$REPO/tools/base/apt-sources.py" "$@" >"$dir/debian.sources" || return
+	apt_options+=(-o Dir::State::lists="$dir/lists" -o Dir::Cache="$dir/cache"
+		      -o Dir::Etc::sourcelist="$dir/debian.sources"
+		      -o Dir::Etc::sourceparts="$dir/parts"
+		      -o Acquire::Languages=none)
+	say "reading the mirror's package lists (private, in $dir)"
+	apt-get "${apt_options[@]}" update >>"$log" 2>&1 || true
+}
