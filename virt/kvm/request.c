@@ -152,7 +152,8 @@ EXPORT_SYMBOL_GPL(kvm_make_all_cpus_request);
  */
 void kvm_flush_remote_tlbs(struct kvm *kvm)
 {
-	kvm->stat.generic.remote_tlb_flush_requests++;
+	/* Of flushes at once, the statistics may lose one. */
+	data_race(kvm->stat.generic.remote_tlb_flush_requests++);
 
 	/*
 	 * The new page tables must be visible before vcpu->mode is read.  The
@@ -166,7 +167,8 @@ void kvm_flush_remote_tlbs(struct kvm *kvm)
 	    !kvm_make_all_cpus_request(kvm, KVM_REQ_TLB_FLUSH))
 		return;
 
-	kvm->stat.generic.remote_tlb_flush++;
+	/* As above. */
+	data_race(kvm->stat.generic.remote_tlb_flush++);
 }
 EXPORT_SYMBOL_GPL(kvm_flush_remote_tlbs);
 

@@ -313,7 +313,8 @@ bool kvm_vcpu_wake_up(struct kvm_vcpu *vcpu)
 	if (!__kvm_vcpu_wake_up(vcpu))
 		return false;
 
-	vcpu->stat.generic.halt_wakeup++;
+	/* Of wakers at once, the statistics may lose one. */
+	data_race(vcpu->stat.generic.halt_wakeup++);
 	WRITE_ONCE(vcpu->ready, true);
 	return true;
 }

@@ -197,7 +197,9 @@ static int fault_apic_page(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 /* A hint, without mmu_lock; saves taking the lock for nothing. */
 static bool fault_will_be_stale(struct kvm *kvm, struct kvm_page_fault *fault)
 {
-	return mmu_invalidate_retry_gfn_unsafe(kvm, fault->mmu_seq, fault->gfn);
+	/* Who is told wrongly, retries once, or is told under the lock. */
+	return data_race(mmu_invalidate_retry_gfn_unsafe(kvm, fault->mmu_seq,
+							 fault->gfn));
 }
 
 /* RET_PF_CONTINUE: fault->pfn is pinned, or there is no slot. */
