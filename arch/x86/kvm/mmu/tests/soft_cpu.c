@@ -164,7 +164,7 @@ static bool touch_by_tlb(struct soft_vcpu *sv, struct soft_access *access,
 	return true;
 }
 
-static struct soft_tables current_tables(const struct soft_vcpu *sv)
+struct soft_tables soft_cpu_tables(const struct soft_vcpu *sv)
 {
 	const struct soft_hardware *hw = soft_vendor_hardware();
 
@@ -193,7 +193,7 @@ static struct soft_tables guest_tables(struct kvm_vcpu *vcpu,
 
 static struct soft_walk walk_tables(struct soft_vcpu *sv, u64 addr, u8 need)
 {
-	const struct soft_tables tables = current_tables(sv);
+	const struct soft_tables tables = soft_cpu_tables(sv);
 	struct soft_dirtied dirtied = {};
 	struct soft_tables inner;
 	struct soft_walk walk;

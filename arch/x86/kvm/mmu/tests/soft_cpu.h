@@ -118,6 +118,9 @@ static inline struct soft_vcpu *to_soft_vcpu(struct kvm_vcpu *vcpu)
 	return container_of(vcpu, struct soft_vcpu, vcpu);
 }
 
+/* The tables that KVM has loaded. */
+struct soft_tables soft_cpu_tables(const struct soft_vcpu *sv);
+
 /* What KVM_RUN has around the guest: the vCPU is loaded on this CPU. */
 void soft_cpu_begin(struct kvm_vcpu *vcpu);
 void soft_cpu_end(struct kvm_vcpu *vcpu);

@@ -7,8 +7,11 @@
 #include <kunit/test.h>
 #include <linux/kvm_host.h>
 
+#include "mmu.h"
 #include "soft_hardware.h"
 #include "soft_vm.h"
+#include "soft_walk.h"
+#include "x86.h"
 
 #define NR_PAGES	1024
 #define GFN		0x100
@@ -115,6 +118,64 @@ static void soft_test_full_ring(struct kunit *test)
 	}
 }
 
+/* Does the CPU of a vCPU find a page at a gfn without KVM? */
+static bool is_mapped(struct soft_vm *vm, gfn_t gfn)
+{
+	const struct soft_tables tables =
+		soft_cpu_tables(to_soft_vcpu(vm->vcpu[0]));
+	struct soft_dirtied unused = {};
+	struct soft_walk walk;
+
+	local_irq_disable();
+	walk = soft_walk(&tables, gfn_to_gpa(gfn),
+			 SOFT_R | (tdp_enabled ? SOFT_U : 0), &unused);
+	local_irq_enable();
+	return !soft_walk_failed(&walk);
+}
+
+static bool zap_hits(int i)
+{
+	return i >= 10 && i < 40;
+}
+
+/* A range of gfns goes, whatever slots and gaps it has, and nothing else. */
+static void soft_test_zap_range(struct kunit *test)
+{
+	struct soft_vm *vm = new_vm(test, 1);
+	int i;
+
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, GFN, 16, 3, 0));
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 1, GFN + 32, 16, 100, 0));
+	for (i = 0; i < 16; i++) {
+		expect_page(vm, 0, GFN + i, 3 + i);
+		expect_page(vm, 0, GFN + 32 + i, 100 + i);
+	}
+
+	kvm_zap_gfn_range(vm->kvm, GFN + 10, GFN + 40);
+	for (i = 0; i < 16; i++) {
+		KUNIT_EXPECT_EQ(test, is_mapped(vm, GFN + i), !zap_hits(i));
+		KUNIT_EXPECT_EQ(test, is_mapped(vm, GFN + 32 + i), !zap_hits(32 + i));
+	}
+	KUNIT_EXPECT_TRUE(test, kvm_test_request(KVM_REQ_TLB_FLUSH, vm->vcpu[0]));
+	for (i = 0; i < 16; i++)
+		expect_page(vm, 0, GFN + i, 3 + i);
+}
+
+/* After a flush each access leaves its trace again. */
+static void soft_test_clear_flush_young(struct kunit *test)
+{
+	struct soft_vm *vm = new_vm(test, 1);
+	int i;
+
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, GFN, 16, 3, 0));
+	KUNIT_EXPECT_FALSE(test, soft_vm_clear_flush_young(vm, 3, 16));
+	for (i = 0; i < 3; i++) {
+		expect_page(vm, 0, GFN + 5, 8);
+		KUNIT_EXPECT_TRUE(test, soft_vm_clear_flush_young(vm, 3, 16));
+		KUNIT_EXPECT_FALSE(test, soft_vm_test_young(vm, 8));
+	}
+}
+
 static struct soft_vm *new_private_vm(struct kunit *test)
 {
 	const struct soft_vm_kind kind = { .private = true };
@@ -163,6 +224,8 @@ static struct kunit_case soft_cases[] = {
 	KUNIT_CASE_PARAM(soft_test_slot, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_pre_fault_zapped, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_full_ring, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_zap_range, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_clear_flush_young, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_private_beside_shared, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_private_after_mmio, soft_hardware_gen_params),
 	{}

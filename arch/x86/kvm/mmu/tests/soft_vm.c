@@ -24,18 +24,24 @@ static long vm_ioctl(struct soft_vm *vm, unsigned int ioctl, unsigned long arg)
 	return vm->file->f_op->unlocked_ioctl(vm->file, ioctl, arg);
 }
 
-static long ioctl_with(struct soft_vm *vm, unsigned int ioctl, void *arg,
-		       size_t size)
+long soft_file_ioctl(struct soft_vm *vm, struct file *file, unsigned int ioctl,
+		     void *arg, size_t size)
 {
 	void __user *user = (void __user *)vm->memory->scratch;
 	long r;
 
 	if (copy_to_user(user, arg, size))
 		return -EFAULT;
-	r = vm_ioctl(vm, ioctl, vm->memory->scratch);
+	r = file->f_op->unlocked_ioctl(file, ioctl, vm->memory->scratch);
 	if (r >= 0 && copy_from_user(arg, user, size))
 		return -EFAULT;
 	return r;
+}
+
+static long ioctl_with(struct soft_vm *vm, unsigned int ioctl, void *arg,
+		       size_t size)
+{
+	return soft_file_ioctl(vm, vm->file, ioctl, arg, size);
 }
 
 static void create_vcpu(struct soft_vm *vm, int id)
@@ -340,6 +346,16 @@ void soft_vm_clear_young(struct soft_vm *vm, unsigned long page,
 	const unsigned long hva = soft_vm_hva(vm, page);
 
 	mn->ops->clear_young(mn, vm->kvm->mm, hva, hva + npages * PAGE_SIZE);
+}
+
+bool soft_vm_clear_flush_young(struct soft_vm *vm, unsigned long page,
+			       unsigned long npages)
+{
+	struct mmu_notifier *mn = &vm->kvm->mmu_notifier;
+	const unsigned long hva = soft_vm_hva(vm, page);
+
+	return mn->ops->clear_flush_young(mn, vm->kvm->mm, hva,
+					  hva + npages * PAGE_SIZE);
 }
 
 bool soft_vm_test_young(struct soft_vm *vm, unsigned long page)

@@ -97,6 +97,10 @@ struct soft_vm *soft_vm_create(struct kunit *test, int nr_vcpus,
 /* Closes the files, and waits until the VM is gone; frees @vm. */
 void soft_vm_destroy(struct soft_vm *vm);
 
+/* ioctl() of the VM's file or of another one of it; @arg is copied both ways. */
+long soft_file_ioctl(struct soft_vm *vm, struct file *file, unsigned int ioctl,
+		     void *arg, size_t size);
+
 /*
  * KVM_SET_USER_MEMORY_REGION2; @page is the first one of the VMM's memory, and of
  * the private one.
@@ -143,6 +147,8 @@ u64 soft_vm_read(struct soft_vm *vm, unsigned long page, unsigned int index);
 /* What the host's mm asks of MMU notifiers when it looks for old pages. */
 void soft_vm_clear_young(struct soft_vm *vm, unsigned long page,
 			 unsigned long npages);
+bool soft_vm_clear_flush_young(struct soft_vm *vm, unsigned long page,
+			       unsigned long npages);
 bool soft_vm_test_young(struct soft_vm *vm, unsigned long page);
 
 /* All that maps anything goes, as when VM-wide settings change. */
