@@ -75,6 +75,8 @@ def add_up(data, folder, tree):
     """One file of lcov's out of all folders that VMs left; its path."""
     parts = []
     for name in sorted(os.listdir(data)):
+        if not os.path.exists(os.path.join(data, name, "complete")):
+            print(f"{name}: the VM ended before it had left all counts")
         link_notes(os.path.join(data, name))
         part = os.path.join(folder, name + ".info")
         lcov("--capture", "--directory", os.path.join(data, name),

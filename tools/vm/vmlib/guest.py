@@ -20,6 +20,8 @@ from .image import build_image, write_image
 POLL = 0.5
 BOOT_LIMIT = 240
 QUIET = 5
+OFF_LIMIT = 20
+SAVE_LIMIT = 300
 
 
 class Guest:
@@ -78,12 +80,16 @@ class Guest:
         return os.path.getsize(self.log)
 
     def stop(self):
-        """Powers the VM off, or ends it when the guest does not."""
+        """Powers the VM off, or ends it when the guest does not.
+
+        A VM with an output folder writes to it first, which takes time.
+        """
         if self.process is None:
             return
+        limit = SAVE_LIMIT if self.config.output else OFF_LIMIT
         try:
             self._send("off")
-            self.process.wait(20 * self.config.slowness)
+            self.process.wait(limit * self.config.slowness)
         except (Died, OSError, subprocess.TimeoutExpired):
             pass
         self.kill()
