@@ -40,11 +40,11 @@ class Settings:
         limit = self.rows.get(name, ("-",))[0]
         return DEFAULT_LIMIT if limit == "-" else int(limit)
 
-    def arguments(self, name, group):
-        """The test's, and what it has in addition where group=MORE says so."""
+    def arguments(self, name, wanted):
+        """The test's, and in addition MORE of a wanted group that is group=MORE."""
         _, groups, arguments = self.rows.get(name, ("", [], ""))
         pairs = [g.partition("=") for g in groups]
-        more = [extra for name, _, extra in pairs if name == group and extra]
+        more = [extra for group, _, extra in pairs if group in wanted and extra]
         return " ".join([arguments, *more]).strip()
 
     def group(self, group):
@@ -75,21 +75,25 @@ class Selftests:
         self.paths = {os.path.basename(path): path
                       for path in list_tests(tree, output)}
 
-    def choose(self, wanted, group=""):
-        """The Tests for TESTS="a b", or all; an unknown name is fatal."""
+    def choose(self, wanted, groups=()):
+        """The Tests for TESTS="a b", or all; an unknown name is fatal.
+
+        With the arguments that they have in these groups.
+        """
         names = [os.path.basename(name) for name in wanted]
         for name in names:
             if name not in self.paths:
                 raise Fatal(self._unknown(name))
-        return [self.test(name, group) for name in names or sorted(self.paths)]
+        return [self.test(name, groups) for name in names or sorted(self.paths)]
 
-    def group(self, group):
-        return self.choose(self.settings.group(group), group)
+    def group(self, *groups):
+        names = [n for group in groups for n in self.settings.group(group)]
+        return self.choose(names, groups)
 
-    def test(self, name, group):
+    def test(self, name, groups):
         path = self.paths[name]
         command = shlex.quote("/host" + path)
-        arguments = self.settings.arguments(name, group)
+        arguments = self.settings.arguments(name, groups)
         if path.endswith(".sh"):
             command = "inhost " + command
         return Test(name, f"{command} {arguments}".strip(),
