@@ -6,6 +6,8 @@
  */
 #include <kunit/test.h>
 #include <linux/kvm_host.h>
+#include <linux/sched/signal.h>
+#include <linux/timer.h>
 
 #include "mmu.h"
 #include "soft_hardware.h"
@@ -54,21 +56,53 @@ static void expect_mmio(struct soft_vm *vm, int id, gfn_t gfn)
 	KUNIT_EXPECT_EQ(vm->test, soft_cpu_run(vm->vcpu[id], &read), SOFT_MMIO);
 }
 
-/* What a slot has is reached, and nothing around it. */
+/* What a slot has is reached, and nothing around it, which KVM may map ahead. */
 static void soft_test_slot(struct kunit *test)
 {
+	const gfn_t first = GFN + 3;
 	struct soft_vm *vm = new_vm(test, 2);
 	int i;
 
-	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, GFN, 16, 3, 0));
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, first, 16, 3, 0));
 	for (i = 0; i < 16; i++)
-		expect_page(vm, i & 1, GFN + i, 3 + i);
-	expect_mmio(vm, 0, GFN - 1);
-	expect_mmio(vm, 0, GFN + 16);
-	expect_mmio(vm, 1, GFN + 16);
+		expect_page(vm, i & 1, first + i, 3 + i);
+	expect_mmio(vm, 0, first - 1);
+	expect_mmio(vm, 0, first + 16);
+	expect_mmio(vm, 1, first + 16);
 }
 
-/* KVM_PRE_FAULT_MEMORY finds that the root has become obsolete, and says so. */
+/* Sends a signal to who would never end. */
+struct watchdog {
+	struct timer_list timer;
+	struct task_struct *task;
+};
+
+#define PATIENCE	(5 * HZ)
+
+static void watchdog_bark(struct timer_list *timer)
+{
+	struct watchdog *dog = from_timer(dog, timer, timer);
+
+	send_sig(SIGINT, dog->task, 1);
+}
+
+static int pre_fault_watched(struct soft_vm *vm, gfn_t gfn)
+{
+	struct watchdog dog = { .task = current };
+	int r;
+
+	timer_setup_on_stack(&dog.timer, watchdog_bark, 0);
+	allow_signal(SIGINT);
+	mod_timer(&dog.timer, jiffies + PATIENCE);
+	r = soft_vm_pre_fault(vm, 0, gfn);
+	timer_delete_sync(&dog.timer);
+	destroy_timer_on_stack(&dog.timer);
+	disallow_signal(SIGINT);
+	flush_signals(current);
+	return r;
+}
+
+/* KVM_PRE_FAULT_MEMORY finds that the root has become obsolete, and takes another. */
 static void soft_test_pre_fault_zapped(struct kunit *test)
 {
 	struct soft_vm *vm = new_vm(test, 1);
@@ -76,7 +110,7 @@ static void soft_test_pre_fault_zapped(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, GFN, 16, 3, 0));
 	expect_page(vm, 0, GFN, 3);
 	soft_vm_zap_all(vm);
-	KUNIT_EXPECT_EQ(test, soft_vm_pre_fault(vm, 0, GFN + 1),
+	KUNIT_EXPECT_EQ(test, pre_fault_watched(vm, GFN + 1),
 			tdp_enabled ? 0 : -EOPNOTSUPP);
 	expect_page(vm, 0, GFN + 1, 4);
 }

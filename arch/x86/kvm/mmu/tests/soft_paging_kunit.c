@@ -17,7 +17,7 @@
 
 /* One slot: gfn n is page n.  Behind the tables is what they map. */
 #define NR_PAGES	256UL
-#define DATA_GFN	0x80
+#define DATA_GFN	0x80	/* a multiple of 64, for logs */
 #define PAGE_ID		0x5041474500000000ULL
 
 #define READ_ONLY	0
@@ -174,6 +174,99 @@ static void soft_test_rights_change(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, write_by(vm, 0, true), SOFT_RAM);
 }
 
+/* What is mapped ahead, in the same line of the table, nobody has written. */
+static void soft_test_prefetch_not_logged(struct kunit *test)
+{
+	struct soft_vm *vm = new_guest(test, &long_mode,
+				       WRITABLE | USER | ACCESSED_DIRTY);
+	/* Its line is full of gPTEs: the first word of the table is none. */
+	const unsigned int n = 10;
+	u64 log[NR_PAGES / 64];
+
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, 0, NR_PAGES, 0,
+						  KVM_MEM_LOG_DIRTY_PAGES));
+	KUNIT_EXPECT_EQ(test, write_by(vm, n, true), SOFT_RAM);
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_get_dirty_log(vm, 0, log,
+						       ARRAY_SIZE(log)));
+	KUNIT_EXPECT_EQ(test, log[DATA_GFN / 64], BIT_ULL(n));
+}
+
+/* Tables of another process begin here: as the first one's, but for the PTs. */
+#define OTHER_GFN	0x40
+#define OTHER_ROOT	gfn_to_gpa(OTHER_GFN + SOFT_PML4)
+
+static void make_other_tables(struct soft_vm *vm)
+{
+	const struct soft_link *link;
+	gfn_t to;
+
+	for (link = soft_links; link < soft_links + SOFT_NR_LINKS; link++) {
+		to = OTHER_GFN + link->to;
+		if (link->to == SOFT_PT0)
+			to = SOFT_TABLE_GFN + SOFT_PT1;
+		soft_vm_write(vm, OTHER_GFN + link->table, link->word,
+			      soft_gpte(to, WRITABLE | USER));
+	}
+}
+
+/* Return: the current root after MOV to CR3, or INVALID_PAGE. */
+static hpa_t move_to_cr3(struct soft_vm *vm, gpa_t cr3)
+{
+	struct kvm_vcpu *vcpu = vm->vcpu[1];
+	hpa_t root;
+
+	soft_cpu_begin(vcpu);
+	KUNIT_EXPECT_EQ(vm->test, 0, kvm_set_cr3(vcpu, cr3));
+	root = vcpu->arch.mmu->root.hpa;
+	soft_cpu_end(vcpu);
+	return root;
+}
+
+/* A guest that goes back to a CR3 finds the root of that CR3. */
+static void soft_test_cached_roots(struct kunit *test)
+{
+	struct soft_vm *vm = new_guest(test, &long_mode, WRITABLE | USER);
+	const gpa_t first = soft_table_gpa(SOFT_PML4, 0);
+	hpa_t root;
+
+	make_other_tables(vm);
+	KUNIT_EXPECT_EQ(test, page_at(vm, 0), DATA_GFN);
+	root = move_to_cr3(vm, first);
+	KUNIT_EXPECT_TRUE(test, VALID_PAGE(root));
+
+	KUNIT_EXPECT_FALSE(test, VALID_PAGE(move_to_cr3(vm, OTHER_ROOT)));
+	KUNIT_EXPECT_EQ(test, page_at(vm, 0), DATA_GFN + SOFT_PT_ENTRIES);
+	KUNIT_EXPECT_EQ(test, move_to_cr3(vm, first), root);
+	KUNIT_EXPECT_EQ(test, page_at(vm, 0), DATA_GFN);
+	KUNIT_EXPECT_TRUE(test, VALID_PAGE(move_to_cr3(vm, OTHER_ROOT)));
+	KUNIT_EXPECT_EQ(test, page_at(vm, 0), DATA_GFN + SOFT_PT_ENTRIES);
+}
+
+/* As nested guests come and go, whose role is another one: no root goes. */
+static hpa_t switch_role(struct kvm_vcpu *vcpu)
+{
+	struct kvm_mmu *mmu = vcpu->arch.mmu;
+
+	mmu->root_role.guest_mode ^= 1;
+	kvm_mmu_new_pgd(vcpu, kvm_read_cr3(vcpu));
+	return mmu->root.hpa;
+}
+
+static void soft_test_root_of_role(struct kunit *test)
+{
+	struct soft_vm *vm = new_guest(test, &long_mode, WRITABLE | USER);
+	struct kvm_vcpu *vcpu = vm->vcpu[1];
+	hpa_t root;
+
+	KUNIT_EXPECT_EQ(test, page_at(vm, 0), DATA_GFN);
+	soft_cpu_begin(vcpu);
+	root = vcpu->arch.mmu->root.hpa;
+	KUNIT_EXPECT_FALSE(test, VALID_PAGE(switch_role(vcpu)));
+	KUNIT_EXPECT_EQ(test, switch_role(vcpu), root);
+	soft_cpu_end(vcpu);
+	KUNIT_EXPECT_EQ(test, page_at(vm, 0), DATA_GFN);
+}
+
 /**
  * struct late_write - a write of the guest, while KVM walks its tables
  * @vm: the VM
@@ -274,6 +367,9 @@ static struct kunit_case paging_cases[] = {
 	KUNIT_CASE(soft_test_wp_off_user),
 	KUNIT_CASE(soft_test_wp_off_smep),
 	KUNIT_CASE(soft_test_rights_change),
+	KUNIT_CASE(soft_test_prefetch_not_logged),
+	KUNIT_CASE(soft_test_cached_roots),
+	KUNIT_CASE(soft_test_root_of_role),
 	KUNIT_CASE(soft_test_gpte_race),
 	KUNIT_CASE(soft_test_link_race),
 	{}
