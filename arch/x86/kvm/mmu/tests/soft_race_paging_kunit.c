@@ -38,7 +38,7 @@
 /* From here on the values of a PTE repeat: there is nothing to judge. */
 #define PERIOD		(8 * NR_DATA)
 
-static unsigned long soft_race_gptes = 20000;
+static unsigned long soft_race_gptes = 60000;
 module_param(soft_race_gptes, ulong, 0444);
 MODULE_PARM_DESC(soft_race_gptes, "KUnit: gPTEs changed under running vCPUs");
 
