@@ -168,22 +168,13 @@ static int nr_tables_at(struct soft_run *run, unsigned long page)
 	return nr;
 }
 
-/* 0 where there is no memory. */
-static u64 read_gpte(struct soft_run *run, struct soft_as *as, gpa_t gpa)
-{
-	const gfn_t gfn = gpa_to_gfn(gpa);
-	const struct soft_slot *slot = soft_as_slot(as, gfn);
-
-	return slot ? soft_vm_read(run->vm, soft_slot_page(slot, gfn),
-				   offset_in_page(gpa) / sizeof(u64)) : 0;
-}
-
 static void note_change(struct soft_run *run, struct soft_as *as, gpa_t gpa)
 {
 	const gfn_t gfn = gpa_to_gfn(gpa);
 	const unsigned long page = soft_slot_page(soft_as_slot(as, gfn), gfn);
 
-	soft_note_change(&run->changes, as, gpa, read_gpte(run, as, gpa));
+	soft_note_change(&run->changes, as, gpa,
+			 soft_read_word(run->vm, as, gpa));
 	__set_bit(page, run->was_table);
 	/* KVM watches gfns: an alias of the page is changed unseen. */
 	run->loose |= nr_tables_at(run, page) > 1;
@@ -252,8 +243,8 @@ static u64 with_rights_of(struct soft_run *run, unsigned int n, u64 gpte)
 {
 	const u64 rights = soft_run_has_ept(run) ? SOFT_EPTE_RWX :
 			   SOFT_GPTE_RW | SOFT_GPTE_US | SOFT_GPTE_XD;
-	const u64 old = read_gpte(run, soft_vcpu_as(run, run->vm->vcpu[0]),
-				  pte_gpa(n));
+	struct soft_as *as = soft_vcpu_as(run, run->vm->vcpu[0]);
+	const u64 old = soft_read_word(run->vm, as, pte_gpa(n));
 
 	return old & SOFT_GPTE_P ? (old & ~rights) | (gpte & rights) : gpte;
 }
@@ -301,7 +292,7 @@ static bool mend_link(struct soft_run *run, const struct soft_link *link)
 	const u64 ad = soft_run_has_ept(run) ? SOFT_EPTE_A | SOFT_EPTE_D :
 					       SOFT_GPTE_A | SOFT_GPTE_D;
 	struct soft_as *as = soft_vcpu_as(run, run->vm->vcpu[0]);
-	const u64 old = read_gpte(run, as, link_gpa(link));
+	const u64 old = soft_read_word(run->vm, as, link_gpa(link));
 
 	if ((old & ~ad) == gpte)
 		return false;

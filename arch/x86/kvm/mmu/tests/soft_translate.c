@@ -296,17 +296,19 @@ static u64 entry_of(const struct soft_paging *paging, gpa_t gpa, u64 word)
 	return gpa & 4 ? upper_32_bits(word) : lower_32_bits(word);
 }
 
-u64 soft_read_entry(const struct soft_view *view, gpa_t gpa)
+u64 soft_read_word(struct soft_vm *vm, struct soft_as *as, gpa_t gpa)
 {
 	const gfn_t gfn = gpa_to_gfn(gpa);
-	const struct soft_slot *slot = soft_as_slot(view->as, gfn);
-	u64 word;
+	const struct soft_slot *slot = soft_as_slot(as, gfn);
 
-	if (!slot)
-		return 0;
-	word = soft_vm_read(view->vm, soft_slot_page(slot, gfn),
-			    offset_in_page(gpa) / sizeof(u64));
-	return entry_of(&view->guest->paging, gpa, word);
+	return slot ? soft_vm_read(vm, soft_slot_page(slot, gfn),
+				   offset_in_page(gpa) / sizeof(u64)) : 0;
+}
+
+u64 soft_read_entry(const struct soft_view *view, gpa_t gpa)
+{
+	return entry_of(&view->guest->paging, gpa,
+			soft_read_word(view->vm, view->as, gpa));
 }
 
 static gpa_t entry_gpa(const struct walk *w, const struct way *path)

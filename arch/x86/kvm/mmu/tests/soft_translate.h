@@ -133,6 +133,9 @@ struct soft_path {
 void soft_find_path(const struct soft_view *view, unsigned int n,
 		    struct soft_path *path);
 
+/* The word of a table around a gpa; 0 where there is no memory. */
+u64 soft_read_word(struct soft_vm *vm, struct soft_as *as, gpa_t gpa);
+
 /* What is at the gpa of an entry; 0 where there is no memory. */
 u64 soft_read_entry(const struct soft_view *view, gpa_t gpa);
 
