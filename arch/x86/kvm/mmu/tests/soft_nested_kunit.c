@@ -25,38 +25,12 @@
 #define RW		7
 #define ONLY_X		0
 
-static u64 gpte(const struct soft_paging *paging, gfn_t gfn, u64 bits)
-{
-	return paging->mode->ept ? soft_epte(gfn, bits, true) :
-				   soft_gpte(gfn, bits);
-}
-
-static u64 link_gpte(const struct soft_paging *paging, const struct soft_link *link)
-{
-	const gfn_t gfn = SOFT_TABLE_GFN + link->to;
-
-	return paging->mode->ept ? soft_epte(gfn, RWX, false) :
-				   soft_link_gpte(link, gfn, RWX);
-}
-
-/* L1's tables as the VMM writes them, before KVM has looked at them. */
-static void make_tables(struct soft_vm *vm, const struct soft_paging *paging)
-{
-	const struct soft_link *link;
-	int i;
-
-	for (i = 0; i < SOFT_NR_LINKS; i++) {
-		link = &soft_links[i];
-		soft_vm_write(vm, SOFT_TABLE_GFN + link->table, link->word,
-			      link_gpte(paging, link));
-	}
-}
-
+/* Of L1's tables, as the VMM writes them before KVM has looked at them. */
 static void map(struct soft_vm *vm, const struct soft_paging *paging, int n,
 		gfn_t gfn, u64 bits)
 {
 	soft_vm_write(vm, SOFT_TABLE_GFN + soft_pt(n), soft_pt_word(n),
-		      gpte(paging, gfn, bits));
+		      soft_pte_as(paging->mode->ept, gfn, bits));
 }
 
 static struct soft_paging nested_paging(void)
@@ -120,7 +94,7 @@ static void soft_test_two_levels(struct kunit *test)
 	const u64 there = soft_gva(l1.mode, 0), not_there = soft_gva(l1.mode, 20);
 	const u64 read_only = soft_gva(l1.mode, 40);
 
-	make_tables(vm, &l1);
+	soft_make_links(vm, l1.mode->ept);
 	map(vm, &l1, 0, 0x155, RWX);
 	map(vm, &l1, 40, 0x166, RX);
 
@@ -151,7 +125,7 @@ static void soft_test_fetch_execute_only(struct kunit *test)
 
 	if (!hw->exec_only)
 		kunit_skip(test, "all that can be executed can be read");
-	make_tables(vm, &l1);
+	soft_make_links(vm, l1.mode->ept);
 	map(vm, &l1, 0, NO_GFN, ONLY_X);
 
 	enter(vm, 0, &l1);
@@ -187,7 +161,7 @@ static void soft_test_prefetch_nothing(struct kunit *test)
 
 	if (!hw->exec_only)
 		kunit_skip(test, "all that can be executed can be read");
-	make_tables(vm, &l1);
+	soft_make_links(vm, l1.mode->ept);
 	soft_vm_write(vm, SOFT_TABLE_GFN + link->table, link->word,
 		      soft_epte(SOFT_TABLE_GFN + link->to, RW, false));
 	map(vm, &l1, 7, 0x155, RWX);
@@ -216,7 +190,7 @@ static void soft_test_tables_of_both(struct kunit *test)
 
 	if (hw->ept)
 		kunit_skip(test, "EPT has a format of its own");
-	make_tables(vm, &l1);
+	soft_make_links(vm, l1.mode->ept);
 	map(vm, &l1, 0, 0x155, RWX);
 	map(vm, &l1, 40, 0x166, RWX);
 

@@ -227,15 +227,13 @@ static void write_pte(struct soft_run *run, unsigned int n, u64 gpte, bool half)
 
 static u64 pte_for(struct soft_run *run, gfn_t gfn, u64 bits)
 {
-	return soft_run_has_ept(run) ? soft_epte(gfn, bits, true) :
-				       soft_gpte(gfn, bits);
+	return soft_pte_as(soft_run_has_ept(run), gfn, bits);
 }
 
 static u64 link_for(struct soft_run *run, const struct soft_link *link, gfn_t gfn,
 		    u64 bits)
 {
-	return soft_run_has_ept(run) ? soft_epte(gfn, bits, bits & 8) :
-				       soft_link_gpte(link, gfn, bits);
+	return soft_link_as(soft_run_has_ept(run), link, gfn, bits);
 }
 
 /* As mprotect() does it: the page stays, and A and D. */

@@ -154,13 +154,25 @@ u64 soft_link_gpte(const struct soft_link *link, gfn_t gfn, u64 bits)
 	return soft_gpte(gfn, link->table == SOFT_PDPTES ? bits & ~0x33ULL : bits);
 }
 
-void soft_make_links(struct soft_vm *vm)
+u64 soft_pte_as(bool ept, gfn_t gfn, u64 bits)
+{
+	return ept ? soft_epte(gfn, bits, true) : soft_gpte(gfn, bits);
+}
+
+u64 soft_link_as(bool ept, const struct soft_link *link, gfn_t gfn, u64 bits)
+{
+	return ept ? soft_epte(gfn, bits, bits & 8) :
+		     soft_link_gpte(link, gfn, bits);
+}
+
+void soft_make_links(struct soft_vm *vm, bool ept)
 {
 	const struct soft_link *link;
 
 	for (link = soft_links; link < soft_links + SOFT_NR_LINKS; link++)
 		soft_vm_write(vm, SOFT_TABLE_GFN + link->table, link->word,
-			      soft_link_gpte(link, SOFT_TABLE_GFN + link->to, 3));
+			      soft_link_as(ept, link, SOFT_TABLE_GFN + link->to,
+					   3));
 }
 
 unsigned long soft_cr0(const struct soft_paging *paging)

@@ -205,8 +205,12 @@ u64 soft_epte(gfn_t gfn, u64 bits, bool leaf);
 /* What @link should be, for what is at @gfn, with @bits as in soft_gpte(). */
 u64 soft_link_gpte(const struct soft_link *link, gfn_t gfn, u64 bits);
 
+/* The entry for a gfn, and a link, in the format of EPT or in the other one. */
+u64 soft_pte_as(bool ept, gfn_t gfn, u64 bits);
+u64 soft_link_as(bool ept, const struct soft_link *link, gfn_t gfn, u64 bits);
+
 /* The VMM makes all links, in a slot where gfn n is page n. */
-void soft_make_links(struct soft_vm *vm);
+void soft_make_links(struct soft_vm *vm, bool ept);
 
 /* The registers of a mode with paging. */
 unsigned long soft_cr0(const struct soft_paging *paging);

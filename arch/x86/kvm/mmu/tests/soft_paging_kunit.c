@@ -46,7 +46,7 @@ static struct soft_vm *new_guest(struct kunit *test,
 	vm = soft_vm_create(test, 2, soft_memory_create(test, NR_PAGES));
 	for (i = 0; i < NR_PAGES; i++)
 		soft_vm_write(vm, i, 0, PAGE_ID + i);
-	soft_make_links(vm);
+	soft_make_links(vm, false);
 	for (i = 0; i < SOFT_NR_GVAS; i++)
 		soft_vm_write(vm, SOFT_TABLE_GFN + soft_pt(i), soft_pt_word(i),
 			      soft_gpte(DATA_GFN + i, bits));

@@ -424,7 +424,7 @@ static void make_memory(struct race *race)
 
 	for (i = 0; i < NR_PAGES; i++)
 		soft_vm_write(race->vm, i, 0, PAGE_ID + i);
-	soft_make_links(race->vm);
+	soft_make_links(race->vm, false);
 	for (i = 0; i < SOFT_NR_GVAS; i++)
 		soft_vm_write(race->vm, SOFT_TABLE_GFN + soft_pt(i),
 			      soft_pt_word(i), pte_value(i, 0));
