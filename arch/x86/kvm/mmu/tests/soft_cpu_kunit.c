@@ -17,20 +17,17 @@
 
 #define NR_PAGES	1024
 #define GFN		0x100
-#define PAGE_ID		0x5041474500000000ULL
 
 static struct soft_vm *new_vm_kind(struct kunit *test, int nr_vcpus,
 				   const struct soft_vm_kind *kind)
 {
 	struct soft_memory *memory;
 	struct soft_vm *vm;
-	int i;
 
 	soft_vendor_load(test, test->param_value);
 	memory = soft_memory_create(test, NR_PAGES);
 	vm = soft_vm_create_kind(test, nr_vcpus, memory, kind);
-	for (i = 0; i < NR_PAGES; i++)
-		soft_vm_write(vm, i, 0, PAGE_ID + i);
+	soft_vm_mark_pages(vm, 0, NR_PAGES);
 	return vm;
 }
 
@@ -46,7 +43,7 @@ static void expect_page(struct soft_vm *vm, int id, gfn_t gfn, unsigned long pag
 	struct soft_access read = { .addr = gfn_to_gpa(gfn) };
 
 	KUNIT_EXPECT_EQ(vm->test, soft_cpu_run(vm->vcpu[id], &read), SOFT_RAM);
-	KUNIT_EXPECT_EQ(vm->test, read.value, PAGE_ID + page);
+	KUNIT_EXPECT_EQ(vm->test, read.value, SOFT_PAGE_ID + page);
 }
 
 static void expect_mmio(struct soft_vm *vm, int id, gfn_t gfn)

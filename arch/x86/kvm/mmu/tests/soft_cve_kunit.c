@@ -21,7 +21,6 @@
  */
 #define NR_PAGES	1024
 #define PAGE_OF(gfn)	((gfn) + 1)
-#define PAGE_ID		0x5041474500000000ULL
 
 /* A 2M page in it, and one that is no slot's. */
 #define HUGE_GFN	0x200
@@ -58,8 +57,7 @@ static void make_guest(struct soft_vm *vm)
 {
 	int i;
 
-	for (i = 0; i < NR_PAGES; i++)
-		soft_vm_write(vm, PAGE_OF(i), 0, PAGE_ID + i);
+	soft_vm_mark_pages(vm, PAGE_OF(0), NR_PAGES);
 	for (i = 0; i < SOFT_NR_LINKS; i++)
 		host_gpte(vm, soft_links[i].table, soft_links[i].word,
 			  soft_link_gpte(&soft_links[i],
@@ -101,7 +99,7 @@ static void expect_page(struct soft_vm *vm, int n, gfn_t gfn)
 	u64 value;
 
 	KUNIT_EXPECT_EQ(vm->test, guest_access(vm, n, false, &value), SOFT_RAM);
-	KUNIT_EXPECT_EQ(vm->test, value, PAGE_ID + gfn);
+	KUNIT_EXPECT_EQ(vm->test, value, SOFT_PAGE_ID + gfn);
 }
 
 static void expect_write(struct soft_vm *vm, int n, int end)
@@ -229,7 +227,8 @@ static void cve_2026_64561(struct kunit *test)
 
 			KUNIT_EXPECT_EQ(test, SOFT_RAM,
 					soft_cpu_run(vcpu, &access));
-			KUNIT_EXPECT_EQ(test, access.value, PAGE_ID + 0x40 + n % 64);
+			KUNIT_EXPECT_EQ(test, access.value,
+					SOFT_PAGE_ID + 0x40 + n % 64);
 			KUNIT_EXPECT_LE(test, vm->kvm->arch.n_used_mmu_pages,
 					KVM_MIN_ALLOC_MMU_PAGES);
 		}

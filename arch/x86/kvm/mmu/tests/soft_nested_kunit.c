@@ -17,7 +17,6 @@
 /* One slot: gfn n is page n of the VMM. */
 #define NR_PAGES	1024
 #define NO_GFN		0x8000
-#define PAGE_ID		0x5041474500000000ULL
 
 /* See soft_gpte() and soft_epte(). */
 #define RWX		3
@@ -47,14 +46,12 @@ static struct soft_vm *new_vm(struct kunit *test)
 {
 	const struct soft_hardware *hw = test->param_value;
 	struct soft_vm *vm;
-	int i;
 
 	if (!hw->tdp)
 		kunit_skip(test, "without nested paging L1 has none either");
 	soft_vendor_load(test, hw);
 	vm = soft_vm_create(test, 2, soft_memory_create(test, NR_PAGES));
-	for (i = 0; i < NR_PAGES; i++)
-		soft_vm_write(vm, i, 0, PAGE_ID + i);
+	soft_vm_mark_pages(vm, 0, NR_PAGES);
 	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, 0, NR_PAGES, 0, 0));
 	return vm;
 }
@@ -78,7 +75,7 @@ static void expect_read(struct soft_vm *vm, int id, u64 addr, gfn_t gfn)
 	struct soft_access read = { .addr = addr };
 
 	KUNIT_EXPECT_EQ(vm->test, soft_cpu_run(vm->vcpu[id], &read), SOFT_RAM);
-	KUNIT_EXPECT_EQ(vm->test, read.value, PAGE_ID + gfn);
+	KUNIT_EXPECT_EQ(vm->test, read.value, SOFT_PAGE_ID + gfn);
 }
 
 static void expect_end(struct soft_vm *vm, struct soft_access access, int end)

@@ -18,7 +18,6 @@
 /* One slot: gfn n is page n.  Behind the tables is what they map. */
 #define NR_PAGES	256UL
 #define DATA_GFN	0x80	/* a multiple of 64, for logs */
-#define PAGE_ID		0x5041474500000000ULL
 
 #define READ_ONLY	0
 #define WRITABLE	1
@@ -44,8 +43,7 @@ static struct soft_vm *new_guest(struct kunit *test,
 
 	soft_vendor_load(test, &shadow);
 	vm = soft_vm_create(test, 2, soft_memory_create(test, NR_PAGES));
-	for (i = 0; i < NR_PAGES; i++)
-		soft_vm_write(vm, i, 0, PAGE_ID + i);
+	soft_vm_mark_pages(vm, 0, NR_PAGES);
 	soft_make_links(vm, false);
 	for (i = 0; i < SOFT_NR_GVAS; i++)
 		soft_vm_write(vm, SOFT_TABLE_GFN + soft_pt(i), soft_pt_word(i),
@@ -121,7 +119,7 @@ static u64 page_at(struct soft_vm *vm, unsigned int n)
 	struct soft_access access = { .addr = soft_gva(long_mode.mode, n) };
 
 	KUNIT_EXPECT_EQ(vm->test, soft_cpu_run(vm->vcpu[1], &access), SOFT_RAM);
-	return access.value - PAGE_ID;
+	return access.value - SOFT_PAGE_ID;
 }
 
 /* SDM 5.6: with CR0.WP=0 the kernel may write to it, and nobody else. */

@@ -26,7 +26,6 @@
 #define DATA_GFN	0x100
 #define NR_DATA		64
 #define MMIO_GFN	0x1000
-#define PAGE_ID		0x5041474500000000ULL
 
 /* PTEs, and what leads to the two PTs. */
 #define NR_CELLS	(SOFT_NR_GVAS + 2)
@@ -226,7 +225,7 @@ static bool value_fits(struct race *race, const struct result *result, u64 pte)
 	if (result->end != SOFT_RAM)
 		return false;
 	if (!access->write)
-		return access->value == PAGE_ID + gfn;
+		return access->value == SOFT_PAGE_ID + gfn;
 	return access->value == soft_vm_read(race->vm, gfn,
 					     offset_in_page(access->addr) /
 					     sizeof(u64));
@@ -422,8 +421,7 @@ static void make_memory(struct race *race)
 {
 	unsigned long i;
 
-	for (i = 0; i < NR_PAGES; i++)
-		soft_vm_write(race->vm, i, 0, PAGE_ID + i);
+	soft_vm_mark_pages(race->vm, 0, NR_PAGES);
 	soft_make_links(race->vm, false);
 	for (i = 0; i < SOFT_NR_GVAS; i++)
 		soft_vm_write(race->vm, SOFT_TABLE_GFN + soft_pt(i),

@@ -91,7 +91,7 @@ static void enable_cap(struct soft_vm *vm, u32 cap, u64 arg)
 static void create_gmem(struct soft_vm *vm)
 {
 	struct kvm_create_guest_memfd create = {
-		.size = SOFT_GMEM_PAGES * PAGE_SIZE,
+		.size = vm->memory->nr_pages * PAGE_SIZE,
 	};
 
 	vm->gmem_fd = ioctl_with(vm, KVM_CREATE_GUEST_MEMFD, &create,
@@ -176,6 +176,7 @@ struct soft_memory *soft_memory_create(struct kunit *test, unsigned long nr_page
 
 	memory = kunit_kzalloc(test, sizeof(*memory), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, memory);
+	memory->nr_pages = nr_pages;
 	memory->hva = ALIGN(map_pages(test, nr_pages + PTRS_PER_PTE), PMD_SIZE);
 	memory->scratch = map_pages(test, 1);
 	return memory;
@@ -202,6 +203,15 @@ u64 soft_vm_read(struct soft_vm *vm, unsigned long page, unsigned int index)
 
 	KUNIT_EXPECT_EQ(vm->test, 0, get_user(value, word));
 	return value;
+}
+
+void soft_vm_mark_pages(struct soft_vm *vm, unsigned long page,
+			unsigned long npages)
+{
+	unsigned long i;
+
+	for (i = 0; i < npages; i++)
+		soft_vm_write(vm, page + i, 0, SOFT_PAGE_ID + i);
 }
 
 void soft_vm_renew_pages(struct soft_vm *vm, unsigned long page,

@@ -14,16 +14,15 @@
 
 #define SOFT_MAX_VCPUS	4
 
-/* Pages of a VM's private memory. */
-#define SOFT_GMEM_PAGES	2048UL
-
 /**
  * struct soft_memory - memory of the VMM
  * @hva: begins at a border of 2M
+ * @nr_pages: of it; private memory of a VM has as many
  * @scratch: a page for arguments of ioctls
  */
 struct soft_memory {
 	unsigned long hva;
+	unsigned long nr_pages;
 	unsigned long scratch;
 };
 
@@ -143,6 +142,11 @@ void soft_vm_renew_pages(struct soft_vm *vm, unsigned long page,
 void soft_vm_write(struct soft_vm *vm, unsigned long page, unsigned int index,
 		   u64 value);
 u64 soft_vm_read(struct soft_vm *vm, unsigned long page, unsigned int index);
+
+/* Pages that tell who they are: the n-th one begins with SOFT_PAGE_ID + n. */
+#define SOFT_PAGE_ID	0x5041474500000000ULL
+void soft_vm_mark_pages(struct soft_vm *vm, unsigned long page,
+			unsigned long npages);
 
 /* What the host's mm asks of MMU notifiers when it looks for old pages. */
 void soft_vm_clear_young(struct soft_vm *vm, unsigned long page,
