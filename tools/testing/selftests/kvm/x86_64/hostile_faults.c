@@ -12,6 +12,7 @@
 #include "hostile_faults.h"
 #include "hostile_leak.h"
 #include "test_util.h"
+#include "text_file.h"
 
 #define DEBUGFS	"/sys/kernel/debug/"
 #define SLABS	"/sys/kernel/slab/"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -11,22 +10,11 @@
 
 #include "hostile_leak.h"
 #include "test_util.h"
+#include "text_file.h"
 
 #define LEAK_TIMEOUT_S	120	/* for what is freed after grace periods */
 #define KMEMLEAK_FILE	"/sys/kernel/debug/kmemleak"
 #define KMEMLEAK_AGE_S	6	/* younger objects are no leaks to it */
-
-bool write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	bool ok;
-
-	if (fd < 0)
-		return false;
-	ok = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-	close(fd);
-	return ok;
-}
 
 /* -1 if there is no such file; otherwise its first number. */
 static long first_number(const char *path)

@@ -11,12 +11,8 @@
 #ifndef SELFTEST_KVM_HOSTILE_LEAK_H
 #define SELFTEST_KVM_HOSTILE_LEAK_H
 
-#include <stdbool.h>
-
 /* While there is no VM, before and after those of a test. */
 void leak_start(void);
 void leak_check(void);
-
-bool write_text(const char *path, const char *text);
 
 #endif /* SELFTEST_KVM_HOSTILE_LEAK_H */

@@ -6,12 +6,12 @@
 #ifndef SELFTEST_KVM_MMIO_STATS_H
 #define SELFTEST_KVM_MMIO_STATS_H
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "kvm_util.h"
+#include "text_file.h"
 
 #define TRACING_DIR	"/sys/kernel/debug/tracing/"
 #define MARK_MMIO_SPTE	TRACING_DIR "events/kvmmmu/mark_mmio_spte/enable"
@@ -51,23 +51,11 @@ static inline uint64_t mmio_cache_hits(uint64_t mmio_exits, uint64_t misses)
 	return misses && mmio_exits > misses ? mmio_exits - misses : 0;
 }
 
-static inline bool tracing_write(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_TRUNC);
-	bool written;
-
-	if (fd < 0)
-		return false;
-	written = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-	close(fd);
-	return written;
-}
-
 /* Record the MMIO SPTEs made from now on; without tracefs, do nothing. */
 static inline void mmio_trace_start(void)
 {
-	tracing_write(TRACING_DIR "trace", "");
-	tracing_write(MARK_MMIO_SPTE, "1");
+	write_text(TRACING_DIR "trace", "");
+	write_text(MARK_MMIO_SPTE, "1");
 }
 
 /*
@@ -80,7 +68,7 @@ static inline uint64_t mmio_trace_stop(void)
 	char line[256], *gen;
 	FILE *trace;
 
-	if (!tracing_write(MARK_MMIO_SPTE, "0"))
+	if (!write_text(MARK_MMIO_SPTE, "0"))
 		return 0;
 	trace = fopen(TRACING_DIR "trace", "r");
 	if (!trace)
