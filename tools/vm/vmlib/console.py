@@ -16,16 +16,33 @@ TROUBLE = re.compile("|".join((
     r"stack guard page was hit", r"refcount_t: ",
 )))
 USER_FAULT = re.compile(r"traps: \S+\[\d+\]")
-# Races of stock files, seen there: x86.c reads the host's clock mode unmarked,
-# and the workqueues count the time of their tasks so.
-KNOWN_RACES = re.compile(
-    r"data-race in (\S+ / pvclock_gtod_notify|process_one_work\+)")
+# A data race, and the functions on both sides; one alone if the other's is not
+# known.
+RACE = re.compile(r"\bKCSAN: data-race in ([^\s+]+)(?:\+\S+)?(?: \[kvm\])?"
+                  r"(?: / ([^\s+]+)(?: \[kvm\])?)?$")
+# Functions of stock files that race with one another, seen there: the host's
+# clock mode (pvclock_gtod_notify), vcpu->mode and current->flags as a vCPU
+# enters its guest (vcpu_run), at_instruction_boundary (kvm_arch_vcpu_put), an
+# idle CPU's tick, how long a task of a workqueue took.  One of ours on either
+# side is a report.
+STOCK_RACERS = frozenset((
+    "kvm_arch_vcpu_load", "kvm_arch_vcpu_put", "kvm_arch_vcpu_should_kick",
+    "prepare_signal", "process_one_work",
+    "pvclock_gtod_notify", "tick_nohz_handler", "tick_nohz_idle_got_tick",
+    "vcpu_run",
+))
 STAMP = re.compile(r"\[ *\d+\.\d{6}\](\[ *[TC]\d+\])? ")
 EXCERPT = 60
 # Marks what tests print of the console of a guest inside the VM.
 NESTED = "guest| "
 # Marks the console of the guest that runs the tests (VM=nested).
 L1 = "L1| "
+
+
+def is_stock_race(message):
+    """Does the line begin the report of a race between stock files only?"""
+    race = RACE.search(message)
+    return bool(race) and STOCK_RACERS.issuperset(filter(None, race.groups()))
 
 
 class Report:
@@ -84,7 +101,7 @@ class Scanner:
 
     def _is_trouble(self, message):
         return (TROUBLE.search(message) and not USER_FAULT.search(message) and
-                not KNOWN_RACES.search(message) and
+                not is_stock_race(message) and
                 not (self.harmless and self.harmless.search(message)))
 
 
