@@ -6,7 +6,7 @@
 
 MINUTES=${MINUTES:-60}
 SEED=${SEED:-$((RANDOM << 15 | RANDOM))}
-OPS=500000
+OPS=200000
 # Of soft_random_kunit.c, which uses one for each.
 EPISODE_OPS=2000
 
