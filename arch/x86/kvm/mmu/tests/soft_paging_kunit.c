@@ -34,6 +34,12 @@ static const struct soft_paging long_mode = {
 	.nx = true,
 };
 
+static const struct soft_paging pae = {
+	.mode = &soft_modes[SOFT_PAE],
+	.wp = true,
+	.nx = true,
+};
+
 /* gva n leads to gfn DATA_GFN + n, for which nothing is shadowed yet. */
 static struct soft_vm *new_guest(struct kunit *test,
 				 const struct soft_paging *paging, u64 bits)
@@ -114,12 +120,18 @@ static int fetch_by(struct soft_vm *vm, unsigned int n, bool user)
 	return run(vm, access);
 }
 
-static u64 page_at(struct soft_vm *vm, unsigned int n)
+static u64 page_in(struct soft_vm *vm, const struct soft_paging *paging,
+		   unsigned int n)
 {
-	struct soft_access access = { .addr = soft_gva(long_mode.mode, n) };
+	struct soft_access access = { .addr = soft_gva(paging->mode, n) };
 
 	KUNIT_EXPECT_EQ(vm->test, soft_cpu_run(vm->vcpu[1], &access), SOFT_RAM);
 	return access.value - SOFT_PAGE_ID;
+}
+
+static u64 page_at(struct soft_vm *vm, unsigned int n)
+{
+	return page_in(vm, &long_mode, n);
 }
 
 /* SDM 5.6: with CR0.WP=0 the kernel may write to it, and nobody else. */
@@ -187,6 +199,40 @@ static void soft_test_prefetch_not_logged(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, soft_vm_get_dirty_log(vm, 0, log,
 						       ARRAY_SIZE(log)));
 	KUNIT_EXPECT_EQ(test, log[DATA_GFN / 64], BIT_ULL(n));
+}
+
+/* The PDPTE that leads to the tables is the second one of four. */
+static void soft_test_pae_sync(struct kunit *test)
+{
+	struct soft_vm *vm = new_guest(test, &pae, WRITABLE | USER);
+
+	KUNIT_EXPECT_EQ(test, page_in(vm, &pae, 0), DATA_GFN);
+	set_gpte(vm, 1, 0);
+	set_gpte(vm, 0, soft_gpte(DATA_GFN + 7, WRITABLE | USER));
+	soft_cpu_begin(vm->vcpu[1]);
+	KUNIT_EXPECT_TRUE(test, soft_load_cr3(vm->vcpu[1], &pae));
+	soft_cpu_end(vm->vcpu[1]);
+	KUNIT_EXPECT_EQ(test, page_in(vm, &pae, 0), DATA_GFN + 7);
+}
+
+/* SDM 4.4.1: they are in registers, and need their memory to be loaded only. */
+static void soft_test_pdptrs_without_slot(struct kunit *test)
+{
+	struct soft_vm *vm = new_guest(test, &pae, WRITABLE | USER);
+	const gfn_t gone = SOFT_TABLE_GFN + SOFT_PDPTES;
+
+	KUNIT_EXPECT_EQ(test, page_in(vm, &pae, 0), DATA_GFN);
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, 0, 0, 0, 0));
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, 0, gone, 0, 0));
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 1, gone + 1,
+						  NR_PAGES - gone - 1, gone + 1,
+						  0));
+	soft_vm_zap_all(vm);
+	KUNIT_EXPECT_EQ(test, page_in(vm, &pae, 0), DATA_GFN);
+
+	soft_cpu_begin(vm->vcpu[1]);
+	KUNIT_EXPECT_FALSE(test, soft_load_cr3(vm->vcpu[1], &pae));
+	soft_cpu_end(vm->vcpu[1]);
 }
 
 /* Tables of another process begin here: as the first one's, but for the PTs. */
@@ -366,6 +412,8 @@ static struct kunit_case paging_cases[] = {
 	KUNIT_CASE(soft_test_wp_off_smep),
 	KUNIT_CASE(soft_test_rights_change),
 	KUNIT_CASE(soft_test_prefetch_not_logged),
+	KUNIT_CASE(soft_test_pae_sync),
+	KUNIT_CASE(soft_test_pdptrs_without_slot),
 	KUNIT_CASE(soft_test_cached_roots),
 	KUNIT_CASE(soft_test_root_of_role),
 	KUNIT_CASE(soft_test_gpte_race),
