@@ -20,7 +20,7 @@ rounds=0 operations=0 accesses=0 first=$SEED
 while [ "$rounds" = 0 ] || [ "$SECONDS" -lt $((MINUTES * 60)) ]; do
 	say "soak: round $((rounds + 1)), seed $SEED"
 	KUNIT_FILTER='kvm_soft_*' \
-	KUNIT_KERNEL_ARGS="kvm.soft_seed=$SEED kvm.soft_ops_per_hardware=$OPS kvm.soft_race_changes=10000" \
+	KUNIT_KERNEL_ARGS="kvm.soft_seed=$SEED kvm.soft_ops_per_hardware=$OPS" \
 		"$REPO/tools/vm/kunit.sh" ||
 		die "soak: seed $SEED failed after $operations good operations"
 	operations=$((operations + $(sum_of '[0-9]* operations in')))
