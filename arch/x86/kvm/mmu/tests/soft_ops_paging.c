@@ -358,12 +358,39 @@ static void enter_l2(struct soft_run *run, int id, bool new)
 		guest->flushed = run->changes.nr;
 }
 
+/* Without PDPTEs that can be loaded, paging stays off. */
+static void enter_paging(struct soft_run *run, int id)
+{
+	const bool must = load_pdptes(run, id);
+	struct soft_guest *guest = &run->guests[id];
+	struct kvm_vcpu *vcpu = run->vm->vcpu[id];
+	bool on;
+
+	soft_cpu_begin(vcpu);
+	on = soft_set_paging(vcpu, &guest->paging);
+	soft_cpu_end(vcpu);
+	expect_loaded(run, id, on, must);
+	if (!on)
+		set_no_paging(guest);
+}
+
+static void choose_paging(struct soft_run *run, struct soft_paging *paging,
+			  const struct soft_op *op)
+{
+	const enum soft_mode_id id = op->a % SOFT_NR_MODES;
+
+	paging->mode = run->vm->kind.nested ? soft_nested_mode(id) :
+					      soft_own_mode(id);
+	paging->nx = op->b & SOFT_NX;
+	paging->pse = op->b & SOFT_PSE;
+	paging->ad = (op->b & SOFT_AD) && soft_vendor_hardware()->ad;
+	set_features(paging, op->b);
+}
+
 void soft_guest_paging(struct soft_run *run, const struct soft_op *op)
 {
 	const int id = soft_op_vcpu_id(run, op);
 	struct kvm_vcpu *vcpu = run->vm->vcpu[id];
-	struct soft_guest *guest = &run->guests[id];
-	bool must, on;
 
 	if (!id || !may_page(run, vcpu))
 		return;
@@ -373,25 +400,11 @@ void soft_guest_paging(struct soft_run *run, const struct soft_op *op)
 		make_tables(run, op->c, op->d);
 	}
 
-	guest->paging.mode = run->vm->kind.nested ?
-			     soft_nested_mode(op->a % SOFT_NR_MODES) :
-			     soft_own_mode(op->a % SOFT_NR_MODES);
-	guest->paging.nx = op->b & SOFT_NX;
-	guest->paging.pse = op->b & SOFT_PSE;
-	guest->paging.ad = (op->b & SOFT_AD) && soft_vendor_hardware()->ad;
-	set_features(&guest->paging, op->b);
-	if (guest->paging.mode->nested) {
+	choose_paging(run, &run->guests[id].paging, op);
+	if (run->guests[id].paging.mode->nested)
 		enter_l2(run, id, op->d);
-		return;
-	}
-
-	must = load_pdptes(run, id);
-	soft_cpu_begin(vcpu);
-	on = soft_set_paging(vcpu, &guest->paging);
-	soft_cpu_end(vcpu);
-	expect_loaded(run, id, on, must);
-	if (!on)
-		set_no_paging(guest);
+	else
+		enter_paging(run, id);
 }
 
 void soft_guest_protection(struct soft_run *run, const struct soft_op *op)
