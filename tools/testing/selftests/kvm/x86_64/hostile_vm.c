@@ -12,6 +12,11 @@
 #include "processor.h"
 #include "test_util.h"
 
+/*
+ * Far below what mmap() chooses: call_change_memory() unmaps parts, and what is
+ * mapped meanwhile, as a vCPU's kvm_run, must not come there.
+ */
+#define MEM_HINT	((void *)(1ul << 40))
 #define LOG_SIZE	PAGES(256)
 #define LOG_GUARD	(512ull << 20)	/* the log of any slot ends in it */
 
@@ -102,7 +107,7 @@ static int must(int r, const char *what)
 
 static void map_hostile_memory(void)
 {
-	hostile.mem = mmap(NULL, MEM_SIZE, PROT_READ | PROT_WRITE,
+	hostile.mem = mmap(MEM_HINT, MEM_SIZE, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	hostile.log = mmap(NULL, LOG_SIZE + LOG_GUARD, PROT_NONE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
