@@ -21,15 +21,13 @@ USER_FAULT = re.compile(r"traps: \S+\[\d+\]")
 RACE = re.compile(r"\bKCSAN: data-race in ([^\s+]+)(?:\+\S+)?(?: \[kvm\])?"
                   r"(?: / ([^\s+]+)(?: \[kvm\])?)?$")
 # Functions of stock files that race with one another, seen there: the host's
-# clock mode (pvclock_gtod_notify), vcpu->mode and current->flags as a vCPU
-# enters its guest (vcpu_run), at_instruction_boundary (kvm_arch_vcpu_put), an
-# idle CPU's tick, how long a task of a workqueue took.  One of ours on either
-# side is a report.
+# clock mode (pvclock_gtod_notify), current->flags as a vCPU enters its guest
+# (vcpu_run), at_instruction_boundary (kvm_arch_vcpu_put), an idle CPU's tick,
+# how long a task of a workqueue took.  One of ours on either side is a report.
 STOCK_RACERS = frozenset((
-    "kvm_arch_vcpu_load", "kvm_arch_vcpu_put", "kvm_arch_vcpu_should_kick",
-    "prepare_signal", "process_one_work",
-    "pvclock_gtod_notify", "tick_nohz_handler", "tick_nohz_idle_got_tick",
-    "vcpu_run",
+    "kvm_arch_vcpu_load", "kvm_arch_vcpu_put", "prepare_signal",
+    "process_one_work", "pvclock_gtod_notify", "tick_nohz_handler",
+    "tick_nohz_idle_got_tick", "vcpu_run",
 ))
 STAMP = re.compile(r"\[ *\d+\.\d{6}\](\[ *[TC]\d+\])? ")
 EXCERPT = 60
