@@ -17,6 +17,7 @@ struct hostile_call {
 	const char *name;
 	int (*call)(struct guest_random_state *rng);
 	const int *errnos;		/* up to a 0 */
+	bool on_bus;			/* it adds devices to a bus of the VM */
 };
 
 #define ERRNOS(...)	((const int []) { __VA_ARGS__, 0 })

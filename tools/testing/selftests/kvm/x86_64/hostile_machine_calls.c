@@ -198,9 +198,10 @@ static int call_unknown(struct guest_random_state *rng)
 }
 
 const struct hostile_call hostile_machine_calls[] = {
-	{ "COALESCED_MMIO", call_coalesced, ERRNOS(EINVAL, EFAULT, ENOSPC) },
+	{ "COALESCED_MMIO", call_coalesced, ERRNOS(EINVAL, EFAULT, ENOSPC),
+	  true },
 	{ "IOEVENTFD", call_ioeventfd,
-	  ERRNOS(EINVAL, EFAULT, ENOENT, EEXIST, EBADF, ENOSPC) },
+	  ERRNOS(EINVAL, EFAULT, ENOENT, EEXIST, EBADF, ENOSPC), true },
 	{ "IRQFD", call_irqfd, ERRNOS(EINVAL, EFAULT, EBUSY, EBADF) },
 	{ "interrupts", call_interrupt,
 	  ERRNOS(EINVAL, EFAULT, ENXIO, EEXIST, EPERM) },
@@ -214,6 +215,6 @@ const struct hostile_call hostile_machine_calls[] = {
 	{ "files", call_create_file, ERRNOS(EINVAL, EFAULT, ENOTTY) },
 	{ "unknown", call_unknown,
 	  ERRNOS(EINVAL, EFAULT, ENOTTY, ENXIO, E2BIG, EPERM, EEXIST, ENOENT,
-		 EOPNOTSUPP) },
+		 EOPNOTSUPP), true },
 	{}
 };
