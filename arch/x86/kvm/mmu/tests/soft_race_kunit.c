@@ -150,7 +150,7 @@ static bool one_access(struct soft_thread *thread)
 
 	if (access.write)
 		access.addr += (1 + thread->id) * sizeof(u64);
-	end = soft_cpu_access(soft_thread_vcpu(thread), &access);
+	end = soft_thread_access(thread, &access);
 	judge(race, gfn, seq, end, &access);
 	/* Pairs with nr_ended(): all that the access did in KVM comes before. */
 	smp_store_release(&race->ended[thread->id], race->ended[thread->id] + 1);

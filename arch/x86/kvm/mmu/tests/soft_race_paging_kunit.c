@@ -154,7 +154,7 @@ static void write_cell(struct race *race, unsigned int n, bool half)
 
 	WRITE_ONCE(cell->begun, number);
 	smp_mb(); /* who sees the value sees its number; pairs with numbers_after() */
-	if (soft_cpu_access(race->vm->vcpu[0], &access) != SOFT_RAM)
+	if (soft_thread_access(&race->threads.thread[0], &access) != SOFT_RAM)
 		atomic_long_inc(&race->failed);
 	smp_store_release(&cell->done, number); /* pairs with number_done() */
 }
@@ -359,7 +359,7 @@ static bool one_access(struct soft_thread *thread)
 
 	result.first = runner->flushed[n];
 	result.start = numbers_done(race, n);
-	result.end = soft_cpu_access(soft_thread_vcpu(thread), &access);
+	result.end = soft_thread_access(thread, &access);
 	result.last = numbers_after(race, n);
 	judge(thread, &result);
 	return true;

@@ -3,14 +3,35 @@
  * vCPUs of software in threads, see soft_threads.h.
  */
 #include <kunit/test.h>
+#include <linux/delay.h>
 #include <linux/kthread.h>
 #include <linux/kvm_host.h>
 #include <linux/sched.h>
 
 #include "soft_threads.h"
 
+/* Of accesses that make no progress, and how long each of them pauses. */
+#define TRIES		50
+#define PAUSE_MS	20
+
 /* Accesses, before the VMM's calls that need the vCPU get their turn. */
 #define BURST	32
+
+/*
+ * A fault is repeated for as long as an invalidation goes on; whose thread may be
+ * on a CPU for which the host, where it is busy, has no time at all.
+ */
+int soft_thread_access(struct soft_thread *thread, struct soft_access *access)
+{
+	int i, end = -ELOOP;
+
+	for (i = 0; end == -ELOOP && i < TRIES; i++) {
+		if (i)
+			msleep(PAUSE_MS);
+		end = soft_cpu_access(soft_thread_vcpu(thread), access);
+	}
+	return end;
+}
 
 static bool run_burst(struct soft_thread *thread)
 {

@@ -66,6 +66,9 @@ void soft_threads_init(struct soft_threads *threads, struct soft_vm *vm);
 void soft_thread_start(struct soft_threads *threads, int id,
 		       const struct soft_thread_ops *ops);
 
+/* soft_cpu_access(), but no progress for some seconds is what makes an -ELOOP. */
+int soft_thread_access(struct soft_thread *thread, struct soft_access *access);
+
 /* It had no more to do. */
 bool soft_thread_ended(struct soft_threads *threads, int id);
 
