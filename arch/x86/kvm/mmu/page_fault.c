@@ -221,7 +221,8 @@ int kvm_handle_page_fault(struct kvm_vcpu *vcpu, u64 error_code,
 	if (WARN_ON_ONCE(upper_32_bits(error_code)))
 		error_code = lower_32_bits(error_code);
 
-	vcpu->arch.l1tf_flush_l1d = true;
+	/* kvm_arch_vcpu_load() does it too, when the task comes back to a CPU. */
+	WRITE_ONCE(vcpu->arch.l1tf_flush_l1d, true);
 	if (!host_flags) {
 		trace_kvm_page_fault(vcpu, fault_address, error_code);
 		return kvm_mmu_page_fault(vcpu, fault_address, error_code, insn,
