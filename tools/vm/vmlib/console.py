@@ -23,13 +23,13 @@ RACE = re.compile(r"\bKCSAN: data-race in ([^\s+]+)(?:\+\S+)?(?: \[kvm\])?"
 # Functions of stock files that race with one another, seen there: the host's
 # clock mode (pvclock_gtod_notify), current->flags as a vCPU enters its guest
 # (vcpu_run), flags of a vCPU whose task is scheduled out and in
-# (kvm_arch_vcpu_put, kvm_arch_vcpu_load), an idle CPU's tick, the time in
-# seconds, who sleeps on an hrtimer, how long a task of a workqueue took.  One of
+# (kvm_arch_vcpu_put, kvm_arch_vcpu_load), an idle CPU's tick, the host's
+# time, who sleeps on an hrtimer, how long a task of a workqueue took.  One of
 # ours on either side is a report.
 STOCK_RACERS = frozenset((
-    "do_nanosleep", "hrtimer_wakeup", "ktime_get_real_seconds",
-    "kvm_arch_vcpu_load", "kvm_arch_vcpu_put", "prepare_signal",
-    "process_one_work", "pvclock_gtod_notify", "tick_nohz_handler",
+    "do_nanosleep", "hrtimer_wakeup", "ktime_get_mono_fast_ns",
+    "ktime_get_real_seconds", "kvm_arch_vcpu_load", "kvm_arch_vcpu_put",
+    "prepare_signal", "process_one_work", "pvclock_gtod_notify", "tick_nohz_handler",
     "tick_nohz_idle_got_tick", "timekeeping_advance", "vcpu_run",
     "x86_emulate_instruction",
 ))
