@@ -10,7 +10,6 @@
 #include <kunit/test.h>
 #include <linux/kvm.h>
 #include <linux/kvm_host.h>
-#include <linux/moduleparam.h>
 #include <linux/prandom.h>
 
 #include "mmu.h"
@@ -36,9 +35,7 @@
 
 #define NONE		U64_MAX
 
-static unsigned long soft_race_changes = 2000;
-module_param(soft_race_changes, ulong, 0444);
-MODULE_PARM_DESC(soft_race_changes, "KUnit: changes under running vCPUs");
+#define NR_CHANGES	2000	/* under running vCPUs */
 
 /**
  * struct race - what VMM and vCPUs share
@@ -436,7 +433,7 @@ static void soft_test_race(struct kunit *test)
 	for (i = 0; i < NR_VCPUS; i++)
 		soft_thread_start(&race->threads, i, &vcpu_ops);
 	prandom_seed_state(&rnd, 7);
-	for (i = 0; i < soft_race_changes && !r; i++)
+	for (i = 0; i < NR_CHANGES && !r; i++)
 		r = one_change(race, &rnd);
 	soft_threads_stop(&race->threads);
 	for (i = 0; i < NR_VCPUS; i++)
@@ -449,8 +446,8 @@ static void soft_test_race(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&race->wrong), 0);
 	KUNIT_EXPECT_EQ(test, race->lost, 0);
 	KUNIT_EXPECT_GT(test, atomic_long_read(&race->judged), 0);
-	kunit_info(test, "%lu changes, %ld accesses, %ld judged\n",
-		   soft_race_changes, atomic_long_read(&race->accesses),
+	kunit_info(test, "%d changes, %ld accesses, %ld judged\n",
+		   NR_CHANGES, atomic_long_read(&race->accesses),
 		   atomic_long_read(&race->judged));
 }
 

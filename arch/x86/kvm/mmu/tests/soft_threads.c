@@ -10,7 +10,7 @@
 
 #include "soft_threads.h"
 
-/* Of accesses that make no progress, and how long each of them pauses. */
+/* Of one access that makes no progress, and the pause between two of them. */
 #define TRIES		50
 #define PAUSE_MS	20
 

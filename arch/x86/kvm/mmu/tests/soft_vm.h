@@ -143,7 +143,7 @@ void soft_vm_write(struct soft_vm *vm, unsigned long page, unsigned int index,
 		   u64 value);
 u64 soft_vm_read(struct soft_vm *vm, unsigned long page, unsigned int index);
 
-/* Pages that tell who they are: the n-th one begins with SOFT_PAGE_ID + n. */
+/* Names pages: the n-th from @page on begins with SOFT_PAGE_ID + n. */
 #define SOFT_PAGE_ID	0x5041474500000000ULL
 void soft_vm_mark_pages(struct soft_vm *vm, unsigned long page,
 			unsigned long npages);
