@@ -10,7 +10,6 @@
 #include <linux/kernel.h>
 
 #include "hostile_faults.h"
-#include "hostile_leak.h"
 #include "test_util.h"
 #include "text_file.h"
 

@@ -159,11 +159,12 @@ static void *caller_thread(void *arg)
 	return NULL;
 }
 
+static const struct hostile_call run_call = {
+	"KVM_RUN", NULL, ERRNOS(EINTR, EAGAIN, EFAULT, EINVAL, ENOMEM),
+};
+
 static void run_once(struct hostile_thread *t, int vcpu)
 {
-	const struct hostile_call run_call = {
-		"KVM_RUN", NULL, ERRNOS(EINTR, EAGAIN, EFAULT, EINVAL, ENOMEM),
-	};
 	bool inject, injected;
 	int r, error;
 
