@@ -29,9 +29,9 @@ RACE = re.compile(r"\bKCSAN: data-race in ([^\s+]+)(?:\+\S+)?(?: \[kvm\])?"
 STOCK_RACERS = frozenset((
     "do_nanosleep", "hrtimer_wakeup", "ktime_get_mono_fast_ns",
     "ktime_get_real_seconds", "kvm_arch_vcpu_load", "kvm_arch_vcpu_put",
-    "prepare_signal", "process_one_work", "pvclock_gtod_notify", "tick_nohz_handler",
-    "tick_nohz_idle_got_tick", "timekeeping_advance", "vcpu_run",
-    "x86_emulate_instruction",
+    "prepare_signal", "process_one_work", "pvclock_gtod_notify",
+    "tick_nohz_handler", "tick_nohz_idle_got_tick", "timekeeping_advance",
+    "vcpu_run", "x86_emulate_instruction",
 ))
 STAMP = re.compile(r"\[ *\d+\.\d{6}\](\[ *[TC]\d+\])? ")
 EXCERPT = 60
