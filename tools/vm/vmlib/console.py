@@ -16,23 +16,22 @@ TROUBLE = re.compile("|".join((
     r"stack guard page was hit", r"refcount_t: ",
 )))
 USER_FAULT = re.compile(r"traps: \S+\[\d+\]")
-# A data race, and the functions on both sides; one alone if the other's is not
-# known.
-RACE = re.compile(r"\bKCSAN: data-race in ([^\s+]+)(?:\+\S+)?(?: \[kvm\])?"
-                  r"(?: / ([^\s+]+)(?: \[kvm\])?)?$")
+# A data race: the functions on both sides, each with its module if it is in
+# one; one alone if the other's is not known.
+SIDE = r"([^\s+]+)(?:\+\S+)?( \[\w+\])?"
+RACE = re.compile(rf"\bKCSAN: data-race in {SIDE}(?: / {SIDE})?$")
 # Functions of stock files that race with one another, seen there: the host's
 # clock mode (pvclock_gtod_notify), current->flags as a vCPU enters its guest
 # (vcpu_run), flags of a vCPU whose task is scheduled out and in
-# (kvm_arch_vcpu_put, kvm_arch_vcpu_load), an idle CPU's tick, the host's
-# time, who sleeps on an hrtimer, how long a task of a workqueue took.  One of
-# ours on either side is a report.
+# (kvm_arch_vcpu_put, kvm_arch_vcpu_load), how long a task of a workqueue took.
+# One of ours on either side is a report.
 STOCK_RACERS = frozenset((
-    "do_nanosleep", "hrtimer_wakeup", "ktime_get_mono_fast_ns",
-    "ktime_get_real_seconds", "kvm_arch_vcpu_load", "kvm_arch_vcpu_put",
-    "prepare_signal", "process_one_work", "pvclock_gtod_notify",
-    "tick_nohz_handler", "tick_nohz_idle_got_tick", "timekeeping_advance",
-    "vcpu_run", "x86_emulate_instruction",
+    "kvm_arch_vcpu_load", "kvm_arch_vcpu_put", "process_one_work",
+    "pvclock_gtod_notify", "vcpu_run", "x86_emulate_instruction",
 ))
+# Functions outside of KVM that work on KVM's own data: trees, lists, bitmaps,
+# copies.  A race in these may be ours even where KVM is a module.
+LIBRARY = re.compile(r"_*(rb|interval_tree|xas?|l?list|find|bitmap|copy)_")
 STAMP = re.compile(r"\[ *\d+\.\d{6}\](\[ *[TC]\d+\])? ")
 EXCERPT = 60
 # Marks what tests print of the console of a guest inside the VM.
@@ -41,10 +40,21 @@ NESTED = "guest| "
 L1 = "L1| "
 
 
-def is_stock_race(message):
+def is_stock_race(message, kvm_is_module):
     """Does the line begin the report of a race between stock files only?"""
     race = RACE.search(message)
-    return bool(race) and STOCK_RACERS.issuperset(filter(None, race.groups()))
+    if not race:
+        return False
+    sides = [side for side in (race.groups()[:2], race.groups()[2:]) if side[0]]
+    # If one side is not known, its module is not either.
+    by_module = kvm_is_module and len(sides) == 2
+    return all(_is_stock(*side, by_module) for side in sides)
+
+
+def _is_stock(function, module, by_module):
+    if function in STOCK_RACERS:
+        return True
+    return by_module and not module and not LIBRARY.match(function)
 
 
 class Report:
@@ -62,11 +72,13 @@ class Report:
 class Scanner:
     """Is fed what the console prints; keeps the reports in it.
 
-    What matches harmless, if anything, starts no report.
+    What matches harmless, if anything, starts no report. Where KVM is a
+    module, a race between functions of no module is the base's.
     """
 
-    def __init__(self, harmless=None):
+    def __init__(self, harmless=None, kvm_is_module=False):
         self.harmless = harmless
+        self.kvm_is_module = kvm_is_module
         self.reports = []
         self.partial = ""
 
@@ -103,7 +115,7 @@ class Scanner:
 
     def _is_trouble(self, message):
         return (TROUBLE.search(message) and not USER_FAULT.search(message) and
-                not is_stock_race(message) and
+                not is_stock_race(message, self.kvm_is_module) and
                 not (self.harmless and self.harmless.search(message)))
 
 

@@ -31,7 +31,7 @@ class Guest:
         self.config = config
         self.log = log
         self.errors = log + ".machine"
-        self.scanner = Scanner(config.driver.HARMLESS)
+        self.scanner = Scanner(config.driver.HARMLESS, kvm_is_module=True)
         self.answers = b""
         self.process = None
         self.control = None
