@@ -55,13 +55,8 @@ static void host_map(struct soft_vm *vm, int n, gfn_t gfn, u64 bits)
 
 static void make_guest(struct soft_vm *vm)
 {
-	int i;
-
 	soft_vm_mark_pages(vm, PAGE_OF(0), NR_PAGES);
-	for (i = 0; i < SOFT_NR_LINKS; i++)
-		host_gpte(vm, soft_links[i].table, soft_links[i].word,
-			  soft_link_gpte(&soft_links[i],
-					 SOFT_TABLE_GFN + soft_links[i].to, RW));
+	soft_make_links(vm, PAGE_OF(SOFT_TABLE_GFN), false);
 }
 
 static int cve_init(struct kunit *test)

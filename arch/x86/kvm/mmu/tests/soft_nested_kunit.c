@@ -91,7 +91,7 @@ static void soft_test_two_levels(struct kunit *test)
 	const u64 there = soft_gva(l1.mode, 0), not_there = soft_gva(l1.mode, 20);
 	const u64 read_only = soft_gva(l1.mode, 40);
 
-	soft_make_links(vm, l1.mode->ept);
+	soft_make_links(vm, SOFT_TABLE_GFN, l1.mode->ept);
 	map(vm, &l1, 0, 0x155, RWX);
 	map(vm, &l1, 40, 0x166, RX);
 
@@ -122,7 +122,7 @@ static void soft_test_fetch_execute_only(struct kunit *test)
 
 	if (!hw->exec_only)
 		kunit_skip(test, "all that can be executed can be read");
-	soft_make_links(vm, l1.mode->ept);
+	soft_make_links(vm, SOFT_TABLE_GFN, l1.mode->ept);
 	map(vm, &l1, 0, NO_GFN, ONLY_X);
 
 	enter(vm, 0, &l1);
@@ -158,7 +158,7 @@ static void soft_test_prefetch_nothing(struct kunit *test)
 
 	if (!hw->exec_only)
 		kunit_skip(test, "all that can be executed can be read");
-	soft_make_links(vm, l1.mode->ept);
+	soft_make_links(vm, SOFT_TABLE_GFN, l1.mode->ept);
 	soft_vm_write(vm, SOFT_TABLE_GFN + link->table, link->word,
 		      soft_epte(SOFT_TABLE_GFN + link->to, RW, false));
 	map(vm, &l1, 7, 0x155, RWX);
@@ -187,7 +187,7 @@ static void soft_test_tables_of_both(struct kunit *test)
 
 	if (hw->ept)
 		kunit_skip(test, "EPT has a format of its own");
-	soft_make_links(vm, l1.mode->ept);
+	soft_make_links(vm, SOFT_TABLE_GFN, l1.mode->ept);
 	map(vm, &l1, 0, 0x155, RWX);
 	map(vm, &l1, 40, 0x166, RWX);
 

@@ -148,12 +148,6 @@ u64 soft_gpte(gfn_t gfn, u64 bits)
 	       (bits & 32 ? SOFT_GPTE_D : 0);
 }
 
-u64 soft_link_gpte(const struct soft_link *link, gfn_t gfn, u64 bits)
-{
-	/* A PDPTE has no rights, A or D: the bits are reserved. */
-	return soft_gpte(gfn, link->table == SOFT_PDPTES ? bits & ~0x33ULL : bits);
-}
-
 u64 soft_pte_as(bool ept, gfn_t gfn, u64 bits)
 {
 	return ept ? soft_epte(gfn, bits, true) : soft_gpte(gfn, bits);
@@ -161,16 +155,18 @@ u64 soft_pte_as(bool ept, gfn_t gfn, u64 bits)
 
 u64 soft_link_as(bool ept, const struct soft_link *link, gfn_t gfn, u64 bits)
 {
-	return ept ? soft_epte(gfn, bits, bits & 8) :
-		     soft_link_gpte(link, gfn, bits);
+	if (ept)
+		return soft_epte(gfn, bits, bits & 8);
+	/* A PDPTE has no rights, A or D: the bits are reserved. */
+	return soft_gpte(gfn, link->table == SOFT_PDPTES ? bits & ~0x33ULL : bits);
 }
 
-void soft_make_links(struct soft_vm *vm, bool ept)
+void soft_make_links(struct soft_vm *vm, unsigned long page, bool ept)
 {
 	const struct soft_link *link;
 
 	for (link = soft_links; link < soft_links + SOFT_NR_LINKS; link++)
-		soft_vm_write(vm, SOFT_TABLE_GFN + link->table, link->word,
+		soft_vm_write(vm, page + link->table, link->word,
 			      soft_link_as(ept, link, SOFT_TABLE_GFN + link->to,
 					   3));
 }

@@ -202,15 +202,15 @@ u64 soft_gpte(gfn_t gfn, u64 bits);
 /* The same of EPT, where R stands for U/S; @leaf: it is the last one. */
 u64 soft_epte(gfn_t gfn, u64 bits, bool leaf);
 
-/* What @link should be, for what is at @gfn, with @bits as in soft_gpte(). */
-u64 soft_link_gpte(const struct soft_link *link, gfn_t gfn, u64 bits);
-
-/* The entry for a gfn, and a link, in the format of EPT or in the other one. */
+/*
+ * The entry for a gfn, and a link to what is there, in the format of EPT or in the
+ * other one; @bits as in soft_gpte().
+ */
 u64 soft_pte_as(bool ept, gfn_t gfn, u64 bits);
 u64 soft_link_as(bool ept, const struct soft_link *link, gfn_t gfn, u64 bits);
 
-/* The VMM makes all links, in a slot where gfn n is page n. */
-void soft_make_links(struct soft_vm *vm, bool ept);
+/* The VMM makes all links; the tables are its pages from @page. */
+void soft_make_links(struct soft_vm *vm, unsigned long page, bool ept);
 
 /* The registers of a mode with paging. */
 unsigned long soft_cr0(const struct soft_paging *paging);

@@ -50,7 +50,7 @@ static struct soft_vm *new_guest(struct kunit *test,
 	soft_vendor_load(test, &shadow);
 	vm = soft_vm_create(test, 2, soft_memory_create(test, NR_PAGES));
 	soft_vm_mark_pages(vm, 0, NR_PAGES);
-	soft_make_links(vm, false);
+	soft_make_links(vm, SOFT_TABLE_GFN, false);
 	for (i = 0; i < SOFT_NR_GVAS; i++)
 		soft_vm_write(vm, SOFT_TABLE_GFN + soft_pt(i), soft_pt_word(i),
 			      soft_gpte(DATA_GFN + i, bits));

@@ -422,7 +422,7 @@ static void make_memory(struct race *race)
 	unsigned long i;
 
 	soft_vm_mark_pages(race->vm, 0, NR_PAGES);
-	soft_make_links(race->vm, false);
+	soft_make_links(race->vm, SOFT_TABLE_GFN, false);
 	for (i = 0; i < SOFT_NR_GVAS; i++)
 		soft_vm_write(race->vm, SOFT_TABLE_GFN + soft_pt(i),
 			      soft_pt_word(i), pte_value(i, 0));
