@@ -341,16 +341,24 @@ int fault_nonpaging(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
  * CR0.WP=0: the kernel writes to what the gPTE makes read-only.  It is mapped
  * writable for the kernel alone, which with SMEP may then not execute it, as if
  * it were still a user page.
+ *
+ * Return: false if that would let the kernel in where SMAP keeps it out: this
+ * write has EFLAGS.AC, the next access may not, and SMAP is for user pages only.
  */
-static void fault_override_wp(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
+static bool fault_override_wp(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 {
+	const struct kvm_mmu *mmu = vcpu->arch.mmu;
+
 	if (!fault->write || fault->user || (fault->access & ACC_WRITE_MASK) ||
-	    !fault->slot || mmu_cr0_wp(vcpu->arch.mmu))
-		return;
+	    !fault->slot || mmu_cr0_wp(mmu))
+		return true;
+	if (mmu_cr4_smap(mmu) && (fault->access & ACC_USER_MASK))
+		return false;
 
 	fault->access = (fault->access | ACC_WRITE_MASK) & ~ACC_USER_MASK;
-	if (mmu_cr4_smep(vcpu->arch.mmu))
+	if (mmu_cr4_smep(mmu))
 		fault->access &= ~ACC_EXEC_MASK;
+	return true;
 }
 
 int fault_indirect(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
@@ -373,6 +381,8 @@ int fault_indirect(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 		shadow_clear_flood(vcpu, fault->addr);
 		return RET_PF_WRITE_PROTECTED;
 	}
+	if (!fault_override_wp(vcpu, fault))
+		return RET_PF_EMULATE;
 	if (fault->write && fault->present) {
 		r = fast_fault_indirect(vcpu, fault, &walk);
 		if (r != RET_PF_INVALID)
@@ -384,7 +394,6 @@ int fault_indirect(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	r = fault_pin(vcpu, fault);
 	if (r != RET_PF_CONTINUE)
 		return r;
-	fault_override_wp(vcpu, fault);
 	return fault_commit_shadow(vcpu, fault, &walk);
 }
 

@@ -29,6 +29,11 @@ static inline bool mmu_cr4_smep(const struct kvm_mmu *mmu)
 	return mmu->cpu_role.ext.cr4_smep;
 }
 
+static inline bool mmu_cr4_smap(const struct kvm_mmu *mmu)
+{
+	return mmu->cpu_role.ext.cr4_smap;
+}
+
 static inline bool mmu_efer_nx(const struct kvm_mmu *mmu)
 {
 	return mmu->cpu_role.base.efer_nx;

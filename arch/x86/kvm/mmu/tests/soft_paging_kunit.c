@@ -163,6 +163,25 @@ static void soft_test_wp_off_smep(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fetch_by(vm, 0, true), SOFT_RAM);
 }
 
+/* What the kernel writes with EFLAGS.AC it cannot reach without it. */
+static void soft_test_wp_off_smap(struct kunit *test)
+{
+	struct soft_access access = access_of(0);
+	struct soft_paging paging = long_mode;
+	struct soft_vm *vm;
+
+	paging.wp = false;
+	paging.smap = true;
+	vm = new_guest(test, &paging, READ_ONLY | USER);
+	access.ac = true;
+	access.write = true;
+	KUNIT_EXPECT_EQ(test, run(vm, access), SOFT_RAM);
+	KUNIT_EXPECT_EQ(test, read_by(vm, 0, false), SOFT_FAULT);
+	KUNIT_EXPECT_EQ(test, write_by(vm, 0, false), SOFT_FAULT);
+	KUNIT_EXPECT_EQ(test, read_by(vm, 0, true), SOFT_RAM);
+	KUNIT_EXPECT_EQ(test, run(vm, access), SOFT_RAM);
+}
+
 /* The page stays, its rights go; the table is unsync, so INVLPG makes it so. */
 static void soft_test_rights_change(struct kunit *test)
 {
@@ -410,6 +429,7 @@ static void soft_test_link_race(struct kunit *test)
 static struct kunit_case paging_cases[] = {
 	KUNIT_CASE(soft_test_wp_off_user),
 	KUNIT_CASE(soft_test_wp_off_smep),
+	KUNIT_CASE(soft_test_wp_off_smap),
 	KUNIT_CASE(soft_test_rights_change),
 	KUNIT_CASE(soft_test_prefetch_not_logged),
 	KUNIT_CASE(soft_test_pae_sync),

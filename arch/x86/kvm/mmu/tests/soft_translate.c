@@ -172,17 +172,7 @@ static gpa_t entry_address(const struct soft_paging *paging, u64 entry, bool hug
 	       (entry & GENMASK_ULL(16, 13)) << (32 - 13);
 }
 
-/*
- * SDM 5.6.  What an access with CR0.WP=0 may do on a page that is read-only to
- * others KVM maps for the supervisor alone, once it has written there: from then
- * on no CPU applies SMAP to it.
- */
-static bool smap_may_be_lost(const struct soft_paging *paging,
-			     const struct soft_access *access, u64 granted)
-{
-	return !paging->wp && !access->fetch && !(granted & SOFT_GPTE_RW);
-}
-
+/* SDM 5.6 */
 static void judge_supervisor(struct walk *w, const struct way *path, gfn_t gfn)
 {
 	const struct soft_paging *paging = paging_of(w);
@@ -191,13 +181,10 @@ static void judge_supervisor(struct walk *w, const struct way *path, gfn_t gfn)
 	bool denied = access->write && paging->wp &&
 		      !(path->granted & SOFT_GPTE_RW);
 
-	if (access->fetch) {
+	if (access->fetch)
 		denied |= path->xd || (user_page && paging->smep);
-	} else if (user_page && paging->smap && !access->ac) {
-		denied = true;
-		if (smap_may_be_lost(paging, access, path->granted))
-			add_page(w, gfn);
-	}
+	else
+		denied |= user_page && paging->smap && !access->ac;
 	if (denied)
 		add_fault(w, X86_PF_PROT);
 	else
