@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 
+from .console import L1
 from .errors import Died, Ended
 from .guest import Guest
 from .results import FAIL, PASS, SKIP, Result
@@ -15,6 +16,8 @@ from .results import FAIL, PASS, SKIP, Result
 KSFT_SKIP = 4
 KILLED = 137
 SHOWN_LINES = 64
+# Of what a failed test said last
+WIDTH = 100
 MARKS = {PASS: "ok", FAIL: "FAIL", SKIP: "skip"}
 
 
@@ -172,6 +175,8 @@ class Worker(threading.Thread):
         log = self._keep_log(task, start, reports)
         if reports:
             status, detail = FAIL, f"kernel: {reports[0].title}"
+        elif status == FAIL:
+            detail += last_words(log)
         if status == FAIL or task.test.ends_vm:
             self._drop()
         return Result(task.name, status, seconds, detail, log)
@@ -250,6 +255,15 @@ def claim_logs(folder):
 def excerpt(log):
     """The file with the kernel's reports in a log."""
     return log + ".reports"
+
+
+def last_words(log):
+    """Behind a detail: what the test, or what it ran in, said last."""
+    with open(log, encoding="utf-8", errors="replace") as file:
+        said = [line.removeprefix(L1).strip() for line in file]
+    said = [line for line in said if line and not line.startswith("VM: ")]
+    told = [line for line in said if "FAIL: " in line] or said
+    return ": " + told[-1].split("FAIL: ")[-1][:WIDTH] if told else ""
 
 
 def save_excerpt(log, reports):
