@@ -6,11 +6,10 @@ import shlex
 import subprocess
 
 from .errors import Fatal
-from .pool import Test
+from .pool import FLAKY_ATTEMPTS, Test
 
 CONF = os.path.join(os.path.dirname(__file__), "..", "{}.conf")
 DEFAULT_LIMIT = 240
-FLAKY_ATTEMPTS = 3
 
 
 class Settings:
