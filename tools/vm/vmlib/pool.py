@@ -155,10 +155,9 @@ class Worker(threading.Thread):
     def _result(self, task):
         """The last attempt's; what the kernel reports is never retried."""
         before = []
-        while True:
+        for _ in range(task.test.attempts):
             result = self._attempt(task)
-            if (result.status != FAIL or os.path.exists(excerpt(result.log)) or
-                    len(before) + 1 == task.test.attempts):
+            if result.status != FAIL or os.path.exists(excerpt(result.log)):
                 break
             before.append(result.detail)
         if before and result.status == PASS:
