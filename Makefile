@@ -11,10 +11,12 @@ CONFIG ?= fast
 MODULES ?= ours
 TESTS ?=
 ACCEL ?=
+# A qemu-system-x86_64 to use; empty: QEMU 7.2, patched, from Debian's source
+QEMU ?=
 # Where tests run: in QEMU, in a guest there (nested), or in Bochs
 VM ?=
 override O := $(abspath $(O))
-export KSRC O JOBS CONFIG MODULES TESTS ACCEL VM
+export KSRC O JOBS CONFIG MODULES TESTS ACCEL QEMU VM
 
 B := tools/base
 
@@ -26,7 +28,7 @@ help: ## this text
 	@awk -f $(B)/help.awk $(MAKEFILE_LIST)
 
 deps: ## install what is missing through apt (or list it)
-	@$(B)/deps.sh base tree kernel vm bochs kselftest coverage series check verify
+	@$(B)/deps.sh base tree kernel vm qemu bochs kselftest coverage series check verify
 
 base: ## fetch the pristine base kernel to $(O)/base
 	@$(B)/deps.sh base

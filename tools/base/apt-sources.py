@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Prints deb822 apt sources for the Debian suites that carry linux-source-6.12.
 
-apt-sources.py [SUITE...]: for these suites of the main archive instead.
+apt-sources.py TYPE [SUITE...]: of that type (deb or deb-src), and for these
+suites of the main archive instead.
 
 The mirrors and keys are those of the machine's own apt configuration, which
 is read (one-line and deb822 files) and never changed.  Exits with 1 if the
@@ -78,8 +79,9 @@ def machine_entries():
 
 
 def main():
-    main_suites = sys.argv[1:] or MAIN_SUITES
-    security_suites = [] if sys.argv[1:] else SECURITY_SUITES
+    kind, *named = sys.argv[1:]
+    main_suites = named or MAIN_SUITES
+    security_suites = [] if named else SECURITY_SUITES
     mirrors = {}
     for uris, suites, components, key in machine_entries():
         if "main" not in components:
@@ -89,7 +91,7 @@ def main():
                 for uri in uris:
                     mirrors.setdefault((uri, tuple(wanted)), key)
     for (uri, suites), key in mirrors.items():
-        print(f"Types: deb\nURIs: {uri}\nSuites: {' '.join(suites)}\nComponents: main")
+        print(f"Types: {kind}\nURIs: {uri}\nSuites: {' '.join(suites)}\nComponents: main")
         if key:
             print(f"Signed-By: {key}" if not key.startswith("\n") else f"Signed-By:{key}")
         print()

@@ -8,15 +8,15 @@ apt_options=(-o DPkg::Lock::Timeout=300 -o APT::Get::AllowUnauthenticated=false
 	     -o APT::Sandbox::User=root)
 
 # use_private_lists DIR LOG [SUITE...]: from now on, apt_options mean the lists in
-# DIR, of these suites, or else of those that carry the base. Fails if the
-# machine's apt names no Debian mirror.
+# DIR, of these suites, or else of those that carry the base; apt_type=deb-src
+# has lists of sources. Fails if the machine's apt names no Debian mirror.
 use_private_lists()
 {
 	local dir=$1 log=$2
 
 	shift 2
 	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial" "$dir/parts"
-	"$REPO/tools/base/apt-sources.py" "$@" >"$dir/debian.sources" || return
+	"$REPO/tools/base/apt-sources.py" "${apt_type:-deb}" "$@" >"$dir/debian.sources" || return
 	apt_options+=(-o Dir::State::lists="$dir/lists" -o Dir::Cache="$dir/cache"
 		      -o Dir::Etc::sourcelist="$dir/debian.sources"
 		      -o Dir::Etc::sourceparts="$dir/parts"

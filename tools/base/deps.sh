@@ -12,6 +12,7 @@ group_packages()
 	tree) echo python3 git ;;
 	kernel) echo gcc libc6-dev make flex bison bc libelf-dev perl xz-utils cpio kmod ;;
 	vm) echo qemu-system-x86 busybox-static cpio kmod python3 ;;
+	qemu) echo dpkg-dev xz-utils patch gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libpixman-1-dev libfdt-dev libattr1-dev libcap-ng-dev ;;
 	bochs) echo bochs bochs-term bochsbios seabios ;;
 	kselftest) echo gcc libc6-dev make rsync ;;
 	verify) echo spin gcc libc6-dev python3 ;;

@@ -20,5 +20,6 @@ END {
 	print "  MODULES=NAME  ours (default) or stock: whose KVM modules the VM loads"
 	print "  TESTS=\"A B\"   only these tests"
 	print "  ACCEL=NAME    tcg, kvm or empty (kvm where the host really has nested SVM or VMX)"
+	print "  QEMU=PATH     your own qemu-system-x86_64 (default: 7.2, patched, from Debian's source)"
 	print "  VM=NAME       qemu (default), nested (in a guest of the VM) or bochs (kvm-intel): selftests"
 }

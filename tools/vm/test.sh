@@ -36,7 +36,7 @@ esac
 # What all parts need, and whose failure leaves nothing to test.
 build_all()
 {
-	"$base/deps.sh" base tree kernel vm bochs kselftest series
+	"$base/deps.sh" base tree kernel vm qemu bochs kselftest series
 	"$base/tree.sh"
 }
 
@@ -55,6 +55,7 @@ mkdir -p "$O/results"
 part userland "$here/userland.sh"
 [ ! -e "$REPO/tools/series/series.mk" ] || part series make_target series
 [ ! -e "$REPO/tools/verify/verify.mk" ] || part verify make_target verify
+part qemu "$here/qemu.sh"
 part kernels build_kernels
 part kunit "$here/kunit.sh"
 part vm "$here/vm" suite

@@ -4,18 +4,23 @@
 V := tools/vm
 
 # VM=bochs runs selftests with kvm-intel instead of kvm-amd
-VM_DEPS := vm $(filter bochs,$(VM))
+VM_DEPS := vm qemu $(filter bochs,$(VM))
 
 # NPT=1|0|both: nested paging or shadow paging; FORCE=1: repeat known results
 NPT ?=
 FORCE ?=
 export NPT FORCE
 
-.PHONY: bench boot coverage run test kselftest kselftest-table kunit mutants
+.PHONY: bench boot coverage qemu run test kselftest kselftest-table kunit mutants
 .PHONY: soak vmtest
 
+qemu: ## build the QEMU of the VMs, or check the one that is named (QEMU)
+	@$(B)/deps.sh vm qemu
+	@$(V)/qemu.sh
+
 run: ## boot a Linux guest on our KVM in a VM, then race MMIO against memslots
-	@$(B)/deps.sh base tree kernel vm kselftest
+	@$(B)/deps.sh base tree kernel vm qemu kselftest
+	@$(V)/qemu.sh
 	@$(B)/kernel.sh
 	@$(V)/build-selftests.sh
 	@$(V)/vm run
@@ -24,12 +29,14 @@ test: ## everything: userland, series, KUnit, the VM with both kernels
 	@$(V)/test.sh
 
 boot: ## a shell in the VM, the host's files at /host (CONFIG, MODULES, NPT)
-	@$(B)/deps.sh base tree kernel vm
+	@$(B)/deps.sh base tree kernel vm qemu
+	@$(V)/qemu.sh
 	@$(B)/kernel.sh
 	@$(V)/vm boot
 
 kselftest: ## the base's KVM selftests in the VM (TESTS, MODULES, NPT, VM)
 	@$(B)/deps.sh base tree kernel $(VM_DEPS) kselftest
+	@$(V)/qemu.sh
 	@$(B)/kernel.sh
 	@$(V)/build-selftests.sh
 	@$(V)/vm kselftest
@@ -40,13 +47,15 @@ kselftest-table: ## every selftest, stock's modules against ours, both NPT
 	@$(V)/vm table
 
 bench: ## instructions per MMU operation: stock's modules against ours
-	@$(B)/deps.sh base tree kernel vm kselftest
+	@$(B)/deps.sh base tree kernel vm qemu kselftest
+	@$(V)/qemu.sh
 	@CONFIG=fast MODULES=ours $(B)/kernel.sh
 	@CONFIG=fast $(V)/build-bench.sh
 	@$(V)/vm bench
 
 vmtest: ## our own scripts in the VM: suspend, CPU hotplug, ... (TESTS, VM)
-	@$(B)/deps.sh base tree kernel vm kselftest
+	@$(B)/deps.sh base tree kernel vm qemu kselftest
+	@$(V)/qemu.sh
 	@$(B)/kernel.sh
 	@$(V)/build-selftests.sh
 	@$(V)/vm vmtest
@@ -62,12 +71,14 @@ soak: ## random operations on software CPUs (MINUTES=60, SEED)
 	@$(V)/soak.sh
 
 coverage: ## lines of our KVM that KUnit and the selftests execute (TESTS)
-	@$(B)/deps.sh base tree kernel vm kselftest coverage
+	@$(B)/deps.sh base tree kernel vm qemu kselftest coverage
+	@$(V)/qemu.sh
 	@CONFIG=coverage MODULES=ours $(B)/kernel.sh
 	@CONFIG=coverage MODULES=ours $(V)/build-selftests.sh
 	@CONFIG=coverage MODULES=ours $(V)/vm coverage
 
 mutants: ## break our code, one rule at a time: a KUnit test must fail (TESTS)
-	@$(B)/deps.sh base tree kernel vm
+	@$(B)/deps.sh base tree kernel vm qemu
+	@$(V)/qemu.sh
 	@CONFIG=fast MODULES=ours $(B)/kernel.sh
 	@CONFIG=fast MODULES=ours $(V)/mutants.sh

@@ -26,4 +26,4 @@ def wanted():
 def check_programs(name):
     for program in MACHINES[name].PROGRAMS:
         if not shutil.which(program):
-            raise Fatal(f"no {program}: run make deps")
+            raise Fatal(f"no {program}: run make deps qemu")

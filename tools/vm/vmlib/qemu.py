@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """A VM in QEMU, which has all of the host's files at /host."""
+import functools
 import os
 import socket
 import subprocess
@@ -8,7 +9,9 @@ from . import accel
 from .image import build_image, write_image
 
 NAME = "QEMU"
-PROGRAMS = ("qemu-system-x86_64",)
+# The user's, or what qemu.sh has built
+PROGRAMS = (os.environ.get("QEMU") or
+            os.path.join(os.environ.get("O", ""), "qemu/bin/qemu-system-x86_64"),)
 CPUS = 2
 SLOWNESS = 1
 HOST_FILES = "9p"
@@ -29,7 +32,14 @@ def command_line(loglevel=7):
 
 def identity(config):
     """What of the machine, beside its kernel, can change a result."""
-    return [config.accel]
+    return [config.accel, version()]
+
+
+@functools.cache
+def version():
+    """What QEMU says of itself; ours names its patches there."""
+    return subprocess.run([*PROGRAMS, "--version"], text=True, check=True,
+                          stdout=subprocess.PIPE).stdout
 
 
 def command(config, image, extra, loglevel=7):
