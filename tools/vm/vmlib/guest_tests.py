@@ -5,7 +5,7 @@ import os
 import shlex
 
 from .errors import Fatal
-from .pool import FLAKY_ATTEMPTS, Test
+from .pool import Test
 
 FOLDER = os.path.realpath(os.path.join(os.path.dirname(__file__),
                                        "..", "tests"))
@@ -15,8 +15,6 @@ LIMIT = 300
 NESTED = {"linux_guest": " 2"}
 NESTED_LIMIT = 200
 ENDS_VM = {"reboot", "suspend"}
-# Its guest's ticks need the interrupts that QEMU loses: nested.conf
-FLAKY = {"suspend"}
 
 
 def guest_tests(wanted=(), machine="qemu"):
@@ -34,6 +32,5 @@ def guest_tests(wanted=(), machine="qemu"):
     limit = NESTED_LIMIT if nested else LIMIT
     arguments = NESTED if nested else {}
     return [Test(name, "sh " + shlex.quote("/host" + known[name]) +
-                 arguments.get(name, ""), limit, name in ENDS_VM,
-                 FLAKY_ATTEMPTS if nested or name in FLAKY else 1)
+                 arguments.get(name, ""), limit, name in ENDS_VM)
             for name in wanted or known]
