@@ -4,7 +4,8 @@
 V := tools/vm
 
 # VM=bochs runs selftests with kvm-intel instead of kvm-amd
-VM_DEPS := vm qemu $(filter bochs,$(VM))
+VM_DEPS := vm $(filter bochs,$(VM))
+VM_QEMU := $(if $(filter bochs,$(VM)),,qemu)
 
 # NPT=1|0|both: nested paging or shadow paging; FORCE=1: repeat known results
 NPT ?=
@@ -18,9 +19,8 @@ qemu: ## build the QEMU of the VMs, or check the one that is named (QEMU)
 	@$(B)/deps.sh vm qemu
 	@$(V)/qemu.sh
 
-run: ## boot a Linux guest on our KVM in a VM, then race MMIO against memslots
-	@$(B)/deps.sh base tree kernel vm qemu kselftest
-	@$(V)/qemu.sh
+run: qemu ## boot a Linux guest on our KVM in a VM, then race MMIO against memslots
+	@$(B)/deps.sh base tree kernel vm kselftest
 	@$(B)/kernel.sh
 	@$(V)/build-selftests.sh
 	@$(V)/vm run
@@ -28,15 +28,13 @@ run: ## boot a Linux guest on our KVM in a VM, then race MMIO against memslots
 test: ## everything: userland, series, KUnit, the VM with both kernels
 	@$(V)/test.sh
 
-boot: ## a shell in the VM, the host's files at /host (CONFIG, MODULES, NPT)
-	@$(B)/deps.sh base tree kernel vm qemu
-	@$(V)/qemu.sh
+boot: qemu ## a shell in the VM, the host's files at /host (CONFIG, MODULES, NPT)
+	@$(B)/deps.sh base tree kernel vm
 	@$(B)/kernel.sh
 	@$(V)/vm boot
 
-kselftest: ## the base's KVM selftests in the VM (TESTS, MODULES, NPT, VM)
+kselftest: $(VM_QEMU) ## the base's KVM selftests in the VM (TESTS, MODULES, NPT, VM)
 	@$(B)/deps.sh base tree kernel $(VM_DEPS) kselftest
-	@$(V)/qemu.sh
 	@$(B)/kernel.sh
 	@$(V)/build-selftests.sh
 	@$(V)/vm kselftest
@@ -46,16 +44,14 @@ kselftest-table: ## every selftest, stock's modules against ours, both NPT
 	@$(MAKE) --no-print-directory kselftest MODULES=ours TESTS= NPT=both || :
 	@$(V)/vm table
 
-bench: ## instructions per MMU operation: stock's modules against ours
-	@$(B)/deps.sh base tree kernel vm qemu kselftest
-	@$(V)/qemu.sh
+bench: qemu ## instructions per MMU operation: stock's modules against ours
+	@$(B)/deps.sh base tree kernel vm kselftest
 	@CONFIG=fast MODULES=ours $(B)/kernel.sh
 	@CONFIG=fast $(V)/build-bench.sh
 	@$(V)/vm bench
 
-vmtest: ## our own scripts in the VM: suspend, CPU hotplug, ... (TESTS, VM)
-	@$(B)/deps.sh base tree kernel vm qemu kselftest
-	@$(V)/qemu.sh
+vmtest: qemu ## our own scripts in the VM: suspend, CPU hotplug, ... (TESTS, VM)
+	@$(B)/deps.sh base tree kernel vm kselftest
 	@$(B)/kernel.sh
 	@$(V)/build-selftests.sh
 	@$(V)/vm vmtest
@@ -70,15 +66,13 @@ soak: ## random operations on software CPUs (MINUTES=60, SEED)
 	@$(B)/tree.sh
 	@$(V)/soak.sh
 
-coverage: ## lines of our KVM that KUnit and the selftests execute (TESTS)
-	@$(B)/deps.sh base tree kernel vm qemu kselftest coverage
-	@$(V)/qemu.sh
+coverage: qemu ## lines of our KVM that KUnit and the selftests execute (TESTS)
+	@$(B)/deps.sh base tree kernel vm kselftest coverage
 	@CONFIG=coverage MODULES=ours $(B)/kernel.sh
 	@CONFIG=coverage MODULES=ours $(V)/build-selftests.sh
 	@CONFIG=coverage MODULES=ours $(V)/vm coverage
 
-mutants: ## break our code, one rule at a time: a KUnit test must fail (TESTS)
-	@$(B)/deps.sh base tree kernel vm qemu
-	@$(V)/qemu.sh
+mutants: qemu ## break our code, one rule at a time: a KUnit test must fail (TESTS)
+	@$(B)/deps.sh base tree kernel vm
 	@CONFIG=fast MODULES=ours $(B)/kernel.sh
 	@CONFIG=fast MODULES=ours $(V)/mutants.sh
