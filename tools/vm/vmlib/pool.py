@@ -18,8 +18,6 @@ KILLED = 137
 SHOWN_LINES = 64
 # Of what a failed test said last
 WIDTH = 100
-# Of tests that fail on stock's modules at times
-FLAKY_ATTEMPTS = 3
 MARKS = {PASS: "ok", FAIL: "FAIL", SKIP: "skip"}
 
 

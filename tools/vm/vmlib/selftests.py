@@ -6,10 +6,11 @@ import shlex
 import subprocess
 
 from .errors import Fatal
-from .pool import FLAKY_ATTEMPTS, Test
+from .pool import Test
 
 CONF = os.path.join(os.path.dirname(__file__), "..", "{}.conf")
 DEFAULT_LIMIT = 240
+FLAKY_ATTEMPTS = 3
 
 
 class Settings:
