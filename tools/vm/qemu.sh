@@ -20,10 +20,7 @@ options=(--prefix=/usr
 	 --enable-virtfs --enable-attr --enable-cap-ng)
 
 # Names what is built; results of tests are kept by it.
-identity()
-{
-	cat "$patches.sh" "$patches"/*.patch | sha256sum | cut -c 1-12
-}
+id=$(cat "$patches.sh" "$patches"/*.patch | sha256sum | cut -c 1-12)
 
 fail()
 {
@@ -34,7 +31,7 @@ fail()
 download()
 {
 	apt_type=deb-src use_private_lists "$out/apt" "$log" "$suite" ||
-		die "this machine's apt names no Debian mirror; use QEMU=/path/to/qemu-system-x86_64"
+		fail "this machine's apt names no Debian mirror"
 	say "downloading the source of QEMU"
 	(cd "$out" && apt-get "${apt_options[@]}" --download-only source qemu) \
 		>>"$log" 2>&1 9>&-
@@ -56,7 +53,7 @@ build()
 (
 	mkdir "$out/build"
 	cd "$out/build" || return
-	../src/configure "${options[@]}" --with-pkgversion="$(identity)" \
+	../src/configure "${options[@]}" --with-pkgversion="$id" \
 		>>"$log" 2>&1 || return
 	total=$(ninja -n qemu-system-x86_64 | grep -c Compiling || true)
 	NINJA_STATUS='  ' ninja -j "$JOBS" qemu-system-x86_64 2>&1 9>&- |
@@ -70,7 +67,7 @@ if [ -n "${QEMU:-}" ]; then
 	exit 0
 fi
 lock_o
-if [ -x "$program" ] && [ "$(cat "$out/id" 2>/dev/null)" = "$(identity)" ]; then
+if [ -x "$program" ] && [ "$(cat "$out/id" 2>/dev/null)" = "$id" ]; then
 	exit 0
 fi
 need_disk 3000 "QEMU"
@@ -85,4 +82,4 @@ mkdir "$out/bin"
 ln -s /usr/share "$out/share"
 strip -o "$program" "$out/build/qemu-system-x86_64"
 rm -rf "$out"/{apt,src,build} "$out"/qemu_*
-identity >"$out/id"
+echo "$id" >"$out/id"
