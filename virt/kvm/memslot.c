@@ -24,6 +24,7 @@
  *	kvm->mn_invalidate_lock	  protects the publication against MMU
  *				  notifiers.
  */
+#include <linux/file.h>
 #include <linux/kvm_host.h>
 #include <linux/limits.h>
 #include <linux/lockdep.h>
@@ -48,6 +49,9 @@ static_assert(KVM_MEM_SLOTS_NUM <= SHRT_MAX);
  * @new: the slot as it will be; NULL for KVM_MR_DELETE
  * @invalid: for KVM_MR_DELETE and KVM_MR_MOVE a copy of @old that is marked
  *	     KVM_MEMSLOT_INVALID and stands in for it in the meantime
+ * @gmem_file: for KVM_MR_CREATE with KVM_MEM_GUEST_MEMFD: a reference that is
+ *	       held until the change has ended.  A slot has none of its own, as
+ *	       the file pins the VM: closing it unbinds the slot.
  */
 struct kvm_memslot_change {
 	struct kvm *kvm;
@@ -56,6 +60,7 @@ struct kvm_memslot_change {
 	struct kvm_memory_slot *old;
 	struct kvm_memory_slot *new;
 	struct kvm_memory_slot *invalid;
+	struct file *gmem_file;
 };
 
 /* All flags that the VM allows a slot whose memory is of the kind asked for. */
@@ -180,6 +185,55 @@ kvm_memslot_alloc(const struct kvm_userspace_memory_region2 *mem)
 	return slot;
 }
 
+#ifdef CONFIG_KVM_PRIVATE_MEM
+/* Find the guest_memfd of a new slot; nobody sees the slot there yet. */
+static int kvm_memslot_prepare_gmem(struct kvm_memslot_change *c,
+				    const struct kvm_userspace_memory_region2 *mem)
+{
+	int r;
+
+	if (c->kind != KVM_MR_CREATE || !(mem->flags & KVM_MEM_GUEST_MEMFD))
+		return 0;
+
+	r = kvm_gmem_prepare_memory_region(c->kvm, c->new, mem->guest_memfd,
+					   mem->guest_memfd_offset);
+	if (!r)
+		c->gmem_file = c->new->gmem.file;
+	return r;
+}
+
+/*
+ * Bind the new slot to its guest_memfd, which can fail, as the last thing that
+ * can: from then on a hole that is punched into the file reaches the slot.
+ * Only publication follows, under the slots_arch_lock that the caller holds.
+ */
+static int kvm_memslot_bind_gmem(struct kvm_memslot_change *c)
+{
+	int r;
+
+	lockdep_assert_held(&c->kvm->slots_arch_lock);
+
+	if (!c->gmem_file)
+		return 0;
+
+	r = kvm_gmem_commit_memory_region(c->kvm, c->new);
+	if (r)
+		kvm_arch_free_memslot(c->kvm, c->new);
+	return r;
+}
+#else
+static int kvm_memslot_prepare_gmem(struct kvm_memslot_change *c,
+				    const struct kvm_userspace_memory_region2 *mem)
+{
+	return 0;
+}
+
+static int kvm_memslot_bind_gmem(struct kvm_memslot_change *c)
+{
+	return 0;
+}
+#endif
+
 /* A slot that goes on being logged keeps its bitmap, and what it holds. */
 static int kvm_memslot_prepare_bitmap(struct kvm_memslot_change *c)
 {
@@ -214,12 +268,9 @@ static int kvm_memslot_prepare(struct kvm_memslot_change *c,
 	if (!c->new)
 		return -ENOMEM;
 
-	if (mem->flags & KVM_MEM_GUEST_MEMFD) {
-		r = kvm_gmem_bind(c->kvm, c->new, mem->guest_memfd,
-				  mem->guest_memfd_offset);
-		if (r)
-			return r;
-	}
+	r = kvm_memslot_prepare_gmem(c, mem);
+	if (r)
+		return r;
 
 	return kvm_memslot_prepare_bitmap(c);
 }
@@ -235,8 +286,6 @@ static void kvm_memslot_abort(struct kvm_memslot_change *c)
 
 	if (!c->old || new->dirty_bitmap != c->old->dirty_bitmap)
 		kvm_dirty_bitmap_free(new);
-	if (new->flags & KVM_MEM_GUEST_MEMFD)
-		kvm_gmem_unbind(new);
 	kfree(new);
 }
 
@@ -379,6 +428,8 @@ static int kvm_memslot_execute(struct kvm_memslot_change *c)
 		kvm_memslot_invalidate(c);
 
 	r = kvm_arch_prepare_memory_region(kvm, c->old, c->new, c->kind);
+	if (!r)
+		r = kvm_memslot_bind_gmem(c);
 	if (r) {
 		if (c->kind == KVM_MR_MOVE)
 			kvm_memslot_switch(c, c->old);
@@ -406,8 +457,8 @@ static int kvm_memslot_execute(struct kvm_memslot_change *c)
  * Context: holds kvm->slots_lock, not kvm->srcu; sleeps.
  * Return: 0, also if nothing had to change; -EINVAL for a request that is
  * malformed or that the slot does not allow, -EEXIST if it would overlap
- * another slot, -ENOMEM, or what kvm_gmem_bind() or
- * kvm_arch_prepare_memory_region() returns.
+ * another slot or a guest_memfd's range that another slot is bound to, -ENOMEM,
+ * or what kvm_arch_prepare_memory_region() returns.
  */
 int __kvm_set_memory_region(struct kvm *kvm,
 			    const struct kvm_userspace_memory_region2 *mem)
@@ -426,6 +477,8 @@ int __kvm_set_memory_region(struct kvm *kvm,
 		r = kvm_memslot_execute(&change);
 	if (r)
 		kvm_memslot_abort(&change);
+	if (change.gmem_file)
+		fput(change.gmem_file);
 	return r;
 }
 EXPORT_SYMBOL_GPL(__kvm_set_memory_region);
