@@ -4,6 +4,8 @@
 
 # Where a Linux 6.12 tree is; empty: Debian's source, fetched through apt
 KSRC ?=
+# Which of Debian's versions, 6.12.118-1 or 6.12.118; empty: the newest tested one
+BASE ?=
 # Where everything that is not source goes
 O ?= $(CURDIR)/build
 JOBS ?= $(shell nproc)
@@ -16,7 +18,7 @@ QEMU ?=
 # Where tests run: in QEMU, in a guest there (nested), or in Bochs
 VM ?=
 override O := $(abspath $(O))
-export KSRC O JOBS CONFIG MODULES TESTS ACCEL QEMU VM
+export KSRC BASE O JOBS CONFIG MODULES TESTS ACCEL QEMU VM
 
 B := tools/base
 
@@ -30,9 +32,9 @@ help: ## this text
 deps: ## install what is missing through apt (or list it)
 	@$(B)/deps.sh base tree kernel vm qemu bochs kselftest coverage series check verify
 
-base: ## fetch the pristine base kernel to $(O)/base
+base: ## fetch the pristine base kernel to $(O)/base (KSRC, BASE)
 	@$(B)/deps.sh base
-	@$(B)/base.sh
+	@$(B)/base.sh --again
 
 tree: ## lay overlay and patches on a copy of the base, $(O)/tree
 	@$(B)/deps.sh base tree

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # deps.sh GROUP...: installs through apt what the named groups need and the
 # machine lacks. Where it may not install, it lists the packages and fails.
+# Every target comes here first: a base that cannot be one is refused at once.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/needs.sh"
 
 # group_packages GROUP
 group_packages()
@@ -53,6 +55,7 @@ apt_install()
 		install "$@" </dev/null
 }
 
+check_named
 for group in "$@"; do
 	group_packages "$group" >/dev/null
 done

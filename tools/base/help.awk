@@ -14,6 +14,7 @@ BEGIN {
 END {
 	print "\nVariables:"
 	print "  KSRC=PATH     your own Linux 6.12 tree (default: Debian's linux-source-6.12)"
+	print "  BASE=VERSION  one of Debian's versions, 6.12.118-1 or 6.12.118 (default: the newest tested one)"
 	print "  O=PATH        where everything built goes (default: build)"
 	print "  JOBS=N        parallel jobs (default: number of CPUs)"
 	print "  CONFIG=NAME   fast (default) or debug: KASAN, lockdep and more"

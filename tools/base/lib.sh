@@ -10,9 +10,10 @@ CONFIG=${CONFIG:-fast}
 MODULES=${MODULES:-ours}
 JOBS=${JOBS:-$(nproc)}
 KSRC=${KSRC:-}
-export O CONFIG MODULES JOBS KSRC
+BASE=${BASE:-}
+export O CONFIG MODULES JOBS KSRC BASE
 
-BASE=$O/base
+BASE_DIR=$O/base
 # The checks build other trees in other folders, with other make arguments.
 TREE=${KVM_TREE:-$O/tree}
 BUILD=${KVM_BUILD:-$O/$CONFIG}
@@ -25,11 +26,19 @@ LOGS=$O/logs
 
 say() { echo "== $*"; }
 
+warn() { echo "warning: $*" >&2; }
+
 die()
 {
 	echo "error: $*" >&2
 	exit 1
 }
+
+# The versions that the series is tested on, newest first.
+tested_versions() { grep -v '^#' "$REPO/tools/base/versions"; }
+
+# tested VERSION: is it one of them? Debian's revision of it does not matter.
+tested() { grep -qxF "${1%%-*}" <(tested_versions); }
 
 # Creates $(O), marked as ours so that "make clean" removes nothing else.
 make_o()
@@ -101,7 +110,7 @@ kbuild()
 
 	read -ra arguments <<<"$KVM_MAKE"
 	env -u MAKEFLAGS -u MFLAGS -u MAKEOVERRIDES -u MAKELEVEL -u O -u CONFIG \
-	    -u MODULES -u TESTS -u VM -u KBUILD_OUTPUT -u KCONFIG_CONFIG \
+	    -u MODULES -u TESTS -u VM -u KSRC -u BASE -u KBUILD_OUTPUT -u KCONFIG_CONFIG \
 	    -u ARCH -u CROSS_COMPILE \
 	    make -C "$TREE" "${arguments[@]}" "$@" 9>&-
 }

@@ -7,13 +7,13 @@
 # A git checkout gives its tracked files; another tree all but built files.
 copy_base()
 {
-	local git=(git -c safe.directory='*' -C "$BASE")
+	local git=(git -c safe.directory='*' -C "$BASE_DIR")
 
-	if [ -e "$BASE/.git" ]; then
-		tar -C "$BASE" --null -cf - -T <("${git[@]}" ls-files -z |
-			(cd "$BASE" && perl -0ne 'chomp; print "$_\0" if -e || -l'))
+	if [ -e "$BASE_DIR/.git" ]; then
+		tar -C "$BASE_DIR" --null -cf - -T <("${git[@]}" ls-files -z |
+			(cd "$BASE_DIR" && perl -0ne 'chomp; print "$_\0" if -e || -l'))
 	else
-		tar -C "$BASE" -cf - --exclude='*.o' --exclude='*.ko' --exclude='*.cmd' \
+		tar -C "$BASE_DIR" -cf - --exclude='*.o' --exclude='*.ko' --exclude='*.cmd' \
 			--exclude=./.config --exclude=./include/config \
 			--exclude=./include/generated --exclude='./vmlinux*' \
 			--exclude='./arch/*/include/generated' .

@@ -5,7 +5,7 @@
 
 check_config
 cat <<END
-base=$BASE
+base=$BASE_DIR
 tree=$TREE
 build=$BUILD
 bzImage=$BZIMAGE

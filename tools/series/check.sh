@@ -24,8 +24,8 @@ need_disk 1000 "the check"
 status=0
 "$here/check.py" files "$REPO" "$O" || status=1
 if ! cmp -s "$O/base.id" "$base_log.id"; then
-	[ ! -e "$BASE/.config" ] || die "$(readlink "$BASE") was built in place: make mrproper there first"
-	lint "$BASE" check-stock
+	[ ! -e "$BASE_DIR/.config" ] || die "$(readlink "$BASE_DIR") was built in place: make mrproper there first"
+	lint "$BASE_DIR" check-stock
 	cp "$LOGS/build-check-stock.log" "$base_log"
 	cp "$O/base.id" "$base_log.id"
 	rm -rf "$O/check-stock"
