@@ -54,6 +54,8 @@ build_stock()
 {
 	local base laid
 
+	# What cannot be laid later is said before minutes of building.
+	"$here/lay.py" --check "$REPO" "$O"
 	say "$CONFIG kernel with stock KVM, for comparison"
 	"$here/tree.sh" --stock
 	base=$(base_sum)

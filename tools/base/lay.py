@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""lay.py [--stock] REPO O: lays REPO's overlay and patches on O/tree.
+"""lay.py [--stock|--check] REPO O: lays REPO's overlay and patches on O/tree
+(--stock: nothing; --check: finds out whether all patches apply, and stops).
 
 The wanted content of every touched file is worked out first (patches are
 applied to copies of the base's files), so a patch that does not apply leaves
@@ -9,6 +10,9 @@ the tree as it was.
 O/tree.manifest lists what is laid, one "sha256 path" a line; it is written
 before the tree changes, with "?" for a hash, so that the next run repairs an
 interrupted one.
+
+A patch with "Base: VERSION" lines in its head is for bases of these versions
+only; for all others it is as if it were not there.
 """
 import glob
 import hashlib
@@ -37,12 +41,23 @@ def pattern(text):
                               for part in parts) + "$")
 
 
-def patches(repo):
-    """Lists (path, text) of the patches, in order."""
+def kernel_version(base):
+    """The version as the base's Makefile has it: 6.12.118."""
+    with open(os.path.join(base, "Makefile"), encoding="utf-8") as file:
+        value = dict(re.findall(r"^(\w+) = (\d+)$", file.read(), re.M))
+    return ".".join(value[name] for name in ("VERSION", "PATCHLEVEL", "SUBLEVEL"))
+
+
+def patches(repo, version=None):
+    """Lists (path, text) of the patches for a base of that version, in order;
+    without a version, all of them."""
     found = []
     for path in sorted(glob.glob(os.path.join(repo, "patches", "*.patch"))):
         with open(path, encoding="utf-8") as file:
-            found.append((path, file.read()))
+            text = file.read()
+        bases = head_values(text, "Base")
+        if not version or not bases or version in bases:
+            found.append((path, text))
     return found
 
 
@@ -117,7 +132,7 @@ def has_diff(text):
 def apply_patches(repo, base, stage):
     """Applies all patches to copies in stage; returns the paths they touch."""
     touched = set()
-    for patch, text in patches(repo):
+    for patch, text in patches(repo, kernel_version(base)):
         for path in head_values(text, "Delete"):
             touched.add(path)
             if os.path.exists(os.path.join(stage, path)):
@@ -188,14 +203,15 @@ def lay(wanted, base, tree, manifest):
 
 
 def main():
-    arguments = sys.argv[1:]
-    stock = arguments[0] == "--stock"
-    repo, out = arguments[-2:]
+    *options, repo, out = sys.argv[1:]
+    stock = "--stock" in options
     base, tree = os.path.join(out, "base"), os.path.join(out, "tree")
     try:
         wanted = {} if stock else wanted_files(repo, base)
     except PatchError as error:
         sys.exit(f"error: {error}")
+    if "--check" in options:
+        return
     changed = lay(wanted, base, tree, os.path.join(out, "tree.manifest"))
     if changed:
         print(f"== tree: {'stock' if stock else f'{len(wanted)} files laid'}, "

@@ -45,7 +45,7 @@ class Series:
         self.base, self.tree = os.path.join(out, "base"), os.path.join(out, "tree")
         self.git_dir = os.path.join(out, "series.git")
         self.mails = os.path.join(out, "series")
-        self.steps = series_steps.load(repo)
+        self.steps = series_steps.load(repo, self.base)
         self.env = {**os.environ, **self.identity()}
 
     def identity(self):

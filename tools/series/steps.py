@@ -2,8 +2,9 @@
 """The steps of the series: patches/NNNN-slug.patch, in order of their names.
 
 A step's file looks like a mail: a "Subject:" line, an empty one, the commit
-message, which may end in "Overlay: GLOB" and "Delete: PATH" lines, then "---"
-and a diff of stock files (or none).  The step deletes the stock files that it
+message, which may end in "Overlay: GLOB", "Delete: PATH" and "Base: VERSION"
+lines, then "---" and a diff of stock files (or none).  A step with "Base:" lines
+is one for bases of these versions only.  The step deletes the stock files that it
 names, applies the diff and adds the overlay files that its globs name; "*" does
 not match "/", "**" does.  Each overlay file belongs to exactly one step.
 """
@@ -34,7 +35,7 @@ class Step:
         self.path, self.subject = path, match[1]
         self.globs = lay.head_values(self.text, "Overlay")
         self.deleted = lay.head_values(self.text, "Delete")
-        self.body = re.sub(r"^(Overlay|Delete): .*\n?", "", match[2],
+        self.body = re.sub(r"^(Overlay|Delete|Base): .*\n?", "", match[2],
                            flags=re.M).strip()
         self.has_diff = lay.has_diff(diff)
         self.overlay = []
@@ -65,9 +66,10 @@ def give_overlay(steps, paths):
         owner[path].overlay.append(path)
 
 
-def load(repo):
-    """Returns the steps of a repository."""
-    steps = [Step(path, text) for path, text in lay.patches(repo)]
+def load(repo, base):
+    """Returns the steps of a repository for the base in a folder."""
+    version = lay.kernel_version(base)
+    steps = [Step(path, text) for path, text in lay.patches(repo, version)]
     if not steps:
         raise StepError("there are no patches/*.patch")
     give_overlay(steps, lay.overlay_paths(repo))
