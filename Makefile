@@ -24,7 +24,7 @@ B := tools/base
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help deps base tree kernel modules where clean distclean
+.PHONY: help deps base bases tree kernel modules where clean distclean
 
 help: ## this text
 	@awk -f $(B)/help.awk $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ deps: ## install what is missing through apt (or list it)
 base: ## fetch the pristine base kernel to $(O)/base (KSRC, BASE)
 	@$(B)/deps.sh base
 	@$(B)/base.sh --again
+
+bases: ## build KVM and the series on every tested version, in $(O)/bases
+	@$(B)/deps.sh base tree kernel series
+	@$(B)/bases.sh
 
 tree: ## lay overlay and patches on a copy of the base, $(O)/tree
 	@$(B)/deps.sh base tree
