@@ -24,7 +24,7 @@ B := tools/base
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help deps base bases tree kernel modules where clean distclean
+.PHONY: help deps base bases drift drift-reviewed tree kernel modules where clean distclean
 
 help: ## this text
 	@awk -f $(B)/help.awk $(MAKEFILE_LIST)
@@ -39,6 +39,14 @@ base: ## fetch the pristine base kernel to $(O)/base (KSRC, BASE)
 bases: ## build KVM and the series on every tested version, in $(O)/bases
 	@$(B)/deps.sh base tree kernel series
 	@$(B)/bases.sh
+
+drift: ## what stock changed, since the last review, in files that ours replaces
+	@$(B)/deps.sh base
+	@$(B)/drift.sh
+
+drift-reviewed: ## record that what drift shows is reviewed
+	@$(B)/deps.sh base
+	@$(B)/drift.sh record
 
 tree: ## lay overlay and patches on a copy of the base, $(O)/tree
 	@$(B)/deps.sh base tree
