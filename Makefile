@@ -24,7 +24,7 @@ B := tools/base
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help deps base bases drift drift-reviewed tree kernel modules where clean distclean
+.PHONY: help deps base bases drift drift-reviewed debian13 tree kernel modules where clean distclean
 
 help: ## this text
 	@awk -f $(B)/help.awk $(MAKEFILE_LIST)
@@ -51,6 +51,13 @@ drift-reviewed: ## record that what drift shows is reviewed
 tree: ## lay overlay and patches on a copy of the base, $(O)/tree
 	@$(B)/deps.sh base tree
 	@$(B)/tree.sh
+
+# make debian13 TARGET=run: what is there is /src, built in /build
+TARGET ?= test
+
+debian13: ## TARGET="..." (default: test) in a Debian 13 of its own, $(O)/debian13
+	@$(B)/deps.sh debian13
+	@$(B)/debian13.sh $(TARGET)
 
 kernel: ## build kernel and modules (CONFIG=fast|debug|kcsan|coverage)
 	@$(B)/deps.sh base tree kernel

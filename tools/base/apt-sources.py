@@ -3,7 +3,7 @@
 """Prints deb822 apt sources for the Debian suites that carry linux-source-6.12.
 
 apt-sources.py TYPE [SUITE...]: of that type (deb or deb-src), and for these
-suites of the main archive instead.
+suites instead.
 
 The mirrors and keys are those of the machine's own apt configuration, which
 is read (one-line and deb822 files) and never changed.  Exits with 1 if the
@@ -18,8 +18,8 @@ import sys
 RELEASE = r"(?:bookworm|trixie|forky|sid|testing|stable|oldstable|unstable)"
 MAIN = re.compile(rf"^{RELEASE}(?:-updates|-backports)?$")
 SECURITY = re.compile(rf"^{RELEASE}(?:-security|/updates)$")
-MAIN_SUITES = ["trixie", "trixie-updates", "bookworm-backports"]
-SECURITY_SUITES = ["trixie-security", "bookworm-security"]
+SUITES = ["trixie", "trixie-updates", "bookworm-backports",
+          "trixie-security", "bookworm-security"]
 
 
 def apt_paths():
@@ -80,16 +80,16 @@ def machine_entries():
 
 def main():
     kind, *named = sys.argv[1:]
-    main_suites = named or MAIN_SUITES
-    security_suites = [] if named else SECURITY_SUITES
+    archives = [(pattern, tuple(filter(pattern.match, named or SUITES)))
+                for pattern in (MAIN, SECURITY)]
     mirrors = {}
     for uris, suites, components, key in machine_entries():
         if "main" not in components:
             continue
-        for pattern, wanted in ((MAIN, main_suites), (SECURITY, security_suites)):
+        for pattern, wanted in archives:
             if wanted and any(pattern.match(suite) for suite in suites):
                 for uri in uris:
-                    mirrors.setdefault((uri, tuple(wanted)), key)
+                    mirrors.setdefault((uri, wanted), key)
     for (uri, suites), key in mirrors.items():
         print(f"Types: {kind}\nURIs: {uri}\nSuites: {' '.join(suites)}\nComponents: main")
         if key:

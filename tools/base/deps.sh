@@ -12,6 +12,7 @@ group_packages()
 	case $1 in
 	base) echo python3 xz-utils ;;
 	tree) echo python3 git ;;
+	debian13) echo debootstrap python3 ;;
 	kernel) echo gcc libc6-dev make flex bison bc libelf-dev perl xz-utils cpio kmod ;;
 	vm) echo qemu-system-x86 busybox-static cpio kmod python3 ;;
 	qemu) echo dpkg-dev xz-utils patch gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libpixman-1-dev libfdt-dev libattr1-dev libcap-ng-dev ;;
