@@ -21,6 +21,13 @@
  *				  the publication, so no such write is lost,
  *				  and not while it waits for SRCU, because it
  *				  may be taken in an SRCU read section.
+ *				  Readers of the replaced slot, who are waited
+ *				  for, do not see such a write: what is added
+ *				  to ->arch of the active sets is missing
+ *				  there.  An architecture that says "all slots
+ *				  have it" says so of slots that are looked up
+ *				  afterwards; who has an older one must bear
+ *				  that it has not.
  *	kvm->mn_invalidate_lock	  protects the publication against MMU
  *				  notifiers.
  */

@@ -9,8 +9,10 @@
  *
  * What makes it right against memslot updates and MMU notifiers is the order:
  * kvm->mmu_invalidate_seq is read before the slot is looked up, and compared
- * under mmu_lock before anything is mapped.  A slot that was replaced, or a pfn
- * that the host took away, in between, is never mapped.
+ * under mmu_lock before anything is mapped.  A pfn that the host took away in
+ * between is never mapped.  A slot that was replaced in between may be, as whoever
+ * replaced it acts on its SPTEs after the grace period (kvm->srcu); unless it is
+ * outdated, see page_track.h.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -241,11 +243,24 @@ static int fault_pin(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	return RET_PF_CONTINUE;
 }
 
-/* Did an invalidation hit the gfn since the slot was looked up?  Under mmu_lock. */
+/*
+ * The slot was replaced, and tracking began since: it does not say which gfns are
+ * tracked.  The next lookup finds the one that does.
+ */
+static bool fault_slot_outdated(struct kvm *kvm, struct kvm_page_fault *fault)
+{
+	return fault->slot && kvm_page_track_slot_outdated(kvm, fault->slot);
+}
+
+/*
+ * Did an invalidation hit the gfn since the slot was looked up, or is the slot
+ * outdated?  Under mmu_lock.
+ */
 static bool fault_invalidated(struct kvm *kvm, struct kvm_page_fault *fault)
 {
-	return fault->slot &&
-	       mmu_invalidate_retry_gfn(kvm, fault->mmu_seq, fault->gfn);
+	return fault_slot_outdated(kvm, fault) ||
+	       (fault->slot &&
+		mmu_invalidate_retry_gfn(kvm, fault->mmu_seq, fault->gfn));
 }
 
 /* Somebody tracks writes to the gfn, and it is write-protected for that. */
@@ -309,6 +324,8 @@ static int fault_prepare_direct(struct kvm_vcpu *vcpu, struct kvm_page_fault *fa
 
 	fault->access = ACC_ALL;
 	fault_resolve(vcpu, fault, gpa_to_gfn(fault->addr));
+	if (fault_slot_outdated(vcpu->kvm, fault))
+		return RET_PF_RETRY;
 	if (fault_write_tracked(vcpu, fault))
 		return RET_PF_WRITE_PROTECTED;
 	r = fast_fault_direct(vcpu, fault);

@@ -4,7 +4,8 @@
  *
  * Counters change under mmu_lock for writing and are read under mmu_lock.  They
  * are allocated for all slots before tracking is enabled, under slots_arch_lock,
- * and never go as long as their slot is there.
+ * and never go as long as their slot is there.  A slot that was replaced before
+ * that may go without, see kvm_page_track_slot_outdated().
  *
  * External trackers are on a list that changes under mmu_lock, and is read under
  * an SRCU of its own: they may sleep.
@@ -114,9 +115,27 @@ void __kvm_write_track_remove_gfn(struct kvm *kvm, struct kvm_memory_slot *slot,
 	level_allow(slot, gfn);
 }
 
+/* Counters, if tracking is enabled; the caller has seen that it is. */
+static const unsigned short *slot_counters(const struct kvm_memory_slot *slot)
+{
+	return READ_ONCE(slot->arch.gfn_write_track);
+}
+
+bool kvm_page_track_slot_outdated(struct kvm *kvm, const struct kvm_memory_slot *slot)
+{
+	return kvm_page_track_write_tracking_enabled(kvm) && !slot_counters(slot);
+}
+
+/* What an outdated slot does not know may be so. */
 static bool slot_tracks(const struct kvm_memory_slot *slot, gfn_t gfn)
 {
-	return slot && READ_ONCE(slot->arch.gfn_write_track[gfn - slot->base_gfn]);
+	const unsigned short *counters;
+
+	if (!slot)
+		return false;
+
+	counters = slot_counters(slot);
+	return !counters || READ_ONCE(counters[gfn - slot->base_gfn]);
 }
 
 bool kvm_gfn_is_write_tracked(struct kvm *kvm,
@@ -254,13 +273,17 @@ static int change_gfn(struct kvm *kvm, gfn_t gfn,
 				     gfn_t gfn))
 {
 	const int idx = srcu_read_lock(&kvm->srcu);
-	struct kvm_memory_slot *slot = gfn_to_memslot(kvm, gfn);
+	struct kvm_memory_slot *slot;
 
-	if (slot) {
-		write_lock(&kvm->mmu_lock);
+	write_lock(&kvm->mmu_lock);
+	/*
+	 * Under mmu_lock: a slot that was replaced before may lack the rmaps in
+	 * which shadow paging has put writable SPTEs of the gfn since.
+	 */
+	slot = gfn_to_memslot(kvm, gfn);
+	if (slot)
 		change(kvm, slot, gfn);
-		write_unlock(&kvm->mmu_lock);
-	}
+	write_unlock(&kvm->mmu_lock);
 	srcu_read_unlock(&kvm->srcu, idx);
 	return slot ? 0 : -EINVAL;
 }

@@ -15,8 +15,22 @@
 #include <asm/kvm_page_track.h>
 #include "mmu.h"
 
-/* Can there be a tracked gfn: do all slots have counters? */
+/* Can there be a tracked gfn: do all slots of the active sets have counters? */
 bool kvm_page_track_write_tracking_enabled(struct kvm *kvm);
+
+/**
+ * kvm_page_track_slot_outdated() - was a slot replaced before tracking began
+ * @kvm: the VM
+ * @slot: a slot that was looked up at any time in this section of kvm->srcu
+ *
+ * Tracking begins without waiting for readers of a set that was just replaced:
+ * their slots have no counters (locking.txt, 3).  Whoever holds one looks the
+ * gfn up again; a lookup that begins after this has said true finds another one.
+ *
+ * Return: true if @slot lacks what slots have once tracking is enabled.
+ */
+bool kvm_page_track_slot_outdated(struct kvm *kvm,
+				  const struct kvm_memory_slot *slot);
 
 /**
  * kvm_gfn_is_write_tracked() - must a gfn stay write-protected
@@ -24,7 +38,8 @@ bool kvm_page_track_write_tracking_enabled(struct kvm *kvm);
  * @slot: the gfn's slot, or NULL
  * @gfn: the page
  *
- * A gfn that is tracked in one address space is tracked in the other as well.
+ * A gfn that is tracked in one address space is tracked in the other as well;
+ * and so is, to be safe, each gfn of an outdated slot.
  * Context: mmu_lock, or the answer may be old; kvm->srcu or slots_lock.
  */
 bool kvm_gfn_is_write_tracked(struct kvm *kvm,

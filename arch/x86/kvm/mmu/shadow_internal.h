@@ -342,8 +342,24 @@ struct rmap_iter __rmap_iter(const struct kvm_rmap_head *head);
 void __rmap_next(struct rmap_iter *iter);
 
 /**
+ * slot_has_rmaps() - was the slot in the active set with the first shadow root
+ * @slot: of any set, once kvm_memslots_have_rmaps() is true
+ *
+ * A slot that was replaced before rmaps were allocated never gets any
+ * (locking.txt, 3).  Nothing has been mapped by it; what its successor maps is
+ * reached by the successor alone.  So whoever has such a slot finds nothing:
+ * ageing, for which that is good enough; guest_memfd, which has the original of a
+ * slot that is INVALID, where nothing can be mapped.  Other notifiers hold off the
+ * publication, and have slots of the active set.
+ */
+static inline bool slot_has_rmaps(const struct kvm_memory_slot *slot)
+{
+	return READ_ONCE(slot->arch.rmap[0]);
+}
+
+/**
  * rmap_of() - the list of SPTEs of one level that map a gfn
- * @slot: the gfn's slot
+ * @slot: the gfn's slot, which has rmaps
  * @gfn: the page
  * @level: PG_LEVEL_*
  */

@@ -236,6 +236,9 @@ bool shadow_rmap_walk(struct kvm *kvm, const struct shadow_rmap_walk *walk,
 
 	lockdep_assert_held_write(&kvm->mmu_lock);
 
+	if (!slot_has_rmaps(walk->slot))
+		return false;
+
 	if (level == PG_LEVEL_4K) {
 		flush = walk_4k(kvm, walk, handler);
 		level++;

@@ -196,6 +196,9 @@ bool shadow_write_protect_gfn(struct kvm *kvm, const struct kvm_memory_slot *slo
 
 	lockdep_assert_held_write(&kvm->mmu_lock);
 
+	if (!slot_has_rmaps(slot))
+		return false;
+
 	for (level = min_level; level <= KVM_MAX_HUGEPAGE_LEVEL; level++)
 		flush |= change_list(rmap_of(slot, gfn, level), protect);
 
