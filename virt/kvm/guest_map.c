@@ -5,12 +5,15 @@
  *
  * A cache outlives the memslots that it was made from, and finds out by their
  * generation.  A mapping holds a reference to its page; it goes on showing that
- * page, whatever the memslots or the VMM's mm do, until it is undone.  Either
+ * page, whatever the memslots or the VMM's mm do, until it is undone.  Memory that
+ * has no reference count is not mapped: its owner frees it once the MMU notifier
+ * has removed it from the guest's tables, and mappings have no notifier.  Either
  * belongs to one user at a time, mostly a vCPU, who serializes its uses.
  */
 #include <linux/highmem.h>
 #include <linux/io.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
@@ -184,6 +187,11 @@ int kvm_write_guest_cached(struct kvm *kvm, struct gfn_to_hva_cache *ghc,
 }
 EXPORT_SYMBOL_GPL(kvm_write_guest_cached);
 
+static bool allow_unsafe_mappings;
+module_param(allow_unsafe_mappings, bool, 0444);
+MODULE_PARM_DESC(allow_unsafe_mappings,
+		 "map memory of the guest into the kernel though nothing keeps it from being freed");
+
 /* The mapping may live long and move to another CPU: no kmap_local_page(). */
 static void *map_page(struct page *page)
 {
@@ -223,8 +231,8 @@ static void unmap_unmanaged_pfn(void *hva)
  * @map: filled on success; kvm_vcpu_unmap() undoes it
  *
  * Context: Sleeps; kvm->srcu held.
- * Return: 0, -EINVAL without @map or for a frame that is not backed by
- * writable memory, -EFAULT if it cannot be mapped.
+ * Return: 0, -EINVAL without @map or for a frame that is not backed by writable
+ * memory that a reference keeps, -EFAULT if it cannot be mapped.
  */
 int kvm_vcpu_map(struct kvm_vcpu *vcpu, gfn_t gfn, struct kvm_host_map *map)
 {
@@ -237,6 +245,9 @@ int kvm_vcpu_map(struct kvm_vcpu *vcpu, gfn_t gfn, struct kvm_host_map *map)
 
 	new.pfn = gfn_to_pfn(vcpu->kvm, gfn);
 	if (is_error_noslot_pfn(new.pfn))
+		return -EINVAL;
+	/* Without a count there is no reference, and nothing to release. */
+	if (!kvm_pfn_to_refcounted_page(new.pfn) && !allow_unsafe_mappings)
 		return -EINVAL;
 
 	if (pfn_valid(new.pfn)) {

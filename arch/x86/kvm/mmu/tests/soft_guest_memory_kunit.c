@@ -477,6 +477,38 @@ static void driver_page(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, soft_vm_read(vm, 2 * NR_PAGES, 0), 6);
 }
 
+static void not_reserved(void *page)
+{
+	ClearPageReserved(page);
+}
+
+/*
+ * A page that has no reference count (a driver's, PG_reserved) is the guest's as
+ * long as the VMM has it mapped, but KVM keeps no mapping of its own.
+ */
+static void driver_page_reserved(struct kunit *test)
+{
+	struct soft_access write = { .addr = gfn_to_gpa(PFNMAP_GFN), .write = true,
+				     .value = 5 };
+	struct soft_vm *vm = new_vm(test);
+	struct page *page = map_driver_page(vm, 2 * NR_PAGES, PROT_READ | PROT_WRITE);
+	struct kvm_host_map map = {};
+	u64 *words = page_address(page);
+
+	SetPageReserved(page);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, not_reserved, page));
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, PFNMAP, PFNMAP_GFN, 1,
+						  2 * NR_PAGES, 0));
+	KUNIT_EXPECT_EQ(test, SOFT_RAM, soft_cpu_run(vm->vcpu[0], &write));
+	KUNIT_EXPECT_EQ(test, words[0], 5);
+
+	KUNIT_EXPECT_EQ(test, -EINVAL, map_frame(vm, PFNMAP_GFN, &map));
+	KUNIT_EXPECT_NULL(test, map.hva);
+	KUNIT_EXPECT_EQ(test, page_count(page), 1);
+	/* The guest must not have it when the driver frees it. */
+	soft_vm_renew_pages(vm, 2 * NR_PAGES, 1);
+}
+
 /* The driver maps a page for reading: the guest's writes go elsewhere. */
 static void driver_page_read_only(struct kunit *test)
 {
@@ -512,6 +544,7 @@ static struct kunit_case guest_memory_cases[] = {
 	KUNIT_CASE(map_frames),
 	KUNIT_CASE(pin_pages),
 	KUNIT_CASE_PARAM(driver_page, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(driver_page_reserved, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(driver_page_read_only, soft_hardware_gen_params),
 	{}
 };
