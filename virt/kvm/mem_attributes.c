@@ -9,11 +9,15 @@
  */
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/xarray.h>
 
 #include "kvm_core.h"
 
 #ifdef CONFIG_KVM_GENERIC_MEMORY_ATTRIBUTES
+
+/* Gfns to look at before others may run. */
+#define ATTRS_AT_ONCE	4096
 
 /**
  * struct attr_change - new attributes for a range of guest frames
@@ -176,25 +180,73 @@ static void end_attr_change(struct kvm *kvm, const struct attr_change *change)
 	KVM_MMU_UNLOCK(kvm);
 }
 
-/* With an entry reserved for each gfn, storing attributes cannot fail. */
+/* The range may be all gfns there can be: only a fatal signal ends a walk. */
+static int attr_walk_pause(void)
+{
+	cond_resched();
+	return fatal_signal_pending(current) ? -EINTR : 0;
+}
+
+/*
+ * Is there nothing to change?  By pieces, as the answer for one is given with
+ * RCU held.  slots_lock keeps those that were looked at as they are.
+ */
+static int attrs_are_set(struct kvm *kvm, const struct attr_change *change,
+			 bool *set)
+{
+	gfn_t start, end;
+	int r = 0;
+
+	*set = true;
+	for (start = change->start; !r && *set && start < change->end; start = end) {
+		end = min(start + ATTRS_AT_ONCE, change->end);
+		/* Gaps are found without a look at each gfn. */
+		if (!change->attrs)
+			end = change->end;
+		*set = kvm_range_has_memory_attributes(kvm, start, end, ~0,
+						       change->attrs);
+		r = attr_walk_pause();
+	}
+	return r;
+}
+
+/* Whoever has attributes already keeps them. */
+static void release_attrs(struct kvm *kvm, gfn_t start, gfn_t end)
+{
+	gfn_t gfn;
+
+	for (gfn = start; gfn < end; gfn++) {
+		xa_release(&kvm->mem_attr_array, gfn);
+		cond_resched();
+	}
+}
+
+/*
+ * With an entry reserved for each gfn, storing attributes cannot fail.  Removing
+ * them needs none.
+ */
 static int reserve_attrs(struct kvm *kvm, const struct attr_change *change)
 {
 	gfn_t gfn;
-	int r;
+	int r = 0;
+
+	if (!change->attrs)
+		return 0;
 
 	for (gfn = change->start; gfn < change->end; gfn++) {
-		r = xa_reserve(&kvm->mem_attr_array, gfn, GFP_KERNEL_ACCOUNT);
-		if (r)
-			return r;
-
-		cond_resched();
+		r = xa_reserve(&kvm->mem_attr_array, gfn, GFP_KERNEL_ACCOUNT) ?:
+		    attr_walk_pause();
+		if (r) {
+			release_attrs(kvm, change->start, gfn + 1);
+			break;
+		}
 	}
-	return 0;
+	return r;
 }
 
 static int store_attrs(struct kvm *kvm, const struct attr_change *change)
 {
-	void *entry = change->attrs ? xa_mk_value(change->attrs) : NULL;
+	void *entry = xa_mk_value(change->attrs);
 	gfn_t gfn;
 	int r = 0;
 
@@ -207,16 +259,29 @@ static int store_attrs(struct kvm *kvm, const struct attr_change *change)
 	return r;
 }
 
+/* A step for each entry there is, not for each gfn. */
+static void remove_attrs(struct kvm *kvm, const struct attr_change *change)
+{
+	unsigned long gfn;
+	void *entry;
+
+	xa_for_each_range(&kvm->mem_attr_array, gfn, entry, change->start,
+			  change->end - 1) {
+		xa_erase(&kvm->mem_attr_array, gfn);
+		cond_resched();
+	}
+}
+
 static int change_attrs(struct kvm *kvm, const struct attr_change *change)
 {
-	bool mapped;
+	bool mapped, set;
 	int r;
 
 	lockdep_assert_held(&kvm->slots_lock);
 
-	if (kvm_range_has_memory_attributes(kvm, change->start, change->end, ~0,
-					    change->attrs))
-		return 0;
+	r = attrs_are_set(kvm, change, &set);
+	if (r || set)
+		return r;
 
 	r = reserve_attrs(kvm, change);
 	if (r)
@@ -226,7 +291,10 @@ static int change_attrs(struct kvm *kvm, const struct attr_change *change)
 	if (mapped)
 		begin_attr_change(kvm, change);
 
-	r = store_attrs(kvm, change);
+	if (change->attrs)
+		r = store_attrs(kvm, change);
+	else
+		remove_attrs(kvm, change);
 
 	if (mapped)
 		end_attr_change(kvm, change);
@@ -240,7 +308,8 @@ static int change_attrs(struct kvm *kvm, const struct attr_change *change)
  *	it, in slots or not; no flags
  *
  * Context: Sleeps, takes slots_lock.
- * Return: 0, -EINVAL, or -ENOMEM with nothing changed.
+ * Return: 0, -EINVAL, or -ENOMEM, or -EINTR for a fatal signal, with nothing
+ * changed.
  */
 int kvm_vm_set_mem_attributes(struct kvm *kvm,
 			      const struct kvm_memory_attributes *attrs)
