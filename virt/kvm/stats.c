@@ -123,23 +123,26 @@ static int kvm_vm_stat_set(void *data, u64 val)
 
 /*
  * The VM's destruction removes the file, and waits for this function before it
- * goes on; it has begun if there is no reference left to take.
+ * goes on; it has begun if there is no reference left to take.  A reference that
+ * was taken must not be put here: it may be the last one by then, and this would
+ * wait for itself.
  */
 static int kvm_vm_stat_open(struct inode *inode, struct file *file)
 {
 	struct kvm_stat_data *stat = inode->i_private;
 	int r;
 
-	if (!kvm_get_kvm_safe(stat->kvm))
-		return -ENOENT;
-
 	r = simple_attr_open(inode, file, kvm_vm_stat_get,
 			     kvm_stat_is_clearable(stat->desc) ?
 				kvm_vm_stat_set : NULL,
 			     "%llu\n");
 	if (r)
-		kvm_put_kvm(stat->kvm);
-	return r;
+		return r;
+	if (kvm_get_kvm_safe(stat->kvm))
+		return 0;
+
+	simple_attr_release(inode, file);
+	return -ENOENT;
 }
 
 static int kvm_vm_stat_release(struct inode *inode, struct file *file)
