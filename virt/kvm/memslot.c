@@ -388,6 +388,9 @@ static void kvm_memslot_retire(struct kvm_memslot_change *c)
 		return;
 	}
 
+	/* A bound slot is not replaced: kvm_memslot_classify() refuses it. */
+	if (WARN_ON_ONCE(old->flags & KVM_MEM_GUEST_MEMFD))
+		kvm_gmem_unbind(old);
 	if (!c->new->dirty_bitmap)
 		kvm_dirty_bitmap_free(old);
 	kfree(old);
