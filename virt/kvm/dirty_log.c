@@ -401,9 +401,11 @@ int kvm_enable_dirty_ring_bitmap(struct kvm *kvm,
  * @kvm: the VM
  *
  * Takes back the entries that userspace has collected, and traps writes to
- * their pages again.
+ * their pages again.  At most what was in the rings when it began; fewer if a
+ * fatal signal comes.  TLBs are flushed under slots_lock: who collects in another
+ * thread, and finds its entries reset, finds that done too.
  *
- * Context: Takes slots_lock.
+ * Context: Takes slots_lock, may sleep.
  * Return: the number of entries over all vCPUs, -EINVAL without rings.
  */
 int kvm_reset_dirty_rings(struct kvm *kvm)
@@ -412,16 +414,18 @@ int kvm_reset_dirty_rings(struct kvm *kvm)
 	unsigned long i;
 	int entries = 0;
 
+	/* The sum does not overflow. */
+	static_assert((u64)KVM_MAX_VCPUS * KVM_DIRTY_RING_MAX_ENTRIES <= INT_MAX);
+
 	if (!kvm->dirty_ring_size)
 		return -EINVAL;
 
 	mutex_lock(&kvm->slots_lock);
 	kvm_for_each_vcpu(i, vcpu, kvm)
 		entries += kvm_dirty_ring_reset(kvm, &vcpu->dirty_ring);
-	mutex_unlock(&kvm->slots_lock);
-
 	if (entries)
 		kvm_flush_remote_tlbs(kvm);
+	mutex_unlock(&kvm->slots_lock);
 	return entries;
 }
 
