@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a VMM can do to KVM's core that a sane one does not: in a ring that is its
+ * own to write (virt/kvm/dirty_ring.c), to a guest_memfd while a slot is being bound
+ * to it (virt/kvm/memslot.c), and with attributes of all frames there can be
+ * (virt/kvm/mem_attributes.c).
+ */
+#include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/delay.h>
+#include <linux/kthread.h>
+#include <linux/kvm.h>
+#include <linux/kvm_host.h>
+#include <linux/sched.h>
+#include <linux/xarray.h>
+
+#include "soft_hardware.h"
+#include "soft_vm.h"
+
+#define NR_PAGES	16UL
+#define GFN		0x100
+#define SLOT		3
+
+/* Gfns that a guest_memfd's slot or attributes can be of. */
+#define ALL_PAGES	BIT_ULL(48)
+
+static struct soft_vm *new_vm(struct kunit *test, const struct soft_vm_kind *kind)
+{
+	soft_vendor_load(test, test->param_value ?: &soft_hardwares[0]);
+	return soft_vm_create_kind(test, 1, soft_memory_create(test, NR_PAGES), kind);
+}
+
+/* Dirty rings */
+
+static struct soft_vm *new_ring_vm(struct kunit *test)
+{
+	struct soft_vm *vm = new_vm(test, &(struct soft_vm_kind) { .log = SOFT_LOG_RING });
+
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, SLOT, GFN, NR_PAGES, 0,
+						  KVM_MEM_LOG_DIRTY_PAGES));
+	return vm;
+}
+
+static struct kvm_dirty_gfn *ring_of(struct soft_vm *vm)
+{
+	return vm->vcpu[0]->dirty_ring.dirty_gfns;
+}
+
+static void mark_all(struct soft_vm *vm)
+{
+	int i;
+
+	for (i = 0; i < SOFT_RING_ENTRIES; i++)
+		WRITE_ONCE(ring_of(vm)[i].flags, KVM_DIRTY_GFN_F_RESET);
+}
+
+static int write_page(struct soft_vm *vm, unsigned long page)
+{
+	struct soft_access write = { .addr = gfn_to_gpa(GFN + page), .write = true };
+
+	return soft_cpu_run(vm->vcpu[0], &write);
+}
+
+/* Entries that KVM never filled are not there to be reset. */
+static void ring_marked_unasked(struct kunit *test)
+{
+	struct soft_vm *vm = new_ring_vm(test);
+	struct kvm_dirty_gfn entry = {};
+
+	mark_all(vm);
+	KUNIT_EXPECT_EQ(test, soft_vm_reset_rings(vm), 0);
+	KUNIT_EXPECT_EQ(test, write_page(vm, 5), SOFT_RAM);
+	KUNIT_EXPECT_TRUE(test, soft_vm_next_dirty(vm, 0, &entry));
+	KUNIT_EXPECT_EQ(test, entry.slot, SLOT);
+	KUNIT_EXPECT_EQ(test, entry.offset, 5);
+
+	mark_all(vm);
+	KUNIT_EXPECT_EQ(test, soft_vm_reset_rings(vm), 1);
+	KUNIT_EXPECT_EQ(test, soft_vm_reset_rings(vm), 0);
+}
+
+/* Slots and offsets that do not exist are taken back, and nothing else. */
+static void ring_entries_of_nothing(struct kunit *test)
+{
+	static const u32 slots[] = { SLOT, 0, 0x7fff, 0x10000 | SLOT, 0x20000, ~0u };
+	static const u64 offsets[] = { NR_PAGES, ~0ULL, BIT_ULL(63), 1ULL << 52 };
+	struct soft_vm *vm = new_ring_vm(test);
+	unsigned int i;
+
+	for (i = 0; i < NR_PAGES; i++) {
+		KUNIT_EXPECT_EQ(test, write_page(vm, i), SOFT_RAM);
+		ring_of(vm)[i].slot = slots[i % ARRAY_SIZE(slots)];
+		ring_of(vm)[i].offset = offsets[i % ARRAY_SIZE(offsets)];
+	}
+	mark_all(vm);
+	KUNIT_EXPECT_EQ(test, soft_vm_reset_rings(vm), NR_PAGES);
+}
+
+/*
+ * Writes without a KVM_RUN that would end, as by KVM_SET_MSRS: what was not
+ * harvested stays, and KVM_RUN says that the ring is full.
+ */
+static void ring_is_full(struct kunit *test)
+{
+	struct soft_vm *vm = new_ring_vm(test);
+	int i;
+
+	soft_cpu_begin(vm->vcpu[0]);
+	for (i = 0; i < 2 * SOFT_RING_ENTRIES; i++)
+		mark_page_dirty(vm->kvm, GFN + (i < SOFT_RING_ENTRIES ? 3 : 5));
+	soft_cpu_end(vm->vcpu[0]);
+
+	for (i = 0; i < SOFT_RING_ENTRIES; i++) {
+		KUNIT_EXPECT_EQ(test, ring_of(vm)[i].flags, KVM_DIRTY_GFN_F_DIRTY);
+		KUNIT_EXPECT_EQ(test, ring_of(vm)[i].offset, 3);
+	}
+	KUNIT_EXPECT_EQ(test, write_page(vm, 1), SOFT_RING_FULL);
+
+	mark_all(vm);
+	KUNIT_EXPECT_EQ(test, soft_vm_reset_rings(vm), SOFT_RING_ENTRIES);
+	KUNIT_EXPECT_EQ(test, write_page(vm, 1), SOFT_RAM);
+	KUNIT_EXPECT_EQ(test, ring_of(vm)[0].offset, 1);
+}
+
+/* guest_memfd */
+
+/**
+ * struct binding - a thread of the VMM that creates a slot with private memory
+ * @vm: the VM
+ * @error: of the ioctl
+ * @done: the thread uses nothing of this any more
+ */
+struct binding {
+	struct soft_vm *vm;
+	int error;
+	struct completion done;
+};
+
+static int create_private_slot(void *data)
+{
+	struct binding *b = data;
+	struct mm_struct *mm = b->vm->kvm->mm;
+
+	kthread_use_mm(mm);
+	b->error = soft_vm_set_slot(b->vm, SLOT, GFN, NR_PAGES, 0, KVM_MEM_GUEST_MEMFD);
+	kthread_unuse_mm(mm);
+	kthread_complete_and_exit(&b->done, 0);
+}
+
+/* Does a hole in the file reach a slot? */
+static bool hole_is_seen(struct soft_vm *vm)
+{
+	const unsigned long seq = vm->kvm->mmu_invalidate_seq;
+
+	KUNIT_EXPECT_EQ(vm->test, 0, soft_vm_punch_hole(vm, 0, NR_PAGES));
+	return vm->kvm->mmu_invalidate_seq != seq;
+}
+
+/* It waits for a mutex: nothing else takes it so long. */
+static void wait_until_asleep(struct task_struct *task)
+{
+	int asleep = 0, i;
+
+	for (i = 0; i < 10000 && asleep < 20; i++) {
+		usleep_range(500, 1000);
+		asleep = READ_ONCE(task->__state) & TASK_UNINTERRUPTIBLE ? asleep + 1 : 0;
+	}
+}
+
+/*
+ * Until all that can fail is done, and the slot has all that the MMU needs, no hole
+ * that is punched into the file gets at the slot.  All that comes is under one hold
+ * of slots_arch_lock, binding included.
+ */
+static void gmem_is_bound_last(struct kunit *test)
+{
+	const struct soft_hardware *hw = test->param_value;
+	struct task_struct *task;
+	struct binding b = {};
+	struct soft_vm *vm;
+
+	if (!hw->tdp)
+		kunit_skip(test, "private memory needs nested paging");
+	vm = new_vm(test, &(struct soft_vm_kind) { .private = true });
+	b.vm = vm;
+	init_completion(&b.done);
+	mutex_lock(&vm->kvm->slots_arch_lock);
+	task = kthread_run(create_private_slot, &b, "kunit-binding");
+	if (!IS_ERR(task)) {
+		wait_until_asleep(task);
+		KUNIT_EXPECT_FALSE(test, completion_done(&b.done));
+		KUNIT_EXPECT_FALSE(test, hole_is_seen(vm));
+	}
+	mutex_unlock(&vm->kvm->slots_arch_lock);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	wait_for_completion(&b.done);
+
+	KUNIT_EXPECT_EQ(test, b.error, 0);
+	KUNIT_EXPECT_TRUE(test, hole_is_seen(vm));
+	/* Who has the memory of another slot gets none. */
+	KUNIT_EXPECT_EQ(test, -EEXIST, soft_vm_set_slot(vm, SLOT + 1, GFN + NR_PAGES,
+							NR_PAGES, 0,
+							KVM_MEM_GUEST_MEMFD));
+	KUNIT_EXPECT_EQ(test, 0, soft_vm_set_slot(vm, SLOT, GFN, 0, 0, 0));
+	KUNIT_EXPECT_FALSE(test, hole_is_seen(vm));
+	KUNIT_EXPECT_EQ(test, 0, soft_vm_set_slot(vm, SLOT + 1, GFN + NR_PAGES, NR_PAGES,
+						  0, KVM_MEM_GUEST_MEMFD));
+}
+
+/* Attributes */
+
+/* To take away what a few have costs these few, however large the range is. */
+static void attributes_of_all(struct kunit *test)
+{
+	struct soft_vm *vm = new_vm(test, &(struct soft_vm_kind) { .private = true });
+	struct kvm *kvm = vm->kvm;
+
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_private(vm, GFN, NR_PAGES, true));
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_private(vm, ALL_PAGES - 1, 1, true));
+	KUNIT_EXPECT_EQ(test, 0, soft_vm_set_private(vm, GFN + 1, ALL_PAGES - GFN - 1, false));
+	KUNIT_EXPECT_TRUE(test, kvm_mem_is_private(kvm, GFN));
+	KUNIT_EXPECT_FALSE(test, kvm_mem_is_private(kvm, GFN + 1));
+	KUNIT_EXPECT_FALSE(test, kvm_mem_is_private(kvm, ALL_PAGES - 1));
+	KUNIT_EXPECT_EQ(test, 0, soft_vm_set_private(vm, 0, ALL_PAGES, false));
+	KUNIT_EXPECT_TRUE(test, xa_empty(&kvm->mem_attr_array));
+}
+
+static struct kunit_case userspace_cases[] = {
+	KUNIT_CASE_PARAM(ring_marked_unasked, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(ring_entries_of_nothing, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(ring_is_full, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(gmem_is_bound_last, soft_hardware_gen_params),
+	KUNIT_CASE(attributes_of_all),
+	{}
+};
+
+static struct kunit_suite userspace_suite = {
+	.name = "kvm_soft_userspace",
+	.test_cases = userspace_cases,
+};
+
+kunit_test_suite(userspace_suite);
