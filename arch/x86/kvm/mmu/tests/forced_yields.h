@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Loops of the MMU that let go of mmu_lock: for the test's own thread the CPU is
+ * wanted by somebody else from the moment on when the loop has unmapped something,
+ * which it tells by a tracepoint.
+ */
+#ifndef __KVM_X86_MMU_FORCED_YIELDS_H
+#define __KVM_X86_MMU_FORCED_YIELDS_H
+
+#include <kunit/test.h>
+#include <linux/sched.h>
+
+/**
+ * struct forced_yields - when the CPU is wanted
+ * @task: the test's thread
+ * @limit: how often at most
+ * @wanted: how often it was so far: but for the last time the thread has yielded
+ */
+struct forced_yields {
+	struct task_struct *task;
+	unsigned int limit;
+	unsigned int wanted;
+};
+
+/* From now on this thread has to yield.  What else wants it is not counted. */
+static inline void forced_yield_now(void)
+{
+	set_tsk_need_resched(current);
+	set_preempt_need_resched();
+}
+
+/**
+ * forced_yields_begin() - the CPU is wanted after each page or SPTE that goes
+ * @test: the test, which is skipped if there are no tracepoints
+ * @limit: how often at most
+ *
+ * Return: goes with the test.
+ */
+struct forced_yields *forced_yields_begin(struct kunit *test, unsigned int limit);
+
+/* It is not wanted any more. */
+void forced_yields_end(struct kunit *test, struct forced_yields *yields);
+
+#endif /* __KVM_X86_MMU_FORCED_YIELDS_H */
