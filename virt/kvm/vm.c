@@ -104,6 +104,11 @@ static void kvm_teach_lock_order(struct kvm *kvm)
 
 	mutex_unlock(&kvm->slots_lock);
 	mutex_unlock(&kvm->lock);
+
+	/* Memory is allocated inside slots_lock: reclaim must not take kvm_lock. */
+	mutex_lock(&kvm_lock);
+	might_lock(&kvm->slots_lock);
+	mutex_unlock(&kvm_lock);
 }
 
 static void kvm_vm_init_locks(struct kvm *kvm)

@@ -176,12 +176,6 @@ unsigned long shadow_quota_left(struct kvm *kvm);
  */
 int __must_check shadow_reserve_pages(struct kvm *kvm);
 
-/* So many pages more, or less, are in use. */
-void shadow_quota_use(struct kvm *kvm, int nr);
-
-int shadow_quota_module_init(void);
-void shadow_quota_module_exit(void);
-
 /* shadow_pte.c */
 
 /**

@@ -175,7 +175,7 @@ static struct kvm_mmu_page *make_page(struct kvm *kvm,
 	sp->state = SP_ACTIVE;
 	list_add(&sp->link, &kvm->arch.active_mmu_pages);
 	hlist_add_head(&sp->hash_link, shadow_bucket(kvm, gfn));
-	shadow_quota_use(kvm, 1);
+	kvm->arch.n_used_mmu_pages++;
 	if (sp_has_gptes(sp))
 		watch_table(kvm, sp);
 
@@ -267,7 +267,7 @@ static void hide_page(struct kvm *kvm, struct kvm_mmu_page *sp)
 		nx_huge_page_untrack(kvm, sp);
 
 	list_del_init(&sp->link);
-	shadow_quota_use(kvm, -1);
+	kvm->arch.n_used_mmu_pages--;
 }
 
 bool shadow_page_zap(struct kvm *kvm, struct kvm_mmu_page *sp,
@@ -431,27 +431,18 @@ int shadow_module_init(void)
 	if (r)
 		return r;
 
-	r = -ENOMEM;
 	mmu_page_header_cache = kmem_cache_create("kvm_mmu_page_header",
 						  sizeof(struct kvm_mmu_page), 0,
 						  SLAB_ACCOUNT, NULL);
-	if (!mmu_page_header_cache)
-		goto out_rmap;
-
-	r = shadow_quota_module_init();
-	if (!r)
+	if (mmu_page_header_cache)
 		return 0;
 
-	kmem_cache_destroy(mmu_page_header_cache);
-	mmu_page_header_cache = NULL;
-out_rmap:
 	rmap_module_exit();
-	return r;
+	return -ENOMEM;
 }
 
 void shadow_module_exit(void)
 {
-	shadow_quota_module_exit();
 	kmem_cache_destroy(mmu_page_header_cache);
 	mmu_page_header_cache = NULL;
 	rmap_module_exit();

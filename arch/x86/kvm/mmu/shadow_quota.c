@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How many shadow pages there may be: the quota that userspace gives a VM, and
- * what the host wants back when it is short of memory.  Both are met by zapping
- * the oldest pages, but no roots.
+ * How many shadow pages there may be: the quota that userspace gives a VM.  It is
+ * met by zapping the oldest pages, but no roots.
  *
  * kvm->arch.n_used_mmu_pages is the length of active_mmu_pages.  It is no hard
  * limit: it is looked at before a fault, which may then take a few pages.
@@ -11,34 +10,13 @@
  * before: reclaim_pages() is called by functions that hold none, and
  * shadow_fault_begin() looks at the vCPU's root afterwards.
  *
- * Locks: mmu_lock for writing; kvm_lock for the shrinker's choice of a VM.
+ * Locks: mmu_lock for writing.
  */
 #include <linux/kvm_host.h>
 #include <linux/list.h>
-#include <linux/mutex.h>
-#include <linux/percpu_counter.h>
-#include <linux/shrinker.h>
-#include <linux/srcu.h>
 
 #include "mmu.h"
 #include "shadow_internal.h"
-
-/**
- * struct shadow_host - of all VMs together
- * @used_pages: the sum of their n_used_mmu_pages
- * @shrinker: gives some back
- */
-static struct shadow_host {
-	struct percpu_counter used_pages;
-	struct shrinker *shrinker;
-} shadow_host;
-
-/* The shrinker reads the VM's count without lock. */
-void shadow_quota_use(struct kvm *kvm, int nr)
-{
-	WRITE_ONCE(kvm->arch.n_used_mmu_pages, kvm->arch.n_used_mmu_pages + nr);
-	percpu_counter_add(&shadow_host.used_pages, nr);
-}
 
 /* Zaps at least @nr pages, the oldest first, if that many are no roots. */
 static unsigned long reclaim_pages(struct kvm *kvm, unsigned long nr)
@@ -118,95 +96,4 @@ void shadow_change_quota(struct kvm *kvm, unsigned long pages)
 		reclaim_pages(kvm, kvm->arch.n_used_mmu_pages - pages);
 	kvm->arch.n_max_mmu_pages = max(pages, kvm->arch.n_used_mmu_pages);
 	write_unlock(&kvm->mmu_lock);
-}
-
-/* The shrinker. */
-
-static unsigned long shrink_count(struct shrinker *shrinker,
-				  struct shrink_control *sc)
-{
-	return percpu_counter_read_positive(&shadow_host.used_pages);
-}
-
-/*
- * The first of at most @nr VMs that has pages; it goes to the end of the line.
- * Unlocked, so one that has just got its first page may be passed over.
- */
-static struct kvm *next_vm_to_shrink(unsigned long nr)
-{
-	struct kvm *kvm;
-
-	lockdep_assert_held(&kvm_lock);
-
-	list_for_each_entry(kvm, &vm_list, vm_list) {
-		if (!nr--)
-			break;
-		if (READ_ONCE(kvm->arch.n_used_mmu_pages)) {
-			list_move_tail(&kvm->vm_list, &vm_list);
-			return kvm;
-		}
-	}
-	return NULL;
-}
-
-static unsigned long shrink_vm(struct kvm *kvm, unsigned long nr)
-{
-	unsigned long freed;
-	int idx;
-
-	/* Zapping looks up slots. */
-	idx = srcu_read_lock(&kvm->srcu);
-	write_lock(&kvm->mmu_lock);
-	freed = reclaim_pages(kvm, nr);
-	write_unlock(&kvm->mmu_lock);
-	srcu_read_unlock(&kvm->srcu, idx);
-
-	return freed;
-}
-
-static unsigned long shrink_scan(struct shrinker *shrinker,
-				 struct shrink_control *sc)
-{
-	struct kvm *kvm;
-
-	/* Also keeps the VM from being destroyed. */
-	guard(mutex)(&kvm_lock);
-
-	kvm = next_vm_to_shrink(sc->nr_to_scan);
-	return kvm ? shrink_vm(kvm, sc->nr_to_scan) : 0;
-}
-
-static int shrinker_init(void)
-{
-	struct shrinker *shrinker = shrinker_alloc(0, "x86-mmu");
-
-	if (!shrinker)
-		return -ENOMEM;
-
-	shrinker->count_objects = shrink_count;
-	shrinker->scan_objects = shrink_scan;
-	/* A page is dearer to make again than most of what is shrunk. */
-	shrinker->seeks = DEFAULT_SEEKS * 10;
-	shrinker_register(shrinker);
-	shadow_host.shrinker = shrinker;
-	return 0;
-}
-
-int shadow_quota_module_init(void)
-{
-	int r = percpu_counter_init(&shadow_host.used_pages, 0, GFP_KERNEL);
-
-	if (r)
-		return r;
-
-	r = shrinker_init();
-	if (r)
-		percpu_counter_destroy(&shadow_host.used_pages);
-	return r;
-}
-
-void shadow_quota_module_exit(void)
-{
-	shrinker_free(shadow_host.shrinker);
-	percpu_counter_destroy(&shadow_host.used_pages);
 }
