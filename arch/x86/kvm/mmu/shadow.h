@@ -46,8 +46,8 @@ bool __shadow_zap_finish(struct kvm *kvm, struct shadow_zap *zap);
  * @kvm: the VM
  * @zap: what is due; nothing is, afterwards
  *
- * The flush also waits for walkers: they have interrupts off and say so in
- * vcpu->mode (shadow_walk_begin()).
+ * Pages are freed when all walks that may be in them have ended
+ * (shadow_wait_for_walks()).
  *
  * Return: true if TLBs were flushed.
  * Context: mmu_lock for writing.
@@ -261,8 +261,9 @@ int shadow_map_indirect(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
  * @vcpu: the vCPU, running on this CPU
  *
  * Until shadow_walk_end(), interrupts are off and vcpu->mode says
- * READING_SHADOW_PAGE_TABLES: whoever frees a page flushes TLBs first, and that
- * waits for the vCPU.
+ * READING_SHADOW_PAGE_TABLES: whoever frees a page waits for the vCPU
+ * (shadow_wait_for_walks()).  So nothing may be waited for in between that who
+ * holds mmu_lock may have, and nothing takes long.
  */
 void shadow_walk_begin(struct kvm_vcpu *vcpu);
 void shadow_walk_end(struct kvm_vcpu *vcpu);

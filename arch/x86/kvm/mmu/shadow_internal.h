@@ -544,6 +544,17 @@ unsigned int shadow_write_covers(union kvm_mmu_page_role role, unsigned int offs
 /* shadow_map.c */
 
 /**
+ * shadow_wait_for_walks() - wait until the walks that began before have ended
+ * @kvm: the VM
+ *
+ * What was cleared before is not seen by walks that begin later.  A TLB flush
+ * does not do for this: a hypercall may flush without an interrupt.
+ *
+ * Context: mmu_lock for writing.  Spins: walks have interrupts off, and are short.
+ */
+void shadow_wait_for_walks(struct kvm *kvm);
+
+/**
  * struct shadow_iter - the SPTEs that translate one address, from the root down
  * @addr: the address
  * @table: the table of @level

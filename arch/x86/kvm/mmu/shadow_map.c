@@ -122,8 +122,8 @@ void shadow_walk_begin(struct kvm_vcpu *vcpu)
 {
 	local_irq_disable();
 	/*
-	 * SPTEs are read after the mode is seen.  Pairs with the barrier of
-	 * kvm_make_all_cpus_request() between a zap and its look at the mode.
+	 * SPTEs are read after the mode is seen.  Pairs with smp_mb() in
+	 * shadow_wait_for_walks(), between a zap and its look at the mode.
 	 */
 	smp_store_mb(vcpu->mode, READING_SHADOW_PAGE_TABLES);
 }
@@ -133,6 +133,24 @@ void shadow_walk_end(struct kvm_vcpu *vcpu)
 	/* Who sees this mode may free the tables: all reads are over. */
 	smp_store_release(&vcpu->mode, OUTSIDE_GUEST_MODE);
 	local_irq_enable();
+}
+
+void shadow_wait_for_walks(struct kvm *kvm)
+{
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+
+	/*
+	 * The mode is read after the SPTEs were cleared.  Pairs with
+	 * shadow_walk_begin(): a walk that is not waited for sees them so.
+	 */
+	smp_mb();
+	/* All reads of a walk come before what follows: shadow_walk_end(). */
+	kvm_for_each_vcpu(i, vcpu, kvm)
+		smp_cond_load_acquire(&vcpu->mode,
+				      VAL != READING_SHADOW_PAGE_TABLES);
 }
 
 int shadow_walk(struct kvm_vcpu *vcpu, u64 addr, u64 *sptes, int *root_level)

@@ -8,7 +8,7 @@
  * KVM learns of every write to it, or the page is unsync.
  *
  * shadow_page_zap() ends all that at once.  The memory stays: of a root, until
- * the last vCPU lets go of it; of any, until walkers without lock have left
+ * the last vCPU lets go of it; of any, until walks without lock have ended
  * (shadow_zap_finish()).
  *
  * mmu_lock is held for writing.
@@ -326,13 +326,12 @@ bool __shadow_zap_finish(struct kvm *kvm, struct shadow_zap *zap)
 
 	lockdep_assert_held_write(&kvm->mmu_lock);
 
-	/*
-	 * Pairs with shadow_walk_begin(): a walk that is not waited for sees the
-	 * links cut.
-	 */
 	kvm_flush_remote_tlbs(kvm);
 	zap->flush = false;
 
+	/* A walk that is not waited for sees the links cut. */
+	if (!llist_empty(&zap->pages))
+		shadow_wait_for_walks(kvm);
 	llist_for_each_entry_safe(sp, next, __llist_del_all(&zap->pages), zap_link)
 		free_page_of(sp);
 	return true;
@@ -350,7 +349,7 @@ static struct kvm_mmu_page *oldest_page(struct kvm *kvm)
 
 /*
  * No flush before mmu_lock is let go: the pages are of vCPUs that have to load
- * another root, or never run again.  One that waits for walkers comes last.
+ * another root, or never run again.  Walks are waited for at the end.
  */
 static void zap_from_oldest(struct kvm *kvm, bool only_obsolete)
 {

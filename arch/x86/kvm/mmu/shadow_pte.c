@@ -7,8 +7,8 @@
  *    parents, exactly as long as it is present.
  *  - What the CPU or the fast page fault may change meanwhile (spte_volatile())
  *    is exchanged atomically, and the value that was there in the end counts.
- *  - An entry's gfn changes while it is not present, and after a flush since it
- *    was: a walk without lock that found the SPTE reads the gfn that it had.
+ *  - An entry's gfn changes while it is not present, and after walks without lock
+ *    that found it present have ended: they read the gfn that it had.
  *
  * mmu_lock is held for writing.
  */
@@ -202,18 +202,30 @@ bool shadow_clear_rmap(struct kvm *kvm, struct kvm_rmap_head *head,
 
 /* Set. */
 
+/* Is a flush an interrupt, which a walk has to end for?  On Hyper-V it need not be. */
+static bool flush_waits_for_walks(void)
+{
+#if IS_ENABLED(CONFIG_HYPERV)
+	return !kvm_x86_ops.flush_remote_tlbs;
+#else
+	return true;
+#endif
+}
+
 /*
- * What the entry, not present now, is going to translate to.  If it was until
- * just now, walks that saw it end first: they may log its gfn as written to.
+ * What the entry, not present now, is going to translate to.  Walks that saw it
+ * present end first: they may log its gfn as written to.  If it was present in an
+ * earlier section of mmu_lock, the flush at the end of that has waited for them,
+ * unless it was a hypercall.
  */
 static void set_translation(struct kvm *kvm, struct kvm_mmu_page *sp, int index,
 			    gfn_t gfn, unsigned int access,
 			    struct shadow_zap *zap)
 {
-	if (zap->flush && shadow_gfn(sp, index) != gfn) {
-		kvm_flush_remote_tlbs(kvm);
-		zap->flush = false;
-	}
+	if (shadow_gfn(sp, index) != gfn &&
+	    (zap->flush || !flush_waits_for_walks()))
+		shadow_wait_for_walks(kvm);
+
 	WRITE_ONCE(sp->translation[index], FIELD_PREP(SHADOW_TR_GFN, gfn) |
 					   FIELD_PREP(SHADOW_TR_ACCESS, access));
 }

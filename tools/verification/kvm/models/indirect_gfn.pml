@@ -9,16 +9,16 @@
  * removes the entry in one section and maps in another; a flusher that collects
  * the dirty log of both gfns.  The log is a bitmap or a ring (Config:).
  *   fast_fault_indirect()		arch/x86/kvm/mmu/fast_fault.c
- *   shadow_walk_begin(), _end(), shadow_sptep_gfn()
+ *   shadow_walk_begin(), _end(), shadow_wait_for_walks(), shadow_sptep_gfn()
  *					arch/x86/kvm/mmu/shadow_map.c
  *   shadow_clear(), log_lost_write(), set_translation(), shadow_set_leaf()
  *					arch/x86/kvm/mmu/shadow_pte.c
- *   kvm_flush_remote_tlbs()		virt/kvm/request.c
+ *   kvm_flush_remote_tlbs(), by requests	virt/kvm/request.c
  *   Config: BITMAP
  *   Config: RING	log_lost_write() does nothing
  *
  * Abstracted: both vCPUs fault and write.  A ring is the same set of marks.
- * TLBs are part of the entry: only a flush that waits for walks matters here
+ * TLBs are part of the entry: of a flush only that it waits for walks matters here
  * (fast_fault.pml has the TLBs).  Memory is sequentially consistent:
  * litmus/shadow-gfn.litmus, litmus/shadow-walk-*.litmus.
  *
