@@ -128,6 +128,7 @@ static __always_inline bool walk_attr_slots(struct kvm *kvm,
 							iter.slot->npages),
 				.arg.attributes = change->attrs,
 				.may_block = true,
+				.flush_due = any,
 			};
 			any |= handler(kvm, &range);
 		}

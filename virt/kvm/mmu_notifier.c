@@ -78,7 +78,8 @@ void kvm_mn_wait_idle(struct kvm *kvm)
  * @end: the address after the last one
  * @handler: called for every slot in the range with the gfns that it has there
  * @invalidate: faults in the range must retry until kvm_mmu_invalidate_end()
- * @flush: flush the VM's TLBs if a handler returned true
+ * @flush: flush the VM's TLBs if a handler returned true; one that lets go of
+ *	mmu_lock does so before, for what was unmapped in other slots as well
  * @may_block: the handler may sleep and reschedule
  * @lockless: the handler takes mmu_lock itself, if it needs it
  */
@@ -130,7 +131,8 @@ static bool hva_range_has_slot(struct kvm *kvm, unsigned long start,
 
 /* The gfns of all pages of @slot that the walk's range touches. */
 static __always_inline struct kvm_gfn_range
-hva_walk_gfns(const struct hva_walk *walk, struct kvm_memory_slot *slot)
+hva_walk_gfns(const struct hva_walk *walk, struct kvm_memory_slot *slot,
+	      bool flush_due)
 {
 	unsigned long slot_start = slot->userspace_addr;
 	unsigned long slot_end = slot_start + (slot->npages << PAGE_SHIFT);
@@ -143,24 +145,25 @@ hva_walk_gfns(const struct hva_walk *walk, struct kvm_memory_slot *slot)
 		/* Private memory is not mapped in the host. */
 		.attr_filter = KVM_FILTER_SHARED,
 		.may_block = walk->may_block,
+		.flush_due = flush_due,
 	};
 }
 
+/* @any: what was found in other sets; returns it with what is found here. */
 static __always_inline bool walk_slots(struct kvm *kvm,
 				       struct kvm_memslots *slots,
-				       const struct hva_walk *walk)
+				       const struct hva_walk *walk, bool any)
 {
 	unsigned long first = walk->start, last = walk->end - 1;
 	struct interval_tree_node *node;
 	struct kvm_memory_slot *slot;
 	struct kvm_gfn_range range;
-	bool any = false;
 
 	for (node = interval_tree_iter_first(&slots->hva_tree, first, last);
 	     node; node = interval_tree_iter_next(node, first, last)) {
 		slot = container_of(node, struct kvm_memory_slot,
 				    hva_node[slots->node_idx]);
-		range = hva_walk_gfns(walk, slot);
+		range = hva_walk_gfns(walk, slot, walk->flush && any);
 		any |= walk->handler(kvm, &range);
 	}
 	return any;
@@ -173,7 +176,7 @@ static __always_inline bool walk_sets(struct kvm *kvm,
 	int i;
 
 	for (i = 0; i < kvm_arch_nr_memslot_as_ids(kvm); i++)
-		any |= walk_slots(kvm, __kvm_memslots(kvm, i), walk);
+		any = walk_slots(kvm, __kvm_memslots(kvm, i), walk, any);
 
 	if (walk->flush && any)
 		kvm_flush_remote_tlbs(kvm);
@@ -301,7 +304,9 @@ void kvm_mmu_invalidate_end(struct kvm *kvm)
  * @kvm: the VM
  * @range: the gfns
  *
- * Context: mmu_lock held for writing, after kvm_mmu_invalidate_begin().
+ * Context: mmu_lock held for writing, after kvm_mmu_invalidate_begin(); may let
+ * go of it, if range->may_block, after a flush if range->flush_due or if there
+ * is one due for what it has unmapped itself.
  * Return: true if the caller must flush TLBs.
  */
 bool kvm_mmu_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)

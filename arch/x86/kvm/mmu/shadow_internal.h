@@ -434,6 +434,7 @@ static inline void rmap_next(struct rmap_iter *iter)
  * @max_level: up to this one
  * @can_yield: let go of mmu_lock when it is wanted
  * @flush_on_yield: and flush TLBs of the range before, if the handler asked for it
+ * @flush_due: a flush is due already, for other gfns; only with @flush_on_yield
  */
 struct shadow_rmap_walk {
 	const struct kvm_memory_slot *slot;
@@ -443,6 +444,7 @@ struct shadow_rmap_walk {
 	int max_level;
 	bool can_yield;
 	bool flush_on_yield;
+	bool flush_due;
 };
 
 /* Handles one list, which is not empty; true: a flush is due. */
@@ -455,7 +457,7 @@ typedef bool (*rmap_handler_t)(struct kvm *kvm, struct kvm_rmap_head *head,
  * @walk: which
  * @handler: for each
  *
- * Return: true if the caller must flush TLBs.
+ * Return: true if the caller must flush TLBs, also for what was due before.
  */
 bool shadow_rmap_walk(struct kvm *kvm, const struct shadow_rmap_walk *walk,
 		      rmap_handler_t handler);

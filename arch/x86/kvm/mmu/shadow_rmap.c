@@ -161,6 +161,15 @@ void __rmap_next(struct rmap_iter *iter)
 	iter_look(iter);
 }
 
+static void flush_before_pause(struct kvm *kvm, const struct shadow_rmap_walk *walk)
+{
+	if (walk->flush_due)
+		kvm_flush_remote_tlbs(kvm);
+	else
+		kvm_flush_remote_tlbs_range(kvm, walk->start,
+					    walk->end - walk->start);
+}
+
 /* Let go of mmu_lock, if somebody wants it.  Return: is a flush (still) due. */
 static bool walk_pause(struct kvm *kvm, const struct shadow_rmap_walk *walk, bool flush)
 {
@@ -168,8 +177,7 @@ static bool walk_pause(struct kvm *kvm, const struct shadow_rmap_walk *walk, boo
 		return flush;
 
 	if (flush && walk->flush_on_yield) {
-		kvm_flush_remote_tlbs_range(kvm, walk->start,
-					    walk->end - walk->start);
+		flush_before_pause(kvm, walk);
 		flush = false;
 	}
 	cond_resched_rwlock_write(&kvm->mmu_lock);
@@ -206,11 +214,10 @@ static void prove_empty(const struct kvm_rmap_head *head,
 
 /* By ranges of 2M: without RMAP_BELOW, all lists have always been empty. */
 static bool walk_4k(struct kvm *kvm, const struct shadow_rmap_walk *walk,
-		    rmap_handler_t handler)
+		    rmap_handler_t handler, bool flush)
 {
 	const struct kvm_rmap_head *above = rmap_of(walk->slot, walk->start, PG_LEVEL_2M);
 	struct kvm_rmap_head *head, *last;
-	bool flush = false;
 	gfn_t gfn, end;
 
 	for (gfn = walk->start; gfn < walk->end; gfn = end, above++) {
@@ -232,7 +239,7 @@ bool shadow_rmap_walk(struct kvm *kvm, const struct shadow_rmap_walk *walk,
 		      rmap_handler_t handler)
 {
 	int level = walk->min_level;
-	bool flush = false;
+	bool flush = walk->flush_due;
 
 	lockdep_assert_held_write(&kvm->mmu_lock);
 
@@ -240,7 +247,7 @@ bool shadow_rmap_walk(struct kvm *kvm, const struct shadow_rmap_walk *walk,
 		return false;
 
 	if (level == PG_LEVEL_4K) {
-		flush = walk_4k(kvm, walk, handler);
+		flush = walk_4k(kvm, walk, handler, flush);
 		level++;
 	}
 	for (; level <= walk->max_level; level++)

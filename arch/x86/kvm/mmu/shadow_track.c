@@ -65,16 +65,11 @@ bool shadow_zap_gfn_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
 		.max_level = KVM_MAX_HUGEPAGE_LEVEL,
 		.can_yield = can_yield,
 		.flush_on_yield = true,
+		.flush_due = flush,
 	};
 
 	lockdep_assert_held_write(&kvm->mmu_lock);
-
-	/* The walk knows only of its own flush when it lets go of the lock. */
-	if (flush && can_yield) {
-		kvm_flush_remote_tlbs(kvm);
-		flush = false;
-	}
-	return shadow_rmap_walk(kvm, &walk, shadow_clear_rmap) || flush;
+	return shadow_rmap_walk(kvm, &walk, shadow_clear_rmap);
 }
 
 /* Accessed. */

@@ -22,9 +22,10 @@ static bool __read_mostly slot_zap_all;
 module_param(slot_zap_all, bool, 0644);
 MODULE_PARM_DESC(slot_zap_all, "deleting a memslot unmaps all of the VM's memory");
 
+/* What other slots of the same walk have unmapped is flushed before a yield, too. */
 bool kvm_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
 {
-	bool flush = false;
+	bool flush = range->flush_due;
 
 	/*
 	 * A fault that looked up the slot before this must not map it after: it

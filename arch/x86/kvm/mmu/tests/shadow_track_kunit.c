@@ -15,6 +15,7 @@
 #include "mmu/mmu_internal.h"
 #include "mmu/page_track.h"
 #include "mmu/shadow_internal.h"
+#include "forced_yields.h"
 #include "shadow_vm.h"
 #include "test_format.h"
 
@@ -134,6 +135,30 @@ static void zap_only_the_range(struct kunit *test)
 	/* What was due before is not forgotten. */
 	KUNIT_EXPECT_TRUE(test, flush[2]);
 	KUNIT_EXPECT_EQ(test, which(tt, SPTE_PRESENT), ALL & ~BIT(1));
+}
+
+/* What is due for other gfns is flushed before mmu_lock is let go, and not else. */
+static void zap_flushes_before_it_yields(struct kunit *test)
+{
+	const gfn_t unmapped = SHADOW_TEST_GFN + 0x151;
+	struct track_test *tt = create(test);
+	struct kvm *kvm = tt->t->kvm;
+	const u64 flushes = nr_flushes(tt);
+	u64 at_rest, wanted;
+	bool due[2];
+
+	shadow_test_begin(tt->t);
+	due[0] = shadow_zap_gfn_range(kvm, tt->slot, unmapped, unmapped + 1, true, true);
+	at_rest = nr_flushes(tt) - flushes;
+	forced_yield_now();
+	due[1] = shadow_zap_gfn_range(kvm, tt->slot, unmapped, unmapped + 1, true, true);
+	wanted = nr_flushes(tt) - flushes;
+	shadow_test_end(tt->t);
+
+	KUNIT_EXPECT_TRUE(test, due[0]);
+	KUNIT_EXPECT_EQ(test, at_rest, 0);
+	KUNIT_EXPECT_FALSE(test, due[1]);
+	KUNIT_EXPECT_EQ(test, wanted, 1);
 }
 
 static void age_only_the_range(struct kunit *test)
@@ -356,6 +381,7 @@ static void split_of_nested_guest(struct kunit *test)
 
 static struct kunit_case shadow_track_cases[] = {
 	KUNIT_CASE(zap_only_the_range),
+	KUNIT_CASE(zap_flushes_before_it_yields),
 	KUNIT_CASE_PARAM(age_only_the_range, formats_gen_params),
 	KUNIT_CASE_PARAM(protect_takes_w_and_m, formats_gen_params),
 	KUNIT_CASE_PARAM(clean_only_the_mask, formats_gen_params),
