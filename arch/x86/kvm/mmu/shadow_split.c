@@ -75,30 +75,47 @@ static struct kvm_mmu_page *split_table(struct kvm *kvm, struct kvm_mmu_page *sp
 }
 
 /*
- * The table may be there already, for the same huge page elsewhere: what it maps
- * is the same, as it is direct.  TLBs are flushed, as the table may lack pages
- * below its own tables, and whoever unmaps those would see no need to.
+ * Maps all pieces of @huge that @table does not.  It may have been there before,
+ * for the same huge page elsewhere: what it maps is the same, as it is direct.
+ *
+ * Return: false if it may map less than @huge, below its own tables, or may be
+ * written less.
  */
-static void split_leaf(struct kvm *kvm, const struct kvm_memory_slot *slot,
-		       struct kvm_mmu_page *sp, int index)
+static bool fill_table(struct kvm *kvm, const struct kvm_memory_slot *slot,
+		       struct kvm_mmu_page *table, u64 huge, struct shadow_zap *zap)
 {
-	struct shadow_zap zap = {};
-	struct kvm_mmu_memory_cache *cache = &kvm->arch.split_desc_cache;
-	struct kvm_mmu_page *table = split_table(kvm, sp, index);
-	const u64 huge = READ_ONCE(sp->spt[index]);
+	bool as_huge = true;
 	u64 spte;
 	int i;
 
 	for (i = 0; i < SPTE_ENT_PER_PAGE; i++) {
-		if (spte_present(READ_ONCE(table->spt[i])))
+		spte = READ_ONCE(table->spt[i]);
+		if (spte_present(spte)) {
+			as_huge &= spte_leaf(spte, table->role.level) &&
+				   spte_writable(spte) >= spte_writable(huge);
 			continue;
-
+		}
 		spte = spte_make_split(kvm, huge, table->role, i);
-		shadow_set_leaf(kvm, cache, slot, table, i, shadow_gfn(table, i),
-				table->role.access, spte, &zap);
+		shadow_set_leaf(kvm, &kvm->arch.split_desc_cache, slot, table, i,
+				shadow_gfn(table, i), table->role.access, spte, zap);
 	}
+	return as_huge;
+}
 
-	shadow_link(kvm, cache, sp, index, table, &zap);
+/*
+ * A TLB may keep the huge page: whoever takes a piece of it away, or W from one,
+ * flushes then.  For what was taken away before nobody would.
+ */
+static void split_leaf(struct kvm *kvm, const struct kvm_memory_slot *slot,
+		       struct kvm_mmu_page *sp, int index)
+{
+	struct shadow_zap zap = {}, huge_zap = {};
+	struct kvm_mmu_page *table = split_table(kvm, sp, index);
+	const u64 huge = READ_ONCE(sp->spt[index]);
+	const bool as_huge = fill_table(kvm, slot, table, huge, &zap);
+
+	shadow_link(kvm, &kvm->arch.split_desc_cache, sp, index, table, &huge_zap);
+	zap.flush |= huge_zap.flush && !as_huge;
 	shadow_zap_finish(kvm, &zap);
 }
 

@@ -349,24 +349,73 @@ static void write_flood_ends_a_table(struct kunit *test)
 
 /* Splits: only nested guests have huge pages that are split eagerly. */
 
-static void split_of_nested_guest(struct kunit *test)
+#define HUGE_GFN	round_up(SHADOW_TEST_GFN, 512)
+
+/* Entry 5 of the page maps HUGE_GFN. */
+static struct kvm_mmu_page *create_huge(struct kunit *test, struct shadow_test *t)
 {
-	const gfn_t gfn = round_up(SHADOW_TEST_GFN, 512);
 	union kvm_mmu_page_role role = shadow_test_table(PG_LEVEL_2M);
-	struct shadow_test *t = shadow_test_create(test, NULL);
-	struct kvm_mmu_page *sp, *pieces;
-	int i, bad = 0;
+	struct kvm_mmu_page *sp;
 
 	role.guest_mode = 1;
 	sp = shadow_test_get(test, t, TABLE, role);
-	map(t, sp, 5, gfn, used_leaf(SHADOW_TEST_PFN, PT_PAGE_SIZE_MASK));
+	map(t, sp, 5, HUGE_GFN, used_leaf(SHADOW_TEST_PFN, PT_PAGE_SIZE_MASK));
+	return sp;
+}
+
+/* Return: how often TLBs were flushed. */
+static u64 split(struct shadow_test *t)
+{
+	const u64 *flushes = &t->kvm->stat.generic.remote_tlb_flush_requests;
+	const u64 before = *flushes;
 
 	mutex_lock(&t->kvm->slots_lock);
 	shadow_test_begin(t);
-	shadow_split_range(t->kvm, gfn_to_memslot(t->kvm, gfn), gfn, gfn + 512,
-			   PG_LEVEL_4K);
+	shadow_split_range(t->kvm, gfn_to_memslot(t->kvm, HUGE_GFN), HUGE_GFN,
+			   HUGE_GFN + 512, PG_LEVEL_4K);
 	shadow_test_end(t);
 	mutex_unlock(&t->kvm->slots_lock);
+	return *flushes - before;
+}
+
+/* The table was there before, and one of its pieces may be written, or not. */
+static void test_split_with_table(struct kunit *test, bool writable)
+{
+	struct shadow_test *t = shadow_test_create(test, NULL);
+	struct kvm_mmu_page *sp = create_huge(test, t), *table;
+	u64 spte = used_leaf(SHADOW_TEST_PFN + 3, 0);
+
+	if (!writable)
+		spte &= ~PT_WRITABLE_MASK;
+	table = shadow_test_get(test, t, HUGE_GFN,
+				shadow_child_role(sp, 5, true, ACC_ALL));
+	map(t, table, 3, HUGE_GFN + 3, spte);
+
+	KUNIT_EXPECT_EQ(test, split(t), writable ? 0 : 1);
+	KUNIT_EXPECT_PTR_EQ(test, table, spte_child(sp->spt[5]));
+	KUNIT_EXPECT_EQ(test, spte_writable(table->spt[3]), writable);
+}
+
+static void split_into_a_table(struct kunit *test)
+{
+	test_split_with_table(test, true);
+}
+
+/* A TLB that has the huge page would let writes through. */
+static void split_flushes_what_is_less(struct kunit *test)
+{
+	test_split_with_table(test, false);
+}
+
+static void split_of_nested_guest(struct kunit *test)
+{
+	const gfn_t gfn = HUGE_GFN;
+	struct shadow_test *t = shadow_test_create(test, NULL);
+	struct kvm_mmu_page *sp = create_huge(test, t), *pieces;
+	int i, bad = 0;
+
+	/* Whoever takes a piece away flushes then. */
+	KUNIT_EXPECT_EQ(test, split(t), 0);
 
 	KUNIT_ASSERT_TRUE(test, spte_present_table(sp->spt[5], PG_LEVEL_2M));
 	pieces = spte_child(sp->spt[5]);
@@ -391,6 +440,8 @@ static struct kunit_case shadow_track_cases[] = {
 	KUNIT_CASE(write_clears_its_entry),
 	KUNIT_CASE(write_flood_ends_a_table),
 	KUNIT_CASE(split_of_nested_guest),
+	KUNIT_CASE(split_into_a_table),
+	KUNIT_CASE(split_flushes_what_is_less),
 	{}
 };
 
