@@ -134,6 +134,9 @@ static inline struct kvm_memory_slot *shadow_slot(struct kvm *kvm,
 
 /* shadow_page.c */
 
+/* How many pages are zapped before mmu_lock may be let go. */
+#define SHADOW_ZAP_BATCH	10UL
+
 /* Where a new page's memory comes from. */
 struct shadow_caches {
 	struct kvm_mmu_memory_cache *header;

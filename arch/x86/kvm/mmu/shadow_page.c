@@ -26,8 +26,8 @@
 #include "page_track.h"
 #include "shadow_internal.h"
 
-/* How many pages are zapped before mmu_lock may be let go. */
-#define SHADOW_ZAP_BATCH	10
+/* More links than this cost too much whenever one is searched for. */
+#define MAX_PARENTS	1000
 
 struct kmem_cache *mmu_page_header_cache;
 
@@ -202,6 +202,25 @@ static struct kvm_mmu_page *find_page(struct kvm *kvm, gfn_t gfn,
 	return sp;
 }
 
+/*
+ * A guest can map one huge page, or one table, at any number of places.  A page
+ * with too many parents goes, and another begins with the next one.  With it go
+ * pages of lower levels only: the page that is to link to it stays.
+ */
+static struct kvm_mmu_page *find_linkable(struct kvm *kvm, gfn_t gfn,
+					  union kvm_mmu_page_role role)
+{
+	struct kvm_mmu_page *sp = find_page(kvm, gfn, role);
+	struct shadow_zap zap = {};
+
+	if (!sp || likely(pte_list_count(&sp->parents) < MAX_PARENTS))
+		return sp;
+
+	shadow_page_zap(kvm, sp, &zap);
+	shadow_zap_finish(kvm, &zap);
+	return NULL;
+}
+
 /* Return: false if the page had to be zapped. */
 static bool sync_page(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp)
 {
@@ -224,7 +243,7 @@ struct kvm_mmu_page *shadow_page_get(struct kvm_vcpu *vcpu, gfn_t gfn,
 
 	lockdep_assert_held_write(&vcpu->kvm->mmu_lock);
 
-	sp = find_page(vcpu->kvm, gfn, role);
+	sp = find_linkable(vcpu->kvm, gfn, role);
 	if (!sp || (sp->unsync && !sync_page(vcpu, sp)))
 		return make_page(vcpu->kvm, &caches, gfn, role);
 
@@ -245,7 +264,7 @@ struct kvm_mmu_page *shadow_page_get_direct(struct kvm *kvm,
 	lockdep_assert_held_write(&kvm->mmu_lock);
 	KVM_MMU_WARN_ON(!role.direct);
 
-	sp = find_page(kvm, gfn, role);
+	sp = find_linkable(kvm, gfn, role);
 	if (!sp)
 		return make_page(kvm, caches, gfn, role);
 
@@ -355,7 +374,7 @@ static void zap_from_oldest(struct kvm *kvm, bool only_obsolete)
 {
 	struct shadow_zap zap = {};
 	struct kvm_mmu_page *sp;
-	int batch = 0;
+	unsigned long batch = 0;
 
 	lockdep_assert_held_write(&kvm->mmu_lock);
 

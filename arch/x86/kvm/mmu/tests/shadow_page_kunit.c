@@ -295,6 +295,38 @@ static void state_unsync_goes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->kvm->stat.mmu_unsync, 0);
 }
 
+/* A guest may link one table from anywhere: 1000 links, then it is another page. */
+static void state_few_parents(struct kunit *test)
+{
+	struct shadow_test *t = shadow_test_create(test, NULL);
+	const union kvm_mmu_page_role role = shadow_test_direct(PG_LEVEL_4K);
+	struct kvm_mmu_memory_cache *cache = &t->vcpu->arch.mmu_pte_list_desc_cache;
+	struct kvm_mmu_page *parent[2], *child;
+	struct shadow_zap zap = {};
+	int i;
+
+	for (i = 0; i < 2; i++)
+		parent[i] = shadow_test_get(test, t, i << 18,
+					    shadow_test_direct(PG_LEVEL_2M));
+	child = shadow_test_get(test, t, TEST_GFN, role);
+	for (i = 0; i < 1000; i++) {
+		KUNIT_ASSERT_PTR_EQ(test, child,
+				    shadow_test_get(test, t, TEST_GFN, role));
+		KUNIT_ASSERT_EQ(test, 0, kvm_mmu_topup_memory_cache(cache, 1));
+		shadow_test_begin(t);
+		shadow_link(t->kvm, cache, parent[i / 512], i % 512, child, &zap);
+		shadow_test_end(t);
+	}
+	KUNIT_EXPECT_FALSE(test, zap.flush);
+
+	child = shadow_test_get(test, t, TEST_GFN, role);
+	KUNIT_EXPECT_EQ(test, child->parents.val, 0);
+	KUNIT_EXPECT_EQ(test, t->kvm->arch.n_used_mmu_pages, 3);
+	KUNIT_EXPECT_EQ(test, t->kvm->stat.mmu_shadow_zapped, 1);
+	for (i = 0; i < 1000; i++)
+		KUNIT_EXPECT_EQ(test, parent[i / 512]->spt[i % 512], SPTE_NONE);
+}
+
 /* The pages of the old generation, and no others. */
 static void state_obsolete(struct kunit *test)
 {
@@ -540,6 +572,7 @@ static struct kunit_case shadow_page_cases[] = {
 	KUNIT_CASE_PARAM(state_two_roles, table_levels_gen_params),
 	KUNIT_CASE(state_zapped_root),
 	KUNIT_CASE(state_unsync_goes),
+	KUNIT_CASE(state_few_parents),
 	KUNIT_CASE(state_obsolete),
 	KUNIT_CASE(index_ranges),
 	KUNIT_CASE(quota_takes_the_oldest),
