@@ -147,7 +147,8 @@ int __must_check shadow_fault_begin(struct kvm_vcpu *vcpu);
  * @pages: the quota; pages in use are reclaimed first, but for roots, whose
  *	number is then the quota
  *
- * Context: takes mmu_lock for writing.
+ * Context: takes mmu_lock for writing, and lets go of it when it is wanted;
+ * slots_lock, as the slots of zapped pages are looked up.
  */
 void shadow_change_quota(struct kvm *kvm, unsigned long pages);
 

@@ -14,14 +14,19 @@
  */
 #include <linux/kvm_host.h>
 #include <linux/list.h>
+#include <linux/sched.h>
 
 #include "mmu.h"
 #include "shadow_internal.h"
 
-/* Zaps at least @nr pages, the oldest first, if that many are no roots. */
-static unsigned long reclaim_pages(struct kvm *kvm, unsigned long nr)
+/*
+ * Zaps at least @nr pages, the oldest first, if that many are no roots.
+ *
+ * Return: how many.
+ */
+static unsigned long reclaim_pages(struct kvm *kvm, unsigned long nr,
+				   struct shadow_zap *zap)
 {
-	struct shadow_zap zap = {};
 	struct list_head *pages = &kvm->arch.active_mmu_pages;
 	const unsigned long used = kvm->arch.n_used_mmu_pages;
 	struct kvm_mmu_page *sp, *newer;
@@ -32,7 +37,7 @@ static unsigned long reclaim_pages(struct kvm *kvm, unsigned long nr)
 		if (sp->root_count)
 			continue;
 
-		if (shadow_page_zap(kvm, sp, &zap))
+		if (shadow_page_zap(kvm, sp, zap))
 			newer = list_last_entry(pages, struct kvm_mmu_page, link);
 
 		zapped = used - kvm->arch.n_used_mmu_pages;
@@ -40,7 +45,6 @@ static unsigned long reclaim_pages(struct kvm *kvm, unsigned long nr)
 			break;
 	}
 
-	shadow_zap_finish(kvm, &zap);
 	kvm->stat.mmu_recycled += zapped;
 	return zapped;
 }
@@ -56,13 +60,15 @@ unsigned long shadow_quota_left(struct kvm *kvm)
 int shadow_reserve_pages(struct kvm *kvm)
 {
 	const unsigned long left = shadow_quota_left(kvm);
+	struct shadow_zap zap = {};
 
 	lockdep_assert_held_write(&kvm->mmu_lock);
 
 	if (likely(left >= KVM_MIN_FREE_MMU_PAGES))
 		return 0;
 
-	reclaim_pages(kvm, KVM_REFILL_PAGES - left);
+	reclaim_pages(kvm, KVM_REFILL_PAGES - left, &zap);
+	shadow_zap_finish(kvm, &zap);
 
 	/* One is enough to go on, see the top of this file. */
 	return shadow_quota_left(kvm) ? 0 : -ENOSPC;
@@ -89,11 +95,31 @@ int shadow_fault_begin(struct kvm_vcpu *vcpu)
 	return root_is_stale(vcpu) ? -EAGAIN : 0;
 }
 
+/* Return: false if no page is left that could go. */
+static bool reclaim_batch(struct kvm *kvm, unsigned long pages,
+			  struct shadow_zap *zap)
+{
+	const unsigned long used = kvm->arch.n_used_mmu_pages;
+
+	return used > pages &&
+	       reclaim_pages(kvm, min(used - pages, SHADOW_ZAP_BATCH), zap);
+}
+
+/* When mmu_lock is let go, faults must not take again what was reclaimed. */
 void shadow_change_quota(struct kvm *kvm, unsigned long pages)
 {
+	struct shadow_zap zap = {};
+
 	write_lock(&kvm->mmu_lock);
-	if (kvm->arch.n_used_mmu_pages > pages)
-		reclaim_pages(kvm, kvm->arch.n_used_mmu_pages - pages);
+	while (reclaim_batch(kvm, pages, &zap)) {
+		if (!need_resched() && !rwlock_needbreak(&kvm->mmu_lock))
+			continue;
+
+		kvm->arch.n_max_mmu_pages = max(pages, kvm->arch.n_used_mmu_pages);
+		shadow_zap_finish(kvm, &zap);
+		cond_resched_rwlock_write(&kvm->mmu_lock);
+	}
 	kvm->arch.n_max_mmu_pages = max(pages, kvm->arch.n_used_mmu_pages);
+	shadow_zap_finish(kvm, &zap);
 	write_unlock(&kvm->mmu_lock);
 }

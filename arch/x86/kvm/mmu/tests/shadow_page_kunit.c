@@ -17,6 +17,7 @@
 #include "mmu/mmu_internal.h"
 #include "mmu/page_track.h"
 #include "mmu/shadow_internal.h"
+#include "forced_yields.h"
 #include "shadow_vm.h"
 #include "test_format.h"
 
@@ -538,6 +539,31 @@ static void quota_is_for_roots_first(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->kvm->arch.n_used_mmu_pages, 0);
 }
 
+/* With mmu_lock let go after each batch, once it is freed. */
+static void quota_yields(struct kunit *test)
+{
+	const unsigned int nr = 5 * SHADOW_ZAP_BATCH + 1;
+	struct shadow_test *t = shadow_test_create(test, NULL);
+	const u64 *flushes = &t->kvm->stat.generic.remote_tlb_flush_requests;
+	struct forced_yields *yields;
+	u64 before;
+	int i;
+
+	for (i = 0; i < nr; i++)
+		shadow_test_get(test, t, i, shadow_test_direct(PG_LEVEL_4K));
+
+	yields = forced_yields_begin(test, nr);
+	before = *flushes;
+	shadow_change_quota(t->kvm, 1);
+	forced_yields_end(test, yields);
+
+	KUNIT_EXPECT_EQ(test, yields->wanted, 5);
+	KUNIT_EXPECT_EQ(test, *flushes - before, 5);
+	KUNIT_EXPECT_EQ(test, t->kvm->arch.n_used_mmu_pages, 1);
+	KUNIT_EXPECT_EQ(test, t->kvm->arch.n_max_mmu_pages, 1);
+	KUNIT_EXPECT_EQ(test, t->kvm->stat.mmu_recycled, nr - 1);
+}
+
 /* Whoever made room looks at its root after that, not before. */
 static void quota_then_root(struct kunit *test)
 {
@@ -577,6 +603,7 @@ static struct kunit_case shadow_page_cases[] = {
 	KUNIT_CASE(index_ranges),
 	KUNIT_CASE(quota_takes_the_oldest),
 	KUNIT_CASE(quota_is_for_roots_first),
+	KUNIT_CASE(quota_yields),
 	KUNIT_CASE(quota_then_root),
 	{}
 };
