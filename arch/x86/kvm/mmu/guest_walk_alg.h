@@ -420,10 +420,15 @@ guest_walk_fmt(const struct guest_fmt *fmt, struct guest_walk *walk,
 	};
 	enum guest_step step;
 
+	might_sleep();
 	trace_kvm_mmu_pagetable_walk(addr, access);
-	do {
+	for (;;) {
 		step = guest_walk_try(&w);
-	} while (unlikely(step == GUEST_STEP_AGAIN));
+		if (likely(step != GUEST_STEP_AGAIN))
+			break;
+		/* Other vCPUs may change the gPTE for as long as they like. */
+		cond_resched();
+	}
 
 	walk->level = w.level;
 	if (unlikely(step == GUEST_STEP_FAULT))

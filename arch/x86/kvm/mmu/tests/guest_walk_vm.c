@@ -11,6 +11,7 @@
 #include <linux/static_call.h>
 #include <linux/uaccess.h>
 
+#include "forced_yields.h"
 #include "guest_walk_vm.h"
 #include "test_vm.h"
 
@@ -64,6 +65,14 @@ u64 walk_test_get_gpte(struct kunit *test, int page, int index)
 	return gpte;
 }
 
+static void race_with_walk(struct kunit *test, struct l1_hook *l1)
+{
+	walk_test_put_gpte(test, 3, 0, l1->race_gpte);
+	l1->race_gpte = 0;
+	l1->raced = true;
+	forced_yield_now();
+}
+
 static gpa_t l1_gva_to_gpa(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu, gpa_t addr,
 			   u64 access, struct x86_exception *exception)
 {
@@ -72,6 +81,9 @@ static gpa_t l1_gva_to_gpa(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu, gpa_t add
 	struct l1_hook *l1 = &t->l1;
 
 	KUNIT_EXPECT_EQ(test, 0, offset_in_page(addr));
+	if (l1->raced)
+		l1->rescheduled = !test_tsk_need_resched(current);
+	l1->raced = false;
 	if (addr == l1->refused) {
 		*exception = (struct x86_exception) { .address = addr };
 		return INVALID_GPA;
@@ -81,8 +93,7 @@ static gpa_t l1_gva_to_gpa(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu, gpa_t add
 	} else {
 		l1->final_access = access;
 		if (l1->race_gpte)
-			walk_test_put_gpte(test, 3, 0, l1->race_gpte);
-		l1->race_gpte = 0;
+			race_with_walk(test, l1);
 	}
 	return addr - gfn_to_gpa(L2_RAM) + gfn_to_gpa(GWO_RAM);
 }

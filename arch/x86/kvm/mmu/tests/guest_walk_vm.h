@@ -47,6 +47,8 @@ struct walk_mode {
  * @final_access: the access to the page
  * @race_gpte: stored over the first gPTE of page 3 while the page is
  *	translated; then 0
+ * @raced: it was just stored, and the CPU is wanted by somebody else
+ * @rescheduled: who had it before the walk began anew
  * @logged: dirty pages that were logged
  * @log_full: L1's log is full
  */
@@ -55,6 +57,8 @@ struct l1_hook {
 	u64 table_access;
 	u64 final_access;
 	u64 race_gpte;
+	bool raced;
+	bool rescheduled;
 	int logged;
 	bool log_full;
 };
