@@ -182,16 +182,28 @@ int __must_check shadow_reserve_pages(struct kvm *kvm);
 /* shadow_pte.c */
 
 /**
- * shadow_clear() - make an entry SPTE_NONE, whatever it is
+ * shadow_clear_entry() - make an entry SPTE_NONE, whatever it is
  * @kvm: the VM
  * @sp: the page
  * @index: the entry
- * @zap: a flush is noted if it was present.  A child of a nested guest that
- *	nobody links to any more is zapped into it
+ * @zap: a flush is noted if it was present
  *
  * A leaf: A and D are given to the host's mm, its rmap entry and its statistics
  * go; if it was writable, its slot is dirty-logged and @sp is indirect, its gfn
  * is marked dirty (fast_fault.c relies on it).  A link: the child loses a parent.
+ *
+ * Return: the child, if it was a link.
+ */
+struct kvm_mmu_page *shadow_clear_entry(struct kvm *kvm, struct kvm_mmu_page *sp,
+					int index, struct shadow_zap *zap);
+
+/**
+ * shadow_clear() - the same, and zap the child that nobody needs any more
+ * @kvm: the VM
+ * @sp: the page
+ * @index: the entry
+ * @zap: takes the child too, with all below it that is of no more use, if it is of
+ *	a nested guest and nobody links to it
  *
  * Return: true if @zap got pages.
  */

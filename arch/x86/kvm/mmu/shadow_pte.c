@@ -111,20 +111,16 @@ static bool is_nested_orphan(const struct kvm_mmu_page *sp)
 	       !sp->root_count;
 }
 
-static bool clear_link(struct kvm *kvm, u64 *sptep, struct kvm_mmu_page *child,
-		       struct shadow_zap *zap)
+static struct kvm_mmu_page *clear_link(struct kvm *kvm, u64 *sptep,
+				       struct kvm_mmu_page *child)
 {
 	store_spte(sptep, SPTE_NONE);
 	rmap_del(kvm, &child->parents, sptep);
-	if (!is_nested_orphan(child))
-		return false;
-
-	shadow_page_zap(kvm, child, zap);
-	return true;
+	return child;
 }
 
-bool shadow_clear(struct kvm *kvm, struct kvm_mmu_page *sp, int index,
-		  struct shadow_zap *zap)
+struct kvm_mmu_page *shadow_clear_entry(struct kvm *kvm, struct kvm_mmu_page *sp,
+					int index, struct shadow_zap *zap)
 {
 	u64 *sptep = &sp->spt[index];
 	const u64 spte = READ_ONCE(*sptep);
@@ -134,15 +130,27 @@ bool shadow_clear(struct kvm *kvm, struct kvm_mmu_page *sp, int index,
 	if (!spte_present(spte)) {
 		if (spte != SPTE_NONE)
 			store_spte(sptep, SPTE_NONE);
-		return false;
+		return NULL;
 	}
 
 	zap->flush = true;
 	if (!spte_leaf(spte, sp->role.level))
-		return clear_link(kvm, sptep, spte_child(spte), zap);
+		return clear_link(kvm, sptep, spte_child(spte));
 
 	clear_leaf(kvm, sp, index);
-	return false;
+	return NULL;
+}
+
+bool shadow_clear(struct kvm *kvm, struct kvm_mmu_page *sp, int index,
+		  struct shadow_zap *zap)
+{
+	struct kvm_mmu_page *child = shadow_clear_entry(kvm, sp, index, zap);
+
+	if (!child || !is_nested_orphan(child))
+		return false;
+
+	shadow_page_zap(kvm, child, zap);
+	return true;
 }
 
 bool shadow_clear_table(struct kvm *kvm, struct kvm_mmu_page *sp,

@@ -121,23 +121,24 @@ static void count_write(struct kvm_vcpu *vcpu, const struct guest_write *write)
 	}
 }
 
-/* Return: true if pages were zapped. */
-static bool drop_written(struct kvm *kvm, struct kvm_mmu_page *sp,
+/*
+ * One write may take a link from a table that has all of a nested guest below it,
+ * and the guest may link it elsewhere at once: it stays, until it is reclaimed.
+ */
+static void drop_written(struct kvm *kvm, struct kvm_mmu_page *sp,
 			 const struct guest_write *write, struct shadow_zap *zap)
 {
 	unsigned int first, nr;
-	bool zapped = false;
 
 	nr = shadow_write_covers(sp->role, offset_in_page(write->gpa), &first);
 	for (; nr; nr--, first++)
 		if (READ_ONCE(sp->spt[first]) != SPTE_NONE)
-			zapped |= shadow_clear(kvm, sp, first, zap);
-	return zapped;
+			shadow_clear_entry(kvm, sp, first, zap);
 }
 
 /*
  * Return: true if pages were zapped: there may be more to do.  It ends, as each
- * time there is a page less, or an entry that is not SPTE_NONE.
+ * time there is a page less.
  */
 static bool apply_write(struct kvm *kvm, const struct guest_write *write,
 			struct shadow_zap *zap)
@@ -150,8 +151,7 @@ static bool apply_write(struct kvm *kvm, const struct guest_write *write,
 			shadow_page_zap(kvm, sp, zap);
 			return true;
 		}
-		if (drop_written(kvm, sp, write, zap))
-			return true;
+		drop_written(kvm, sp, write, zap);
 	}
 	return false;
 }

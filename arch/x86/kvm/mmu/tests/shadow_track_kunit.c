@@ -347,6 +347,33 @@ static void write_flood_ends_a_table(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tt->t->kvm->stat.mmu_flooded, 1);
 }
 
+/* It may hold all of a nested guest, which L1 links again elsewhere. */
+static void write_keeps_what_was_below(struct kunit *test)
+{
+	struct track_test *tt = create(test);
+	union kvm_mmu_page_role role = shadow_test_table(PG_LEVEL_2M);
+	struct kvm_mmu_page *upper, *lower;
+	struct shadow_zap zap = {};
+	const bool tdp = tdp_enabled;
+
+	role.guest_mode = 1;
+	upper = shadow_test_get(test, tt->t, SECOND, role);
+	role = shadow_child_role(upper, 5, false, ACC_ALL);
+	lower = shadow_test_get(test, tt->t, FIRST, role);
+	shadow_test_begin(tt->t);
+	shadow_link(tt->t->kvm, &tt->t->vcpu->arch.mmu_pte_list_desc_cache, upper, 5,
+		    lower, &zap);
+	shadow_test_end(tt->t);
+
+	tdp_enabled = true;
+	write_gpte(tt, SECOND, 5);
+	tdp_enabled = tdp;
+
+	KUNIT_EXPECT_EQ(test, upper->spt[5], SPTE_NONE);
+	KUNIT_EXPECT_TRUE(test, shadow_test_exists(tt->t, FIRST, role));
+	KUNIT_EXPECT_EQ(test, tt->t->kvm->stat.mmu_shadow_zapped, 0);
+}
+
 /* Splits: only nested guests have huge pages that are split eagerly. */
 
 #define HUGE_GFN	round_up(SHADOW_TEST_GFN, 512)
@@ -438,6 +465,7 @@ static struct kunit_case shadow_track_cases[] = {
 	KUNIT_CASE(page_table_is_protected),
 	KUNIT_CASE(upper_table_is_tracked),
 	KUNIT_CASE(write_clears_its_entry),
+	KUNIT_CASE(write_keeps_what_was_below),
 	KUNIT_CASE(write_flood_ends_a_table),
 	KUNIT_CASE(split_of_nested_guest),
 	KUNIT_CASE(split_into_a_table),
