@@ -193,6 +193,37 @@ static void request_by_mask(struct kunit *test)
 				i == 1 || i == 3);
 }
 
+static void put_in_guest(struct kvm_vcpu *vcpu)
+{
+	vcpu->cpu = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
+	vcpu->mode = IN_GUEST_MODE;
+}
+
+static int take_out_of_guest(struct kvm_vcpu *vcpu)
+{
+	const int mode = vcpu->mode;
+
+	vcpu->mode = OUTSIDE_GUEST_MODE;
+	vcpu->cpu = -1;
+	return mode;
+}
+
+/* Only a guest that has asked for steal time has its page looked up anew. */
+static void kick_for_memslots(struct kunit *test)
+{
+	struct soft_vm *vm = new_vm(test);
+	int i;
+
+	vm->vcpu[1]->arch.st.msr_val = KVM_MSR_ENABLED;
+	for (i = 0; i < 2; i++)
+		put_in_guest(vm->vcpu[i]);
+	KUNIT_EXPECT_EQ(test, 0, soft_vm_set_slot(vm, 0, 0, 1, 0, 0));
+	vm->vcpu[1]->arch.st.msr_val = 0;
+
+	KUNIT_EXPECT_EQ(test, take_out_of_guest(vm->vcpu[0]), IN_GUEST_MODE);
+	KUNIT_EXPECT_EQ(test, take_out_of_guest(vm->vcpu[1]), EXITING_GUEST_MODE);
+}
+
 /* A kick sends a vCPU out of the guest, and leaves it alone elsewhere. */
 static void kick_by_mode(struct kunit *test)
 {
@@ -227,6 +258,7 @@ static struct kunit_case yield_cases[] = {
 	KUNIT_CASE(yield_to_halted),
 	KUNIT_CASE(request_by_mask),
 	KUNIT_CASE(kick_by_mode),
+	KUNIT_CASE(kick_for_memslots),
 	{}
 };
 
