@@ -289,8 +289,8 @@ struct kvm_mmu_page *shadow_child(struct kvm_mmu_page *sp, int index, gfn_t gfn,
  *
  * Atomic if it is volatile.  A or D that get lost are given to the host's mm.
  *
- * Return: true if TLBs must be flushed: M was set and W is clear now, or A or D
- * got lost.
+ * Return: true if TLBs must be flushed: M was set and W is clear now.  Who needs a
+ * flush for A or D, the dirty log say, makes one.
  */
 bool shadow_update(u64 *sptep, u64 spte);
 

@@ -45,16 +45,12 @@ static u64 exchange_spte(u64 *sptep, u64 spte)
 }
 
 /* The host's mm learns what @old knew of its page, and @spte does not say. */
-static bool give_ad(u64 old, u64 spte)
+static void give_ad(u64 old, u64 spte)
 {
-	const bool accessed = spte_accessed(old) && !spte_accessed(spte);
-	const bool dirty = spte_dirty(old) && !spte_dirty(spte);
-
-	if (accessed)
+	if (spte_accessed(old) && !spte_accessed(spte))
 		kvm_set_pfn_accessed(spte_pfn(old));
-	if (dirty)
+	if (spte_dirty(old) && !spte_dirty(spte))
 		kvm_set_pfn_dirty(spte_pfn(old));
-	return accessed || dirty;
 }
 
 /* KVM holds no reference to what it maps: notifiers unmap a page before it goes. */
@@ -370,9 +366,9 @@ bool shadow_update(u64 *sptep, u64 spte)
 	old = exchange_spte(sptep, spte);
 	KVM_MMU_WARN_ON(!spte_present(old) || spte_pfn(old) != spte_pfn(spte));
 
+	give_ad(old, spte);
 	/* Also if W was clear: a CPU may have cached it before it was cleared. */
-	return give_ad(old, spte) ||
-	       (spte_mmu_writable(old) && !spte_writable(spte));
+	return spte_mmu_writable(old) && !spte_writable(spte);
 }
 
 bool shadow_clear_accessed(u64 *sptep)

@@ -520,14 +520,18 @@ static void told_by_aging(struct kunit *test)
 	__free_page(page);
 }
 
-/* To take M away is to end all writing, even if W is clear already. */
+/*
+ * To take M away is to end all writing, even if W is clear already.  A and D are
+ * for who collects them to flush, or not.
+ */
 static void told_to_flush(struct kunit *test)
 {
 	struct shadow_test *t = shadow_test_create(test, test_case(test));
 	const u64 w = PT_WRITABLE_MASK, m = spte_fmt.mmu_writable;
-	const u64 spte = writable_leaf(SHADOW_TEST_PFN) & ~spte_fmt.dirty;
+	const u64 used = writable_leaf(SHADOW_TEST_PFN);
+	const u64 spte = used & ~spte_fmt.dirty;
 	struct kvm_mmu_page *sp;
-	bool flush[4];
+	bool flush[6];
 
 	sp = shadow_test_get(test, t, TABLE, shadow_test_table(PG_LEVEL_4K));
 	set_leaf(t, sp, 3, GFN_A, ACC_ALL, spte);
@@ -536,13 +540,17 @@ static void told_to_flush(struct kunit *test)
 	flush[0] = shadow_update(&sp->spt[3], spte & ~w);
 	flush[1] = shadow_update(&sp->spt[3], spte & ~(w | m));
 	flush[2] = shadow_update(&sp->spt[3], spte & ~(w | m));
-	flush[3] = shadow_update(&sp->spt[3], spte);
+	flush[3] = shadow_update(&sp->spt[3], used);
+	flush[4] = shadow_update(&sp->spt[3], spte);
+	flush[5] = shadow_update(&sp->spt[3], spte & ~spte_fmt.accessed);
 	shadow_test_end(t);
 
 	KUNIT_EXPECT_TRUE(test, flush[0]);
 	KUNIT_EXPECT_TRUE(test, flush[1]);
 	KUNIT_EXPECT_FALSE(test, flush[2]);
 	KUNIT_EXPECT_FALSE(test, flush[3]);
+	KUNIT_EXPECT_FALSE(test, flush[4]);
+	KUNIT_EXPECT_FALSE(test, flush[5]);
 }
 
 /* The log of A and B in a slot whose bitmap is the test's. */
