@@ -46,6 +46,16 @@ bool kvm_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
 	return flush;
 }
 
+/*
+ * With direct paging, what shadows a nested guest's tables has rmaps, and the slots
+ * keep these.  Unlocked: a page that is just made is not old.
+ */
+static bool may_age_shadow_pages(struct kvm *kvm)
+{
+	return kvm_memslots_have_rmaps(kvm) &&
+	       (!tdp_enabled || READ_ONCE(kvm->arch.indirect_shadow_pages));
+}
+
 /* Direct paging is aged without a lock, shadow paging by its rmaps. */
 bool kvm_age_gfn(struct kvm *kvm, struct kvm_gfn_range *range)
 {
@@ -53,7 +63,7 @@ bool kvm_age_gfn(struct kvm *kvm, struct kvm_gfn_range *range)
 
 	if (tdp_enabled)
 		young = tdp_age_gfn_range(kvm, range);
-	if (kvm_memslots_have_rmaps(kvm)) {
+	if (may_age_shadow_pages(kvm)) {
 		write_lock(&kvm->mmu_lock);
 		young |= shadow_age_gfn_range(kvm, range);
 		write_unlock(&kvm->mmu_lock);
@@ -65,7 +75,7 @@ bool kvm_test_age_gfn(struct kvm *kvm, struct kvm_gfn_range *range)
 {
 	bool young = tdp_enabled && tdp_test_age_gfn_range(kvm, range);
 
-	if (!young && kvm_memslots_have_rmaps(kvm)) {
+	if (!young && may_age_shadow_pages(kvm)) {
 		write_lock(&kvm->mmu_lock);
 		young = shadow_test_age_gfn_range(kvm, range);
 		write_unlock(&kvm->mmu_lock);

@@ -185,6 +185,32 @@ static void age_only_the_range(struct kunit *test)
 				spte_accessed(tt->sp->spt[FIRST_INDEX + i]));
 }
 
+/* With direct paging there is nothing to age, and no lock, but for nested guests. */
+static void age_what_is_shadowed(struct kunit *test)
+{
+	struct shadow_test *t = shadow_test_create(test, NULL);
+	struct kvm_gfn_range range = second_of(shadow_test_slot(t));
+	const bool tdp = tdp_enabled;
+	struct kvm_mmu_page *sp;
+	bool young[3];
+
+	sp = shadow_test_get(test, t, SECOND, shadow_test_direct(PG_LEVEL_4K));
+	map(t, sp, 0, SECOND, used_leaf(SHADOW_TEST_PFN, 0));
+
+	tdp_enabled = true;
+	young[0] = kvm_test_age_gfn(t->kvm, &range) || kvm_age_gfn(t->kvm, &range);
+	tdp_enabled = tdp;
+	shadow_test_get(test, t, TABLE, shadow_test_table(PG_LEVEL_4K));
+	tdp_enabled = true;
+	young[1] = kvm_test_age_gfn(t->kvm, &range) && kvm_age_gfn(t->kvm, &range);
+	young[2] = kvm_age_gfn(t->kvm, &range);
+	tdp_enabled = tdp;
+
+	KUNIT_EXPECT_FALSE(test, young[0]);
+	KUNIT_EXPECT_TRUE(test, young[1]);
+	KUNIT_EXPECT_FALSE(test, young[2]);
+}
+
 /* Writes. */
 
 static void protect_takes_w_and_m(struct kunit *test)
@@ -459,6 +485,7 @@ static struct kunit_case shadow_track_cases[] = {
 	KUNIT_CASE(zap_only_the_range),
 	KUNIT_CASE(zap_flushes_before_it_yields),
 	KUNIT_CASE_PARAM(age_only_the_range, formats_gen_params),
+	KUNIT_CASE(age_what_is_shadowed),
 	KUNIT_CASE_PARAM(protect_takes_w_and_m, formats_gen_params),
 	KUNIT_CASE_PARAM(clean_only_the_mask, formats_gen_params),
 	KUNIT_CASE(log_is_taken_and_trapped),
