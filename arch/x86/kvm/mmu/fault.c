@@ -271,9 +271,15 @@ static bool fault_write_tracked(struct kvm_vcpu *vcpu, struct kvm_page_fault *fa
 	return kvm_gfn_is_write_tracked(vcpu->kvm, fault->slot, fault->gfn);
 }
 
-/* No table that KVM shadows is in the way of writes; without one, do not search. */
+/*
+ * No table that KVM shadows is in the way of writes; without one, do not search.
+ * What the guest cannot write through is no reason to leave a table unsync.
+ */
 static bool fault_mmu_writable(struct kvm *kvm, struct kvm_page_fault *fault)
 {
+	if (fault->slot && !fault->map_writable)
+		return false;
+
 	return !fault->slot || !kvm_page_track_write_tracking_enabled(kvm) ||
 	       !shadow_try_unsync(kvm, fault->slot, fault->gfn, true,
 				  fault->prefetch);

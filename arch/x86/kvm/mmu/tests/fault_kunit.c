@@ -29,11 +29,14 @@
 #include <linux/mmap_lock.h>
 #include <linux/sched.h>
 #include <linux/srcu.h>
+#include <linux/uaccess.h>
 
 #include "kvm_core.h"
 #include "mmu.h"
 #include "mmu/fault.h"
 #include "mmu/mmu_internal.h"
+#include "mmu/page_track.h"
+#include "mmu/shadow_internal.h"
 #include "test_tdp.h"
 
 /* Pages side by side; faults are at the second. */
@@ -66,7 +69,7 @@ struct fault_test {
 	struct completion done;
 };
 
-static struct fault_test *create(struct kunit *test)
+static struct fault_test *create_prot(struct kunit *test, unsigned long prot)
 {
 	struct fault_test *f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);
 	struct kvm_userspace_memory_region2 mem = {
@@ -78,7 +81,7 @@ static struct fault_test *create(struct kunit *test)
 	f->t = tdp_test_create(test, &legacy);
 	f->kvm = f->t->kvm;
 	f->hva = kunit_vm_mmap(test, NULL, 0, NR_PAGES * PAGE_SIZE,
-			       PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, 0);
+			       prot, MAP_ANONYMOUS | MAP_PRIVATE, 0);
 	KUNIT_ASSERT_NE(test, f->hva, 0);
 	f->kvm->mm = current->mm;
 	init_completion(&f->done);
@@ -88,6 +91,11 @@ static struct fault_test *create(struct kunit *test)
 	f->was_tdp = tdp_enabled;
 	tdp_enabled = true;
 	return f;
+}
+
+static struct fault_test *create(struct kunit *test)
+{
+	return create_prot(test, PROT_READ | PROT_WRITE);
 }
 
 /* Before the thread's mm goes, and with it the pages. */
@@ -298,6 +306,57 @@ static void notifier_unmaps_one_page(struct kunit *test)
 	destroy(f);
 }
 
+/* As if it shadowed the page table at SECOND. */
+static struct kvm_mmu_page *shadow_second(struct kunit *test, struct fault_test *f)
+{
+	struct kvm_mmu_page *sp = kunit_kzalloc(test, sizeof(*sp), GFP_KERNEL);
+	struct kvm_memory_slot *slot;
+	int idx;
+
+	KUNIT_ASSERT_NOT_NULL(test, sp);
+	sp->gfn = SECOND;
+	sp->role.level = PG_LEVEL_4K;
+	sp->state = SP_ACTIVE;
+	hlist_add_head(&sp->hash_link, shadow_bucket(f->kvm, SECOND));
+	f->kvm->arch.indirect_shadow_pages = 1;
+
+	idx = srcu_read_lock(&f->kvm->srcu);
+	slot = gfn_to_memslot(f->kvm, SECOND);
+	KUNIT_EXPECT_EQ(test, 0, kvm_page_track_write_tracking_alloc(slot));
+	srcu_read_unlock(&f->kvm->srcu, idx);
+	f->kvm->arch.shadow_root_allocated = true;
+	return sp;
+}
+
+/* What maps a page that the host lets nobody write leaves the table there alone. */
+static void read_only_page_stays_sync(struct kunit *test)
+{
+	struct fault_test *f = create_prot(test, PROT_READ);
+	struct kvm_mmu_page *sp = shadow_second(test, f);
+	struct kvm_page_fault fault = {
+		.addr = gfn_to_gpa(SECOND),
+		.is_tdp = true,
+		.max_level = PG_LEVEL_4K,
+		.pfn = KVM_PFN_ERR_FAULT,
+		.hva = KVM_HVA_ERR_BAD,
+	};
+	u64 word;
+	int idx;
+
+	/* It is there, so that the fault waits for nothing. */
+	KUNIT_EXPECT_EQ(test, 0, get_user(word, (u64 __user *)(f->hva + PAGE_SIZE)));
+	idx = srcu_read_lock(&f->kvm->srcu);
+	KUNIT_EXPECT_EQ(test, RET_PF_FIXED, fault_tdp(f->t->vcpu, &fault));
+	srcu_read_unlock(&f->kvm->srcu, idx);
+
+	KUNIT_EXPECT_TRUE(test, mapped(f, SECOND));
+	KUNIT_EXPECT_FALSE(test, fault.map_writable);
+	KUNIT_EXPECT_FALSE(test, sp->unsync);
+	hlist_del(&sp->hash_link);
+	f->kvm->arch.indirect_shadow_pages = 0;
+	destroy(f);
+}
+
 static struct kunit_case fault_cases[] = {
 	KUNIT_CASE(map_undisturbed),
 	KUNIT_CASE(stale_before_pin),
@@ -305,6 +364,7 @@ static struct kunit_case fault_cases[] = {
 	KUNIT_CASE(stale_after_end),
 	KUNIT_CASE(good_beside_invalidation),
 	KUNIT_CASE(notifier_unmaps_one_page),
+	KUNIT_CASE(read_only_page_stays_sync),
 	{}
 };
 
