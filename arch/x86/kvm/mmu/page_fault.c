@@ -104,19 +104,31 @@ static int mmio_fault(struct kvm_vcpu *vcpu, u64 addr, bool direct)
 	return RET_PF_EMULATE;
 }
 
-/*
- * Rather than to emulate a write, zap what the page shadows and let the guest
- * do it, where it would be no table of the guest that runs:
- *  - L1's CPU set A or D in a table of its own that is also L2's nested table;
- *  - an event waits to be injected, and emulation would delay it.
- */
-static bool unprotect_instead(struct kvm_vcpu *vcpu, u64 error_code, bool direct)
+/* L1's CPU sets A or D in a table of its own that is also L2's nested table. */
+static bool sets_own_gpte_bits(u64 error_code, bool direct)
 {
 	const u64 table_write = PFERR_GUEST_PAGE_MASK | PFERR_WRITE_MASK |
 				PFERR_PRESENT_MASK;
 
-	return direct ? (error_code & table_write) == table_write :
-			kvm_event_needs_reinjection(vcpu);
+	return direct && (error_code & table_write) == table_write;
+}
+
+/*
+ * Zap what the page shadows and let the guest do the write, where that is no use
+ * of its tables:
+ *  - an event is being delivered, which the emulator cannot do.  Another vCPU may
+ *    have zapped the page meanwhile, so retry if there was nothing to zap, too;
+ *  - the CPU itself writes.
+ */
+static bool unprotect_instead(struct kvm_vcpu *vcpu, gpa_t addr, u64 error_code,
+			      bool direct)
+{
+	if (kvm_event_needs_reinjection(vcpu)) {
+		__kvm_mmu_unprotect_gfn_and_retry(vcpu, addr, true);
+		return true;
+	}
+	return sets_own_gpte_bits(error_code, direct) &&
+	       kvm_mmu_unprotect_gfn_and_retry(vcpu, addr);
 }
 
 static int write_protect_fault(struct kvm_vcpu *vcpu, gpa_t addr, u64 error_code,
@@ -140,8 +152,7 @@ static int write_protect_fault(struct kvm_vcpu *vcpu, gpa_t addr, u64 error_code
 		return RET_PF_EMULATE;
 	}
 
-	if (unprotect_instead(vcpu, error_code, direct) &&
-	    kvm_mmu_unprotect_gfn_and_retry(vcpu, addr))
+	if (unprotect_instead(vcpu, addr, error_code, direct))
 		return RET_PF_RETRY;
 
 	/* The emulator may do the same later, but L1's tables are not L2's. */

@@ -51,6 +51,7 @@ struct soft_tlb_entry {
  * @user: the access is one of CPL 3
  * @ac: EFLAGS.AC is set
  * @emulate: KVM wants the access to be emulated
+ * @idt: the IDT; without any entry at first
  * @nested_root: of L1's tables for L2: nCR3 or EPTP
  * @nested_fault: in these tables, for which KVM leaves L2; or none
  * @pml: page-modification logging is on
@@ -67,6 +68,7 @@ struct soft_vcpu {
 	bool user;
 	bool ac;
 	bool emulate;
+	struct desc_ptr idt;
 	u64 nested_root;
 	struct x86_exception nested_fault;
 	bool pml;

@@ -140,7 +140,21 @@ static int soft_check_emulate(struct kvm_vcpu *vcpu, int emul_type, void *insn,
 			      int insn_len)
 {
 	to_soft_vcpu(vcpu)->emulate = true;
-	return X86EMUL_RETRY_INSTR;
+	/* The delivery of an event is none: see what KVM does about it. */
+	return kvm_event_needs_reinjection(vcpu) ? X86EMUL_CONTINUE :
+						   X86EMUL_RETRY_INSTR;
+}
+
+static void soft_get_idt(struct kvm_vcpu *vcpu, struct desc_ptr *idt)
+{
+	*idt = to_soft_vcpu(vcpu)->idt;
+}
+
+static void soft_get_exit_info(struct kvm_vcpu *vcpu, u32 *reason, u64 *info1,
+			       u64 *info2, u32 *intr_info, u32 *error_code)
+{
+	*reason = *intr_info = *error_code = 0;
+	*info1 = *info2 = 0;
 }
 
 /* The log of L1's own PML, which it does not use. */
@@ -216,7 +230,7 @@ static struct kvm_x86_ops soft_ops = {
 	.get_segment_base = (void *)soft_unexpected,
 	.get_segment = (void *)soft_unexpected,
 	.set_segment = (void *)soft_unexpected,
-	.get_idt = (void *)soft_unexpected,
+	.get_idt = soft_get_idt,
 	.set_idt = (void *)soft_unexpected,
 	.get_gdt = (void *)soft_unexpected,
 	.set_gdt = (void *)soft_unexpected,
@@ -241,7 +255,7 @@ static struct kvm_x86_ops soft_ops = {
 	.enable_irq_window = (void *)soft_unexpected,
 	.deliver_interrupt = (void *)soft_unexpected,
 	.has_wbinvd_exit = (void *)soft_unexpected,
-	.get_exit_info = (void *)soft_unexpected,
+	.get_exit_info = soft_get_exit_info,
 	.check_intercept = (void *)soft_unexpected,
 	.handle_exit_irqoff = (void *)soft_unexpected,
 	.setup_mce = (void *)soft_unexpected,
