@@ -64,6 +64,4 @@ void level_choose(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault);
  */
 void level_step_down(struct kvm_page_fault *fault, u64 spte, int level);
 
-/* The memory attributes of gfns: see kvm_arch_{pre,post}_set_memory_attributes(). */
-
 #endif /* __KVM_X86_MMU_LEVEL_H */
