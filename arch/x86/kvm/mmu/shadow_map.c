@@ -242,6 +242,16 @@ static int set_mmio(struct shadow_map *map, struct kvm_mmu_page *sp, int index,
 	return RET_PF_EMULATE;
 }
 
+/* The entry maps the page already, with whatever rights. */
+static bool maps_page(const struct kvm_mmu_page *sp, int index,
+		      const struct shadow_leaf *leaf)
+{
+	const u64 old = READ_ONCE(sp->spt[index]);
+
+	return spte_present_leaf(old, sp->role.level) &&
+	       spte_pfn(old) == leaf->pfn && shadow_gfn(sp, index) == leaf->gfn;
+}
+
 /* Return: RET_PF_*. */
 static int set_page(struct shadow_map *map, struct kvm_mmu_page *sp, int index,
 		    const struct shadow_leaf *leaf)
@@ -250,7 +260,7 @@ static int set_page(struct shadow_map *map, struct kvm_mmu_page *sp, int index,
 	struct kvm *kvm = vcpu->kvm;
 	const bool writable = leaf->host_writable &&
 			      (leaf->access & ACC_WRITE_MASK);
-	const struct spte_leaf_args args = {
+	struct spte_leaf_args args = {
 		.gfn = leaf->gfn,
 		.pfn = leaf->pfn,
 		.level = sp->role.level,
@@ -258,12 +268,17 @@ static int set_page(struct shadow_map *map, struct kvm_mmu_page *sp, int index,
 		.access = leaf->access,
 		.nx_huge = nx_huge_page_enabled(kvm),
 		.host_writable = leaf->host_writable,
-		.mmu_writable = writable && leaf_may_write(kvm, sp, index, leaf),
 		.prefetch = leaf->prefetch,
 	};
-	const u64 spte = spte_make_leaf(vcpu, &args);
 	int ret = RET_PF_SPURIOUS;
+	u64 spte;
 
+	/* Nobody waits for more; what is there may be newer. */
+	if (leaf->prefetch && maps_page(sp, index, leaf))
+		return ret;
+
+	args.mmu_writable = writable && leaf_may_write(kvm, sp, index, leaf);
+	spte = spte_make_leaf(vcpu, &args);
 	if (spte_writable(spte) && kvm_slot_dirty_track_enabled(leaf->slot)) {
 		/* The log is of 4K pages: level_choose() knows. */
 		WARN_ON_ONCE(args.level > PG_LEVEL_4K);

@@ -367,8 +367,8 @@ bool shadow_update(u64 *sptep, u64 spte)
 	KVM_MMU_WARN_ON(!spte_present(old) || spte_pfn(old) != spte_pfn(spte));
 
 	give_ad(old, spte);
-	/* Also if W was clear: a CPU may have cached it before it was cleared. */
-	return spte_mmu_writable(old) && !spte_writable(spte);
+	/* M counts too: a CPU may have cached W before it was cleared. */
+	return spte_loses_write(old, spte);
 }
 
 bool shadow_clear_accessed(u64 *sptep)

@@ -13,10 +13,11 @@
  *   1 0 0  the guest or KVM forbids it: a read-only gPTE, a shadowed table
  *   0 0 0  the host forbids it
  *
- * No other combination exists: spte_check_writable().  H never changes while
- * the page is mapped.  M is cleared under mmu_lock, and TLBs are flushed before
- * the lock is dropped, also if W was clear: a stale writable translation may be
- * cached since W was cleared without a flush.
+ * No other combination exists: spte_check_writable().  A leaf is replaced by
+ * one with less only by a fault that needs a right which the leaf lacks.  M is
+ * cleared under mmu_lock, and TLBs are flushed before the lock is dropped, also
+ * if W was clear: a stale writable translation may be cached since W was cleared
+ * without a flush.
  */
 #ifndef __KVM_X86_MMU_SPTE_H
 #define __KVM_X86_MMU_SPTE_H
@@ -165,6 +166,12 @@ static inline bool spte_allows(u64 spte, const struct kvm_page_fault *fault)
 	if (fault->write)
 		return spte_writable(spte);
 	return spte & PT_PRESENT_MASK;
+}
+
+/* A leaf gives way to one of the same page: does it lose W or M? */
+static inline bool spte_loses_write(u64 old, u64 new)
+{
+	return old & ~new & (PT_WRITABLE_MASK | spte_fmt.mmu_writable);
 }
 
 /* An EPT entry that the CPU would deliver as #VE to the guest. */

@@ -85,9 +85,13 @@ static int tdp_install(struct kvm *kvm, struct tdp_iter *iter, u64 spte)
 	if (tdp_set_atomic(kvm, iter, spte))
 		return RET_PF_RETRY;
 
-	/* Nobody may use a table that is gone, or a page that is MMIO now. */
+	/*
+	 * Nobody may use a table that is gone, a page that is MMIO now, or
+	 * writes that KVM wants to see: M says whether a TLB may allow some.
+	 */
 	if (spte_present(iter->old) &&
-	    (!spte_leaf(iter->old, iter->level) || !spte_present(spte)))
+	    (!spte_leaf(iter->old, iter->level) || !spte_present(spte) ||
+	     spte_loses_write(iter->old, spte)))
 		mmu_flush_gfn(kvm, iter->gfn, iter->level);
 	return RET_PF_FIXED;
 }
@@ -121,6 +125,21 @@ static void tdp_log_writable(struct kvm *kvm, const struct kvm_page_fault *fault
 	mark_page_dirty_in_slot(kvm, fault->slot, iter->gfn);
 }
 
+/*
+ * The fault may be late: what it knows of the host is from before it got
+ * mmu_lock, and another vCPU's may have mapped more since.  A leaf that allows
+ * the access stays as it is, and one that is there already is enough for a
+ * prefetch.
+ */
+static bool tdp_leaf_suffices(const struct kvm_page_fault *fault,
+			      const struct tdp_iter *iter)
+{
+	/* A leaf of another page is for tdp_account() to report. */
+	return spte_present_leaf(iter->old, iter->level) &&
+	       spte_pfn(iter->old) == fault->pfn &&
+	       (fault->prefetch || spte_allows(iter->old, fault));
+}
+
 static int tdp_map_leaf(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 			struct tdp_iter *iter, bool mmu_writable)
 {
@@ -137,6 +156,9 @@ static int tdp_map_leaf(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 	};
 	u64 spte;
 	int r;
+
+	if (tdp_leaf_suffices(fault, iter))
+		return RET_PF_SPURIOUS;
 
 	args.role.level = iter->level;
 	spte = spte_make_leaf(vcpu, &args);

@@ -87,12 +87,21 @@ static int map(struct fault_test *f, struct kvm_page_fault *fault, bool mmu_writ
 	return r;
 }
 
-static int map_page(struct fault_test *f, bool write, bool host_writable,
-		    bool mmu_writable)
+/* What the vCPU does, and whether it waits for that. */
+struct fault_kind {
+	bool write;
+	bool exec;
+	bool prefetch;
+};
+
+static int map_kind(struct fault_test *f, const struct fault_kind *kind,
+		    bool host_writable, bool mmu_writable)
 {
 	struct kvm_page_fault fault = {
 		.addr = gfn_to_gpa(TEST_GFN),
-		.write = write,
+		.write = kind->write,
+		.exec = kind->exec,
+		.prefetch = kind->prefetch,
 		.is_tdp = true,
 		.max_level = PG_LEVEL_4K,
 		.gfn = TEST_GFN,
@@ -102,6 +111,14 @@ static int map_page(struct fault_test *f, bool write, bool host_writable,
 	};
 
 	return map(f, &fault, mmu_writable);
+}
+
+static int map_page(struct fault_test *f, bool write, bool host_writable,
+		    bool mmu_writable)
+{
+	const struct fault_kind kind = { .write = write };
+
+	return map_kind(f, &kind, host_writable, mmu_writable);
 }
 
 static int map_mmio(struct fault_test *f)
@@ -128,6 +145,66 @@ static void map_twice(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, map_page(f, true, true, true), RET_PF_SPURIOUS);
 	KUNIT_EXPECT_EQ(test, tdp_test_pages(f->t, PG_LEVEL_4K), 1);
 	KUNIT_EXPECT_EQ(test, tdp_test_flushes(f->t), 0);
+}
+
+/*
+ * Another vCPU's fault has mapped the page writable, when this one comes with
+ * what the host said before that: the page may only be read.
+ */
+static void map_late_read(struct kunit *test)
+{
+	struct fault_test *f = create(test);
+	u64 spte;
+
+	map_page(f, true, true, true);
+	spte = *f->sptep;
+	KUNIT_EXPECT_EQ(test, map_page(f, false, false, true), RET_PF_SPURIOUS);
+	KUNIT_EXPECT_EQ(test, *f->sptep, spte);
+	KUNIT_EXPECT_EQ(test, tdp_test_flushes(f->t), 0);
+}
+
+/* A prefetch takes nothing from what is mapped, A the least. */
+static void map_late_prefetch(struct kunit *test)
+{
+	const struct fault_kind prefetch = { .prefetch = true };
+	const struct fault_kind write = { .prefetch = true, .write = true };
+	struct fault_test *f = create(test);
+	u64 spte;
+
+	map_page(f, true, true, true);
+	spte = *f->sptep;
+	KUNIT_EXPECT_EQ(test, map_kind(f, &prefetch, true, true), RET_PF_SPURIOUS);
+	KUNIT_EXPECT_EQ(test, map_kind(f, &prefetch, false, true), RET_PF_SPURIOUS);
+	KUNIT_EXPECT_EQ(test, *f->sptep, spte);
+
+	/* Also if the leaf allows less than the prefetch would. */
+	map_mmio(f);
+	map_page(f, false, false, true);
+	spte = *f->sptep;
+	KUNIT_EXPECT_EQ(test, map_kind(f, &write, true, true), RET_PF_SPURIOUS);
+	KUNIT_EXPECT_EQ(test, *f->sptep, spte);
+}
+
+/* It needs a right that the leaf lacks, and takes others: no TLB keeps these. */
+static void map_late_fetch_flushes(struct kunit *test)
+{
+	const struct fault_kind fetch = { .exec = true };
+	struct fault_test *f = create(test);
+	u64 bits = W_BITS | spte_fmt.accessed | spte_fmt.dirty, spte;
+
+	spte = tdp_test_leaf(f->t, PG_LEVEL_4K, bits);
+	spte = (spte & ~spte_fmt.exec) | spte_fmt.nx;
+	map_page(f, true, true, true);
+	WRITE_ONCE(*f->sptep, spte);
+
+	KUNIT_EXPECT_EQ(test, map_kind(f, &fetch, false, true), RET_PF_FIXED);
+	KUNIT_EXPECT_EQ(test, *f->sptep & W_BITS, 0);
+	KUNIT_EXPECT_EQ(test, tdp_test_flushes(f->t), 1);
+
+	/* W alone is short, and M as well as W may be in a TLB. */
+	WRITE_ONCE(*f->sptep, spte & ~PT_WRITABLE_MASK);
+	KUNIT_EXPECT_EQ(test, map_kind(f, &fetch, false, true), RET_PF_FIXED);
+	KUNIT_EXPECT_EQ(test, tdp_test_flushes(f->t), 2);
 }
 
 /* A shadowed table, or memory that the host gives for reading. */
@@ -302,6 +379,9 @@ static void fast_restores_tracked(struct kunit *test)
 
 static struct kunit_case tdp_map_cases[] = {
 	KUNIT_CASE_PARAM(map_twice, tdp_formats_gen_params),
+	KUNIT_CASE_PARAM(map_late_read, tdp_formats_gen_params),
+	KUNIT_CASE_PARAM(map_late_prefetch, tdp_formats_gen_params),
+	KUNIT_CASE_PARAM(map_late_fetch_flushes, tdp_formats_gen_params),
 	KUNIT_CASE_PARAM(map_forbids_writes, tdp_formats_gen_params),
 	KUNIT_CASE_PARAM(map_logs_writable, tdp_formats_gen_params),
 	KUNIT_CASE_PARAM(map_mmio_over_page, tdp_formats_gen_params),
