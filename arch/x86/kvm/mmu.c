@@ -206,42 +206,39 @@ static bool log_dirty_has_huge(struct kvm *kvm)
 	return kvm_dirty_log_manual_protect_and_init_set(kvm);
 }
 
-/* Of direct paging alone, if @shared. */
-static void protect_huge(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn,
-			 bool shared)
+/* @shared: mmu_lock is held for reading. */
+static void trap_direct(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn,
+			unsigned long mask, bool shared)
 {
-	if (shared)
-		tdp_write_protect_gfn(kvm, slot, gfn, PG_LEVEL_2M);
-	else
-		kvm_mmu_slot_gfn_write_protect(kvm, slot, gfn, PG_LEVEL_2M);
+	const gfn_t first = gfn + __ffs(mask), last = gfn + __fls(mask);
+
+	if (!tdp_enabled)
+		return;
+
+	if (log_dirty_has_huge(kvm)) {
+		if (READ_ONCE(eager_page_split))
+			tdp_split_range(kvm, slot, first, last + 1, PG_LEVEL_4K,
+					shared);
+		tdp_wrprot_huge(kvm, slot, first, last);
+	}
+	tdp_clear_dirty_masked(kvm, slot, gfn, mask, log_dirty_by_write());
 }
 
-/* The 64 pages of a mask may touch two huge ones. */
-static void split_huge(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t first,
-		       gfn_t last, bool shared)
+/* mmu_lock is held for writing. */
+static void trap_shadow(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn,
+			unsigned long mask)
 {
-	if (READ_ONCE(eager_page_split) && shared)
-		tdp_split_range(kvm, slot, first, last + 1, PG_LEVEL_4K, true);
-	else if (READ_ONCE(eager_page_split))
-		kvm_mmu_try_split_huge_pages(kvm, slot, first, last + 1,
-					     PG_LEVEL_4K);
+	const gfn_t first = gfn + __ffs(mask), last = gfn + __fls(mask);
 
-	protect_huge(kvm, slot, first, shared);
-	if (gfn_round_for_level(first, PG_LEVEL_2M) !=
-	    gfn_round_for_level(last, PG_LEVEL_2M))
-		protect_huge(kvm, slot, last, shared);
-}
+	if (!kvm_memslots_have_rmaps(kvm))
+		return;
 
-/* @shared: mmu_lock is held for reading: for direct paging alone. */
-static void trap_dirty_pages(struct kvm *kvm, struct kvm_memory_slot *slot,
-			     gfn_t gfn, unsigned long mask, bool shared)
-{
-	if (log_dirty_has_huge(kvm))
-		split_huge(kvm, slot, gfn + __ffs(mask), gfn + __fls(mask), shared);
-	if (tdp_enabled)
-		tdp_clear_dirty_masked(kvm, slot, gfn, mask, log_dirty_by_write());
-	if (!shared && kvm_memslots_have_rmaps(kvm))
-		shadow_clear_dirty_masked(kvm, slot, gfn, mask, log_dirty_by_write());
+	if (log_dirty_has_huge(kvm)) {
+		if (tdp_enabled && READ_ONCE(eager_page_split))
+			shadow_split_range(kvm, slot, first, last + 1, PG_LEVEL_4K);
+		shadow_wrprot_huge(kvm, slot, first, last);
+	}
+	shadow_clear_dirty_masked(kvm, slot, gfn, mask, log_dirty_by_write());
 }
 
 /* Under mmu_lock for writing: the dirty ring. */
@@ -249,7 +246,10 @@ void kvm_arch_mmu_enable_log_dirty_pt_masked(struct kvm *kvm,
 					     struct kvm_memory_slot *slot,
 					     gfn_t gfn_offset, unsigned long mask)
 {
-	trap_dirty_pages(kvm, slot, slot->base_gfn + gfn_offset, mask, false);
+	const gfn_t gfn = slot->base_gfn + gfn_offset;
+
+	trap_direct(kvm, slot, gfn, mask, false);
+	trap_shadow(kvm, slot, gfn, mask);
 }
 
 /*
@@ -264,11 +264,12 @@ void kvm_arch_trap_dirty_pages(struct kvm *kvm, struct kvm_memory_slot *slot,
 
 	if (kvm_memslots_have_rmaps(kvm)) {
 		write_lock(&kvm->mmu_lock);
-		trap_dirty_pages(kvm, slot, gfn, mask, false);
+		trap_direct(kvm, slot, gfn, mask, false);
+		trap_shadow(kvm, slot, gfn, mask);
 		write_unlock(&kvm->mmu_lock);
 	} else {
 		read_lock(&kvm->mmu_lock);
-		trap_dirty_pages(kvm, slot, gfn, mask, true);
+		trap_direct(kvm, slot, gfn, mask, true);
 		read_unlock(&kvm->mmu_lock);
 	}
 }

@@ -330,6 +330,8 @@ bool shadow_test_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range);
 void shadow_wrprot_slot(struct kvm *kvm, const struct kvm_memory_slot *slot,
 			int min_level);
 void shadow_clear_dirty_slot(struct kvm *kvm, const struct kvm_memory_slot *slot);
+void shadow_wrprot_huge(struct kvm *kvm, const struct kvm_memory_slot *slot,
+			gfn_t first, gfn_t last);
 void shadow_clear_dirty_masked(struct kvm *kvm, struct kvm_memory_slot *slot,
 			       gfn_t gfn, unsigned long mask, bool wrprot);
 bool shadow_write_protect_gfn(struct kvm *kvm, const struct kvm_memory_slot *slot,

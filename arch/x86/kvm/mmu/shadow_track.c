@@ -165,6 +165,20 @@ void shadow_wrprot_slot(struct kvm *kvm, const struct kvm_memory_slot *slot,
 	walk_slot(kvm, slot, min_level, KVM_MAX_HUGEPAGE_LEVEL, wrprot_list);
 }
 
+/* A page that both gfns are in is looked at twice. */
+void shadow_wrprot_huge(struct kvm *kvm, const struct kvm_memory_slot *slot,
+			gfn_t first, gfn_t last)
+{
+	int level;
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+
+	for (level = PG_LEVEL_2M; level <= KVM_MAX_HUGEPAGE_LEVEL; level++) {
+		wrprot_list(kvm, rmap_of(slot, first, level), slot);
+		wrprot_list(kvm, rmap_of(slot, last, level), slot);
+	}
+}
+
 /* The log is of 4K pages: huge ones are write-protected, by shadow_wrprot_slot(). */
 void shadow_clear_dirty_slot(struct kvm *kvm, const struct kvm_memory_slot *slot)
 {

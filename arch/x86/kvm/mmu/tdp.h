@@ -157,7 +157,20 @@ bool tdp_test_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range);
 void tdp_wrprot_slot(struct kvm *kvm, const struct kvm_memory_slot *slot,
 		     int min_level);
 
-/* The same with D, where there is one, and W where not. */
+/**
+ * tdp_wrprot_huge() - clear W (not M) of the huge pages that map some gfns
+ * @kvm: the VM
+ * @slot: the slot
+ * @first: first gfn
+ * @last: last gfn, not far from @first: there is no yield
+ *
+ * The caller flushes TLBs.
+ * Context: mmu_lock for reading or writing.
+ */
+void tdp_wrprot_huge(struct kvm *kvm, const struct kvm_memory_slot *slot,
+		     gfn_t first, gfn_t last);
+
+/* As tdp_wrprot_slot(), with D, where there is one, and W where not. */
 void tdp_clear_dirty_slot(struct kvm *kvm, const struct kvm_memory_slot *slot);
 
 /**

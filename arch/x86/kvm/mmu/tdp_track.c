@@ -130,6 +130,30 @@ void tdp_wrprot_slot(struct kvm *kvm, const struct kvm_memory_slot *slot,
 		clear_slot(kvm, root, slot, min_level, PT_WRITABLE_MASK);
 }
 
+static void wrprot_huge(struct kvm *kvm, struct kvm_mmu_page *root, gfn_t first,
+			gfn_t last)
+{
+	struct tdp_iter iter;
+
+	tdp_for_each_level(iter, root, PG_LEVEL_2M, first, last + 1)
+		clear_leaf(kvm, &iter, PT_WRITABLE_MASK);
+}
+
+void tdp_wrprot_huge(struct kvm *kvm, const struct kvm_memory_slot *slot,
+		     gfn_t first, gfn_t last)
+{
+	struct kvm_mmu_page *root;
+
+	lockdep_assert_held(&kvm->mmu_lock);
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(root, &kvm->arch.tdp_mmu_roots, link) {
+		if (root_maps_slot(root, slot))
+			wrprot_huge(kvm, root, first, last);
+	}
+	rcu_read_unlock();
+}
+
 void tdp_clear_dirty_slot(struct kvm *kvm, const struct kvm_memory_slot *slot)
 {
 	struct kvm_mmu_page *root;

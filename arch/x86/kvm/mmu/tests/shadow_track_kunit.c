@@ -233,6 +233,28 @@ static void protect_takes_w_and_m(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, which(tt, SPTE_PRESENT), ALL);
 }
 
+/* Huge pages alone, and M stays: nobody flushes before mmu_lock is let go. */
+static void wrprot_huge_keeps_m(struct kunit *test)
+{
+	struct track_test *tt = create(test);
+	const gfn_t huge = round_up(SHADOW_TEST_GFN, 512);
+	struct kvm_mmu_page *sp;
+	u64 spte;
+
+	sp = shadow_test_get(test, tt->t, TABLE, shadow_test_table(PG_LEVEL_2M));
+	map(tt->t, sp, 5, huge, used_leaf(SHADOW_TEST_PFN, PT_PAGE_SIZE_MASK));
+
+	shadow_test_begin(tt->t);
+	shadow_wrprot_huge(tt->t->kvm, tt->slot, huge + 3, huge + 66);
+	spte = sp->spt[5];
+	shadow_wrprot_huge(tt->t->kvm, tt->slot, FIRST, FIRST + 1);
+	shadow_test_end(tt->t);
+
+	KUNIT_EXPECT_FALSE(test, spte_writable(spte));
+	KUNIT_EXPECT_TRUE(test, spte_mmu_writable(spte));
+	KUNIT_EXPECT_EQ(test, which(tt, PT_WRITABLE_MASK), ALL);
+}
+
 static void clean(struct track_test *tt, unsigned long mask, bool wrprot)
 {
 	shadow_test_begin(tt->t);
@@ -487,6 +509,7 @@ static struct kunit_case shadow_track_cases[] = {
 	KUNIT_CASE_PARAM(age_only_the_range, formats_gen_params),
 	KUNIT_CASE(age_what_is_shadowed),
 	KUNIT_CASE_PARAM(protect_takes_w_and_m, formats_gen_params),
+	KUNIT_CASE_PARAM(wrprot_huge_keeps_m, formats_gen_params),
 	KUNIT_CASE_PARAM(clean_only_the_mask, formats_gen_params),
 	KUNIT_CASE(log_is_taken_and_trapped),
 	KUNIT_CASE(page_table_is_protected),

@@ -315,6 +315,38 @@ static void wrprot_only_the_slot(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, writable_at(t, beyond));
 }
 
+/*
+ * KVM_CLEAR_DIRTY_LOG comes to huge pages that no log has touched so far: W goes
+ * alone.  A flush follows without mmu_lock, so M must stay: whoever takes it asks
+ * for a flush at once, also if W is gone.
+ */
+static void trap_huge_keeps_m(struct kunit *test)
+{
+	struct tdp_test *t = tdp_test_create_param(test);
+	const bool split = eager_page_split, tdp = tdp_enabled;
+	const bool no_rmaps = tdp_mmu_enabled;
+	struct kvm_memory_slot *slot = create_slot(test, 0);
+	u64 spte;
+
+	tdp_test_map(test, t, TEST_HUGE_GFN, PG_LEVEL_2M);
+	tdp_test_map(test, t, TEST_HUGE_GFN + 512, PG_LEVEL_2M);
+	t->kvm->manual_dirty_log_protect = KVM_DIRTY_LOG_MANUAL_CAPS;
+	eager_page_split = false;
+	tdp_enabled = true;
+	tdp_mmu_enabled = true;
+	kvm_arch_trap_dirty_pages(t->kvm, slot, 0, 1);
+	eager_page_split = split;
+	tdp_enabled = tdp;
+	tdp_mmu_enabled = no_rmaps;
+
+	spte = spte_at(t, TEST_HUGE_GFN);
+	KUNIT_EXPECT_TRUE(test, spte_huge(spte));
+	KUNIT_EXPECT_FALSE(test, spte_writable(spte));
+	KUNIT_EXPECT_TRUE(test, spte_mmu_writable(spte));
+	KUNIT_EXPECT_TRUE(test, writable_at(t, TEST_HUGE_GFN + 512));
+	KUNIT_EXPECT_TRUE(test, protect(t, slot, TEST_HUGE_GFN, PG_LEVEL_4K));
+}
+
 /* Splits. */
 
 /* The first of two huge pages is split, and translates as before. */
@@ -370,6 +402,7 @@ static struct kunit_case tdp_range_cases[] = {
 	KUNIT_CASE(protect_after_w_is_gone),
 	KUNIT_CASE_PARAM(clean_only_the_mask, tdp_formats_gen_params),
 	KUNIT_CASE(wrprot_only_the_slot),
+	KUNIT_CASE_PARAM(trap_huge_keeps_m, tdp_formats_gen_params),
 	KUNIT_CASE(split_range_shared),
 	KUNIT_CASE(split_range_exclusive),
 	{}
