@@ -204,6 +204,17 @@ static bool fault_will_be_stale(struct kvm *kvm, struct kvm_page_fault *fault)
 							 fault->gfn));
 }
 
+/* Nobody has used what is mapped ahead, or was not mapped. */
+static void fault_unpin(const struct kvm_page_fault *fault, int r)
+{
+	if (!fault->page)
+		return;
+	if (fault->prefetch || r == RET_PF_RETRY)
+		put_page(fault->page);
+	else
+		kvm_release_page_clean(fault->page);
+}
+
 /* RET_PF_CONTINUE: fault->pfn is pinned, or there is no slot. */
 static int fault_pin(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 {
@@ -236,8 +247,10 @@ static int fault_pin(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 		return r;
 	if (is_error_pfn(fault->pfn))
 		return fault_error_pfn(vcpu, fault);
+
+	fault->page = kvm_pfn_to_refcounted_page(fault->pfn);
 	if (fault_will_be_stale(kvm, fault)) {
-		kvm_release_pfn_clean(fault->pfn);
+		fault_unpin(fault, RET_PF_RETRY);
 		return RET_PF_RETRY;
 	}
 	return RET_PF_CONTINUE;
@@ -273,14 +286,11 @@ static bool fault_write_tracked(struct kvm_vcpu *vcpu, struct kvm_page_fault *fa
 
 /*
  * No table that KVM shadows is in the way of writes; without one, do not search.
- * What the guest cannot write through is no reason to leave a table unsync.
+ * What the host forbids makes no table unsync.
  */
 static bool fault_mmu_writable(struct kvm *kvm, struct kvm_page_fault *fault)
 {
-	if (fault->slot && !fault->map_writable)
-		return false;
-
-	return !fault->slot || !kvm_page_track_write_tracking_enabled(kvm) ||
+	return !fault->map_writable || !kvm_page_track_write_tracking_enabled(kvm) ||
 	       !shadow_try_unsync(kvm, fault->slot, fault->gfn, true,
 				  fault->prefetch);
 }
@@ -288,7 +298,6 @@ static bool fault_mmu_writable(struct kvm *kvm, struct kvm_page_fault *fault)
 static int fault_commit_tdp(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 {
 	struct kvm *kvm = vcpu->kvm;
-	kvm_pfn_t pfn = fault->pfn;
 	int r = RET_PF_RETRY;
 
 	read_lock(&kvm->mmu_lock);
@@ -299,7 +308,7 @@ static int fault_commit_tdp(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 			tdp_prefetch(vcpu, fault);
 	}
 	read_unlock(&kvm->mmu_lock);
-	kvm_release_pfn_clean(pfn);
+	fault_unpin(fault, r);
 	return r;
 }
 
@@ -308,7 +317,6 @@ static int fault_commit_shadow(struct kvm_vcpu *vcpu, struct kvm_page_fault *fau
 			       const struct guest_walk *walk)
 {
 	struct kvm *kvm = vcpu->kvm;
-	kvm_pfn_t pfn = fault->pfn;
 	int r;
 
 	write_lock(&kvm->mmu_lock);
@@ -319,7 +327,7 @@ static int fault_commit_shadow(struct kvm_vcpu *vcpu, struct kvm_page_fault *fau
 		r = walk ? shadow_map_indirect(vcpu, fault, walk) :
 			   shadow_map_direct(vcpu, fault);
 	write_unlock(&kvm->mmu_lock);
-	kvm_release_pfn_clean(pfn);
+	fault_unpin(fault, r);
 	return r;
 }
 

@@ -21,6 +21,7 @@
 
 #include <linux/kvm_host.h>
 #include <linux/llist.h>
+#include <linux/page-flags.h>
 #include <linux/rbtree.h>
 #include <linux/types.h>
 
@@ -212,6 +213,42 @@ static inline void mmu_flush_gfn(struct kvm *kvm, gfn_t gfn, int level)
 				    KVM_PAGES_PER_HPAGE(level));
 }
 
+/**
+ * mmu_tell_dirty() - tell the host's mm that a page is written to
+ * @page: the page, kept by a reference; NULL: nobody wants to know
+ *
+ * Before an SPTE with M is stored, see spte.h.  Not without mmu_lock: the host may
+ * have invalidated the page to clean it, and trust that it stays clean.
+ */
+static inline void mmu_tell_dirty(struct page *page)
+{
+	if (page && !PageReserved(page) && !PageDirty(page))
+		SetPageDirty(page);
+}
+
+/**
+ * mmu_knows_dirty() - may M be set without a word to the host's mm
+ * @page: the page, kept by a reference; NULL: nobody wants to know
+ *
+ * What is mapped ahead must not become dirty by that.  A page that is dirty
+ * already does not; nor does anonymous memory that has no copy in swap: its
+ * contents are nowhere else, and whoever swaps it out marks it dirty first
+ * (add_to_swap()), then invalidates it.
+ *
+ * Context: mmu_lock, and no invalidation of the page is in progress.
+ */
+static inline bool mmu_knows_dirty(struct page *page)
+{
+	struct folio *folio;
+
+	if (!page || PageDirty(page))
+		return true;
+
+	folio = page_folio(page);
+	return folio_test_anon(folio) && folio_test_swapbacked(folio) &&
+	       !folio_test_swapcache(folio);
+}
+
 extern struct kmem_cache *mmu_page_header_cache;
 
 /**
@@ -260,6 +297,7 @@ unsigned int pte_list_count(struct kvm_rmap_head *rmap_head);
  * @slot: of @gfn; NULL for MMIO
  * @mmu_seq: kvm->mmu_invalidate_seq from before the slot was looked up
  * @pfn: the host's page, rounded down to @goal_level when that is known
+ * @page: what the reference to the host's page keeps; NULL if it has none
  * @hva: its address in the VMM
  * @map_writable: the host lets it be written
  *
@@ -289,6 +327,7 @@ struct kvm_page_fault {
 	struct kvm_memory_slot *slot;
 	unsigned long mmu_seq;
 	kvm_pfn_t pfn;
+	struct page *page;
 	hva_t hva;
 	bool map_writable;
 

@@ -188,7 +188,7 @@ int __must_check shadow_reserve_pages(struct kvm *kvm);
  * @index: the entry
  * @zap: a flush is noted if it was present
  *
- * A leaf: A and D are given to the host's mm, its rmap entry and its statistics
+ * A leaf: A is given to the host's mm, its rmap entry and its statistics
  * go; if it was writable, its slot is dirty-logged and @sp is indirect, its gfn
  * is marked dirty (fast_fault.c relies on it).  A link: the child loses a parent.
  *
@@ -287,10 +287,10 @@ struct kvm_mmu_page *shadow_child(struct kvm_mmu_page *sp, int index, gfn_t gfn,
  * @sptep: the SPTE
  * @spte: the new value, present
  *
- * Atomic if it is volatile.  A or D that get lost are given to the host's mm.
+ * Atomic if it is volatile.  A that gets lost is given to the host's mm.
  *
- * Return: true if TLBs must be flushed: M was set and W is clear now.  Who needs a
- * flush for A or D, the dirty log say, makes one.
+ * Return: true if TLBs must be flushed: W or M got lost.  Who needs a flush for A
+ * or D, the dirty log say, makes one.
  */
 bool shadow_update(u64 *sptep, u64 spte);
 

@@ -41,6 +41,7 @@ struct shadow_map {
  * @slot: its slot; NULL: MMIO
  * @gfn: the first that the entry maps
  * @pfn: of @gfn
+ * @page: of @pfn, kept by a reference; NULL if it has none
  * @access: ACC_*
  * @host_writable: the host lets it be written
  * @write: the guest waits to write it
@@ -50,6 +51,7 @@ struct shadow_leaf {
 	const struct kvm_memory_slot *slot;
 	gfn_t gfn;
 	kvm_pfn_t pfn;
+	struct page *page;
 	unsigned int access;
 	bool host_writable;
 	bool write;
@@ -224,6 +226,9 @@ static bool leaf_may_write(struct kvm *kvm, const struct kvm_mmu_page *sp,
 	if (spte_present_leaf(old, sp->role.level) && spte_writable(old) &&
 	    shadow_gfn(sp, index) == leaf->gfn)
 		return true;
+	/* What is mapped ahead must not become dirty in the host. */
+	if (leaf->prefetch && !mmu_knows_dirty(leaf->page))
+		return false;
 
 	return !shadow_try_unsync(kvm, leaf->slot, leaf->gfn, true,
 				  leaf->prefetch);
@@ -269,6 +274,8 @@ static int set_page(struct shadow_map *map, struct kvm_mmu_page *sp, int index,
 		.nx_huge = nx_huge_page_enabled(kvm),
 		.host_writable = leaf->host_writable,
 		.prefetch = leaf->prefetch,
+		.trap_write = leaf->prefetch &&
+			      kvm_slot_dirty_track_enabled(leaf->slot),
 	};
 	int ret = RET_PF_SPURIOUS;
 	u64 spte;
@@ -279,6 +286,8 @@ static int set_page(struct shadow_map *map, struct kvm_mmu_page *sp, int index,
 
 	args.mmu_writable = writable && leaf_may_write(kvm, sp, index, leaf);
 	spte = spte_make_leaf(vcpu, &args);
+	if (spte_mmu_writable(spte) && !leaf->prefetch)
+		mmu_tell_dirty(leaf->page);
 	if (spte_writable(spte) && kvm_slot_dirty_track_enabled(leaf->slot)) {
 		/* The log is of 4K pages: level_choose() knows. */
 		WARN_ON_ONCE(args.level > PG_LEVEL_4K);
@@ -304,6 +313,7 @@ static int map_leaf(struct shadow_map *map)
 		.slot = fault->slot,
 		.gfn = gfn_round_for_level(fault->gfn, iter->level),
 		.pfn = fault->pfn,
+		.page = fault->page,
 		.access = fault->access,
 		.host_writable = fault->map_writable,
 		.write = fault->write,
@@ -355,6 +365,7 @@ static bool prefetch_run(struct shadow_map *map, struct kvm_mmu_page *sp,
 	pinned = gfn_to_page_many_atomic(slot, leaf.gfn, pages, nr);
 	leaf.slot = slot;
 	for (i = 0; i < pinned; i++) {
+		leaf.page = pages[i];
 		leaf.pfn = page_to_pfn(pages[i]);
 		set_page(map, sp, index + i, &leaf);
 		put_page(pages[i]);
@@ -405,10 +416,12 @@ static bool prefetch_gpte(struct shadow_map *map, struct kvm_mmu_page *sp,
 	if (is_error_noslot_pfn(leaf.pfn))
 		return false;
 
+	leaf.page = kvm_pfn_to_refcounted_page(leaf.pfn);
 	leaf.gfn = guest.gfn;
 	leaf.access = guest.access;
 	set_page(map, sp, index, &leaf);
-	kvm_release_pfn_clean(leaf.pfn);
+	if (leaf.page)
+		put_page(leaf.page);
 	return true;
 }
 

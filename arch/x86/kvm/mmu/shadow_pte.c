@@ -44,13 +44,14 @@ static u64 exchange_spte(u64 *sptep, u64 spte)
 	return xchg(sptep, spte);
 }
 
-/* The host's mm learns what @old knew of its page, and @spte does not say. */
-static void give_ad(u64 old, u64 spte)
+/*
+ * The host's mm gets the A of @old that @spte lacks.  Of D it was told when M was
+ * set (spte.h).
+ */
+static void give_accessed(u64 old, u64 spte)
 {
 	if (spte_accessed(old) && !spte_accessed(spte))
 		kvm_set_pfn_accessed(spte_pfn(old));
-	if (spte_dirty(old) && !spte_dirty(spte))
-		kvm_set_pfn_dirty(spte_pfn(old));
 }
 
 /* KVM holds no reference to what it maps: notifiers unmap a page before it goes. */
@@ -85,7 +86,7 @@ static void drop_leaf(struct kvm *kvm, const struct kvm_memory_slot *slot,
 	const u64 old = exchange_spte(&sp->spt[index], SPTE_NONE);
 
 	prove_page_in_use(old);
-	give_ad(old, SPTE_NONE);
+	give_accessed(old, SPTE_NONE);
 	kvm_update_page_stats(kvm, sp->role.level, -1);
 	if (sp->translation && spte_writable(old))
 		log_lost_write(slot, shadow_gfn(sp, index));
@@ -366,7 +367,7 @@ bool shadow_update(u64 *sptep, u64 spte)
 	old = exchange_spte(sptep, spte);
 	KVM_MMU_WARN_ON(!spte_present(old) || spte_pfn(old) != spte_pfn(spte));
 
-	give_ad(old, spte);
+	give_accessed(old, spte);
 	/* M counts too: a CPU may have cached W before it was cleared. */
 	return spte_loses_write(old, spte);
 }
@@ -374,7 +375,6 @@ bool shadow_update(u64 *sptep, u64 spte)
 bool shadow_clear_accessed(u64 *sptep)
 {
 	const u64 spte = READ_ONCE(*sptep);
-	u64 old;
 
 	if (!spte_accessed(spte))
 		return false;
@@ -384,24 +384,13 @@ bool shadow_clear_accessed(u64 *sptep)
 		return true;
 	}
 
-	/* Without A and D bits, W stands for D, and goes with R and X. */
-	old = exchange_spte(sptep, spte_make_old(spte));
-	if (spte_writable(old))
-		kvm_set_pfn_dirty(spte_pfn(old));
+	exchange_spte(sptep, spte_make_old(spte));
 	return true;
 }
 
 bool shadow_clear_writable(u64 *sptep)
 {
-	const u64 spte = READ_ONCE(*sptep);
-
-	if (!test_and_clear_bit(PT_WRITABLE_SHIFT, (unsigned long *)sptep))
-		return false;
-
-	/* The host's mm has lost what W stood for; a D bit is still there. */
-	if (!spte_has_ad(spte))
-		kvm_set_pfn_dirty(spte_pfn(spte));
-	return true;
+	return test_and_clear_bit(PT_WRITABLE_SHIFT, (unsigned long *)sptep);
 }
 
 void shadow_set_access(struct kvm_mmu_page *sp, int index, unsigned int access)

@@ -222,9 +222,14 @@ static bool sync_access(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i,
 		args.mmu_writable = spte_writable(old) ||
 				    !shadow_try_unsync(vcpu->kvm, slot, leaf->gfn,
 						       false, true);
+	/* Nobody has written: the page need not enter the log. */
+	args.trap_write = !spte_writable(old) && kvm_slot_dirty_track_enabled(slot);
 
 	shadow_set_access(sp, i, leaf->access);
 	new = spte_make_leaf(vcpu, &args);
+	/* As it is mapped, the host has not invalidated it yet. */
+	if (spte_mmu_writable(new) && !spte_mmu_writable(old))
+		kvm_set_pfn_dirty(spte_pfn(new));
 	if (spte_writable(new) && kvm_slot_dirty_track_enabled(slot))
 		mark_page_dirty_in_slot(vcpu->kvm, slot, leaf->gfn);
 	return shadow_update(&sp->spt[i], new);

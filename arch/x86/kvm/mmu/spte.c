@@ -57,7 +57,8 @@ static u64 leaf_hmw(const struct spte_leaf_args *args)
 	if (!args->mmu_writable || !(args->access & ACC_WRITE_MASK))
 		return spte_fmt.host_writable;
 
-	return spte_fmt.host_writable | spte_fmt.mmu_writable | PT_WRITABLE_MASK;
+	return spte_fmt.host_writable | spte_fmt.mmu_writable |
+	       (args->trap_write ? 0 : PT_WRITABLE_MASK);
 }
 
 /* What depends on the memory itself: its type (EPT) and its encryption. */

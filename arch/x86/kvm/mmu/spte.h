@@ -18,6 +18,11 @@
  * cleared under mmu_lock, and TLBs are flushed before the lock is dropped, also
  * if W was clear: a stale writable translation may be cached since W was cleared
  * without a flush.
+ *
+ * Who sets M, under mmu_lock, has told the host's mm that the page is dirty
+ * (mmu_tell_dirty()): from then on the guest may write without KVM's notice.
+ * Before the host cleans the page it invalidates it.  So nobody who takes W or D,
+ * or the leaf, has to tell, nor does the fast page fault.
  */
 #ifndef __KVM_X86_MMU_SPTE_H
 #define __KVM_X86_MMU_SPTE_H
@@ -130,12 +135,6 @@ static inline bool spte_accessed(u64 spte)
 	return spte_has_ad(spte) ? spte & spte_fmt.accessed : !spte_tracked(spte);
 }
 
-/* May have been written to since it was last clean, for the host's mm. */
-static inline bool spte_dirty(u64 spte)
-{
-	return spte & (spte_has_ad(spte) ? spte_fmt.dirty : PT_WRITABLE_MASK);
-}
-
 /**
  * spte_volatile() - may bits of a present leaf change without mmu_lock
  * @spte: present leaf
@@ -227,6 +226,8 @@ static inline bool spte_reserved(const struct rsvd_bits_validate *rsvd, u64 spte
  * @host_writable: H; without it W and M stay clear
  * @mmu_writable: M and W may be set if @access and @host_writable allow
  * @prefetch: nobody accessed the page yet: A stays clear
+ * @trap_write: the next write faults: W stays clear, and M says that the fast
+ *	page fault may set it
  */
 struct spte_leaf_args {
 	gfn_t gfn;
@@ -238,6 +239,7 @@ struct spte_leaf_args {
 	bool host_writable;
 	bool mmu_writable;
 	bool prefetch;
+	bool trap_write;
 };
 
 /**
@@ -246,8 +248,8 @@ struct spte_leaf_args {
  * @args: what it is to say
  *
  * D is set with W, so that the CPU need not.  Whether the page must be
- * write-protected (shadowed tables) or marked dirty (dirty log) is decided by
- * who calls, before and after.
+ * write-protected (shadowed tables) or marked dirty (dirty log, and with M in the
+ * host) is decided by who calls, before and after.
  *
  * Return: the value.  WARNs if it has bits that the CPU reserves.
  */

@@ -100,7 +100,7 @@ static_assert(ACC_EXEC_MASK == PT_PRESENT_MASK);
  * @accessed: 0 if the CPU has no A bit
  * @dirty: 0 if the CPU has no D bit
  * @memtype: EPT's memory type and ignore-PAT; 0 otherwise
- * @host_writable: the host lets the page be written; fixed while it is mapped
+ * @host_writable: the host lets the page be written, as far as the fault knew
  * @mmu_writable: nothing but dirty logging or access tracking forbids to write;
  *	only with @host_writable
  * @track: cleared in an access-tracked SPTE; 0 if there are A bits everywhere

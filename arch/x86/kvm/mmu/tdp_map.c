@@ -140,6 +140,15 @@ static bool tdp_leaf_suffices(const struct kvm_page_fault *fault,
 	       (fault->prefetch || spte_allows(iter->old, fault));
 }
 
+/*
+ * Nobody has written to what is mapped ahead: it must not become dirty in the
+ * host by that.  Private memory is of no concern to the host.
+ */
+static bool tdp_may_write_unseen(const struct kvm_page_fault *fault)
+{
+	return !fault->prefetch || fault->is_private || mmu_knows_dirty(fault->page);
+}
+
 static int tdp_map_leaf(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 			struct tdp_iter *iter, bool mmu_writable)
 {
@@ -151,8 +160,10 @@ static int tdp_map_leaf(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 		.access = ACC_ALL,
 		.nx_huge = fault->nx_mitigation,
 		.host_writable = fault->map_writable,
-		.mmu_writable = mmu_writable,
+		.mmu_writable = mmu_writable && tdp_may_write_unseen(fault),
 		.prefetch = fault->prefetch,
+		.trap_write = fault->prefetch &&
+			      kvm_slot_dirty_track_enabled(fault->slot),
 	};
 	u64 spte;
 	int r;
@@ -162,6 +173,8 @@ static int tdp_map_leaf(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 
 	args.role.level = iter->level;
 	spte = spte_make_leaf(vcpu, &args);
+	if (spte_mmu_writable(spte) && !fault->prefetch)
+		mmu_tell_dirty(fault->page);
 	r = tdp_install(vcpu->kvm, iter, spte);
 	if (r == RET_PF_RETRY)
 		return r;
@@ -282,7 +295,6 @@ static int tdp_prefetch_run(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
 		.role = iter->root->role,
 		.access = ACC_ALL,
 		.host_writable = true,
-		.mmu_writable = true,
 		.prefetch = true,
 	};
 	int got, i;
@@ -291,6 +303,7 @@ static int tdp_prefetch_run(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
 	got = gfn_to_page_many_atomic(slot, iter->gfn, pages, nr);
 	for (i = 0; i < got; i++) {
 		args.pfn = page_to_pfn(pages[i]);
+		args.mmu_writable = mmu_knows_dirty(pages[i]);
 		iter->old = SPTE_NONE;
 		/* Busy: another vCPU has just mapped it. */
 		if (!tdp_set_atomic(vcpu->kvm, iter, spte_make_leaf(vcpu, &args)))

@@ -160,11 +160,12 @@ static int tdp_cmpxchg(struct tdp_iter *iter, u64 spte)
 
 /* Accounting */
 
-/* A leaf gives way to @kept, 0 if to no leaf: the host's mm gets what is lost. */
+/*
+ * A leaf gives way to @kept, 0 if to no leaf: the host's mm gets the A that is
+ * lost.  Of D it was told when M was set (spte.h).
+ */
 static void tdp_tell_host(u64 old, u64 kept)
 {
-	if (spte_dirty(old) && !spte_dirty(kept))
-		kvm_set_pfn_dirty(spte_pfn(old));
 	if (spte_accessed(old) && !spte_accessed(kept))
 		kvm_set_pfn_accessed(spte_pfn(old));
 }
@@ -337,14 +338,9 @@ bool tdp_clear_bits(struct kvm *kvm, struct tdp_iter *iter, u64 bits)
 	trace_kvm_tdp_mmu_spte_changed(iter->as_id, iter->gfn, iter->level,
 				       iter->old, spte);
 	spte_check_writable(spte);
-	tdp_tell_host(iter->old, spte);
 	return true;
 }
 
-/*
- * The host's page cannot go away meanwhile: who ages holds the lock of the page
- * table that maps it.
- */
 bool tdp_clear_accessed(struct kvm *kvm, struct tdp_iter *iter)
 {
 	u64 *sptep = rcu_dereference(iter->sptep);
@@ -357,8 +353,6 @@ bool tdp_clear_accessed(struct kvm *kvm, struct tdp_iter *iter)
 		if (!spte_present_leaf(iter->old, iter->level))
 			return true;
 		spte = spte_make_old(iter->old);
-		if (spte_dirty(iter->old) && !spte_dirty(spte))
-			kvm_set_pfn_dirty(spte_pfn(iter->old));
 	} while (!try_cmpxchg64(sptep, &iter->old, spte));
 
 	trace_kvm_tdp_mmu_spte_changed(iter->as_id, iter->gfn, iter->level,

@@ -13,7 +13,7 @@
  *  age notifiers          tdp_clear_accessed(): any of the above, or RCU alone
  *
  * All but the last two account for what the change means, in tdp_account():
- * page statistics, A and D bits for the host's mm, and the subtree that is
+ * page statistics, A bits for the host's mm, and the subtree that is
  * unlinked.  The caller flushes TLBs, as each function says.
  */
 #ifndef __KVM_X86_MMU_TDP_PTE_H
@@ -84,14 +84,13 @@ u64 tdp_set_at(struct kvm *kvm, struct kvm_mmu_page *sp, tdp_ptep_t sptep, u64 s
  * tdp_clear_bits() - take bits from a present leaf
  * @kvm: the VM
  * @iter: at the SPTE; iter->old becomes the value before
- * @bits: W, M, A or D
+ * @bits: W, M or D
  *
  * A cmpxchg, retried as long as the SPTE stays a present leaf: what the CPU or a
  * fast page fault sets at the same time is seen in iter->old, and what somebody
  * else puts there under mmu_lock for reading is left alone.  An atomic AND would
  * take rights from a table that splits the page, or make a frozen or MMIO SPTE
- * into another one, as these use the same bits.  If D, or W that stands for it,
- * goes, the host's page is marked dirty.
+ * into another one, as these use the same bits.
  *
  * Return: true if one of @bits was set, and is not any more; false if there is
  * nothing to do, with iter->old read anew if it is not a present leaf any more.
@@ -105,8 +104,8 @@ bool tdp_clear_bits(struct kvm *kvm, struct tdp_iter *iter, u64 bits);
  * @iter: at the SPTE
  *
  * A cmpxchg to the value without A, or to the access-tracked one, retried as
- * tdp_clear_bits(); a page whose W stands for D is first marked dirty in the
- * host.  No TLB flush, as the notifiers allow.
+ * tdp_clear_bits().  No TLB flush, as the notifiers allow.  The host's page is not
+ * touched: nothing keeps it.
  *
  * Return: true if the page had been accessed.
  * Context: RCU; mmu_lock is not needed: a zapped table that a walk still sees

@@ -4,7 +4,7 @@
  *
  * A walk that lets go of mmu_lock keeps its root by a reference: an MMU notifier
  * must find every SPTE that maps a page of the host, or the page would be freed
- * while the zap still tells the host's mm about its A and D bits.
+ * while the zap still tells the host's mm about its A bit.
  *
  * Who needs a TLB flush: only vCPUs on valid roots.  A vCPU flushes when it
  * loads another root, and it does that before it enters the guest once its own

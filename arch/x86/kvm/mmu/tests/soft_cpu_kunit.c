@@ -6,6 +6,9 @@
  */
 #include <kunit/test.h>
 #include <linux/kvm_host.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/page-flags.h>
 #include <linux/sched/signal.h>
 #include <linux/timer.h>
 
@@ -207,6 +210,119 @@ static void soft_test_clear_flush_young(struct kunit *test)
 	}
 }
 
+/* Memory of a file, which the VMM has read: it is clean, and may be written. */
+static struct soft_vm *new_shared_vm(struct kunit *test)
+{
+	struct soft_memory *memory;
+	struct soft_vm *vm;
+	int i;
+
+	soft_vendor_load(test, test->param_value);
+	memory = soft_memory_create(test, 1);
+	memory->nr_pages = 16;
+	memory->hva = kunit_vm_mmap(test, NULL, 0, memory->nr_pages * PAGE_SIZE,
+				    PROT_READ | PROT_WRITE,
+				    MAP_ANONYMOUS | MAP_SHARED, 0);
+	KUNIT_ASSERT_NE(test, memory->hva, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(memory->hva));
+
+	vm = soft_vm_create(test, 1, memory);
+	for (i = 0; i < memory->nr_pages; i++)
+		soft_vm_read(vm, i, 0);
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, GFN, 16, 0, 0));
+	return vm;
+}
+
+/* Which of the pages are dirty in the host, as a mask. */
+static unsigned int host_dirty(struct soft_vm *vm)
+{
+	unsigned int mask = 0;
+	struct page *page;
+	int i;
+
+	for (i = 0; i < vm->memory->nr_pages; i++) {
+		KUNIT_ASSERT_EQ(vm->test, 1, get_user_pages_fast(soft_vm_hva(vm, i),
+								 1, 0, &page));
+		mask |= PageDirty(page) ? BIT(i) : 0;
+		put_page(page);
+	}
+	return mask;
+}
+
+static void write_page(struct soft_vm *vm, gfn_t gfn)
+{
+	struct soft_access write = { .addr = gfn_to_gpa(gfn), .write = true };
+
+	KUNIT_EXPECT_EQ(vm->test, soft_cpu_run(vm->vcpu[0], &write), SOFT_RAM);
+}
+
+/* What is mapped beside a page that the guest writes to stays clean. */
+static void soft_test_host_dirty(struct kunit *test)
+{
+	struct soft_vm *vm = new_shared_vm(test);
+
+	KUNIT_ASSERT_EQ(test, host_dirty(vm), 0);
+	write_page(vm, GFN + 2);
+	KUNIT_EXPECT_EQ(test, host_dirty(vm), BIT(2));
+	write_page(vm, GFN + 5);
+	KUNIT_EXPECT_EQ(test, host_dirty(vm), BIT(2) | BIT(5));
+
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, GFN, 0, 0, 0));
+	KUNIT_EXPECT_EQ(test, host_dirty(vm), BIT(2) | BIT(5));
+}
+
+/* KVM_PRE_FAULT_MEMORY is no write: the log and the host do not see one. */
+static void soft_test_pre_fault_clean(struct kunit *test)
+{
+	struct soft_vm *vm = new_shared_vm(test);
+	u64 log = 0;
+	int i;
+
+	if (!tdp_enabled)
+		kunit_skip(test, "only direct paging is indexed by gpa");
+
+	for (i = 0; i < 8; i++)
+		KUNIT_EXPECT_EQ(test, 0, soft_vm_pre_fault(vm, 0, GFN + i));
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, GFN, 16, 0,
+						  KVM_MEM_LOG_DIRTY_PAGES));
+	for (i = 8; i < 16; i++)
+		KUNIT_EXPECT_EQ(test, 0, soft_vm_pre_fault(vm, 0, GFN + i));
+	KUNIT_EXPECT_EQ(test, host_dirty(vm), 0);
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_get_dirty_log(vm, 0, &log, 1));
+	KUNIT_EXPECT_EQ(test, log, 0);
+
+	write_page(vm, GFN + 3);
+	write_page(vm, GFN + 11);
+	KUNIT_EXPECT_EQ(test, host_dirty(vm), BIT(3) | BIT(11));
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_get_dirty_log(vm, 0, &log, 1));
+	KUNIT_EXPECT_EQ(test, log, BIT_ULL(3) | BIT_ULL(11));
+}
+
+/* It does not see how full a ring is, so it puts nothing in. */
+static void soft_test_pre_fault_ring(struct kunit *test)
+{
+	const struct soft_vm_kind kind = { .log = SOFT_LOG_RING };
+	struct soft_vm *vm = new_vm_kind(test, 1, &kind);
+	struct kvm_dirty_gfn entry;
+	int i;
+
+	if (!tdp_enabled)
+		kunit_skip(test, "only direct paging is indexed by gpa");
+
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, GFN, NR_PAGES, 0,
+						  KVM_MEM_LOG_DIRTY_PAGES));
+	for (i = 0; i < NR_PAGES; i++)
+		KUNIT_ASSERT_EQ(test, 0, soft_vm_pre_fault(vm, 0, GFN + i));
+	KUNIT_EXPECT_FALSE(test, soft_vm_next_dirty(vm, 0, &entry));
+
+	/* With PML, the CPU may log it once more. */
+	write_page(vm, GFN + 7);
+	KUNIT_ASSERT_TRUE(test, soft_vm_next_dirty(vm, 0, &entry));
+	do {
+		KUNIT_EXPECT_EQ(test, entry.offset, 7);
+	} while (soft_vm_next_dirty(vm, 0, &entry));
+}
+
 static struct soft_vm *new_private_vm(struct kunit *test)
 {
 	const struct soft_vm_kind kind = { .private = true };
@@ -257,6 +373,9 @@ static struct kunit_case soft_cases[] = {
 	KUNIT_CASE_PARAM(soft_test_full_ring, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_zap_range, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_clear_flush_young, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_host_dirty, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_pre_fault_clean, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_pre_fault_ring, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_private_beside_shared, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_private_after_mmio, soft_hardware_gen_params),
 	{}

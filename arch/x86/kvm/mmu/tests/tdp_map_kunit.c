@@ -107,6 +107,7 @@ static int map_kind(struct fault_test *f, const struct fault_kind *kind,
 		.gfn = TEST_GFN,
 		.slot = f->slot,
 		.pfn = page_to_pfn(f->t->page),
+		.page = f->t->page,
 		.map_writable = host_writable,
 	};
 
@@ -238,6 +239,75 @@ static void map_logs_writable(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, was_logged(f));
 }
 
+/*
+ * The host's mm is told that the page is dirty when the guest may begin to write
+ * to it without a word.
+ */
+static void map_tells_dirty(struct kunit *test)
+{
+	struct fault_test *f = create(test);
+
+	map_page(f, false, false, true);
+	KUNIT_EXPECT_FALSE(test, tdp_test_told_dirty(f->t));
+	map_page(f, true, true, false);
+	KUNIT_EXPECT_FALSE(test, tdp_test_told_dirty(f->t));
+	map_page(f, true, true, true);
+	KUNIT_EXPECT_TRUE(test, tdp_test_told_dirty(f->t));
+
+	/* What is there already was told before. */
+	map_page(f, true, true, true);
+	map_mmio(f);
+	KUNIT_EXPECT_FALSE(test, tdp_test_told_dirty(f->t));
+}
+
+/* Nobody writes to what is mapped ahead: the first write takes the long way. */
+static void map_ahead_leaves_clean(struct kunit *test)
+{
+	const struct fault_kind prefetch = { .prefetch = true };
+	struct fault_test *f = create(test);
+
+	KUNIT_EXPECT_EQ(test, map_kind(f, &prefetch, true, true), RET_PF_FIXED);
+	KUNIT_EXPECT_TRUE(test, spte_present(*f->sptep));
+	KUNIT_EXPECT_TRUE(test, spte_host_writable(*f->sptep));
+	KUNIT_EXPECT_EQ(test, *f->sptep & W_BITS, 0);
+	map_mmio(f);
+	KUNIT_EXPECT_FALSE(test, tdp_test_told_dirty(f->t));
+	KUNIT_EXPECT_FALSE(test, tdp_test_told_accessed(f->t));
+
+	map_kind(f, &prefetch, true, true);
+	KUNIT_EXPECT_EQ(test, map_page(f, true, true, true), RET_PF_FIXED);
+	KUNIT_EXPECT_EQ(test, *f->sptep & W_BITS, W_BITS);
+	KUNIT_EXPECT_TRUE(test, tdp_test_told_dirty(f->t));
+}
+
+/* A page that is dirty already costs the guest no fault; without A bits it does. */
+static void map_ahead_writable(struct kunit *test)
+{
+	const struct fault_kind prefetch = { .prefetch = true };
+	struct fault_test *f = create(test);
+	const u64 w = f->t->format->ad ? PT_WRITABLE_MASK : 0;
+
+	SetPageDirty(f->t->page);
+	KUNIT_EXPECT_EQ(test, map_kind(f, &prefetch, true, true), RET_PF_FIXED);
+	KUNIT_EXPECT_EQ(test, *f->sptep & W_BITS, spte_fmt.mmu_writable | w);
+	KUNIT_EXPECT_TRUE(test, tdp_test_told_dirty(f->t));
+}
+
+/* Where writes are logged, the first one has to be seen: W is left to it. */
+static void map_ahead_not_logged(struct kunit *test)
+{
+	const struct fault_kind prefetch = { .prefetch = true };
+	struct fault_test *f = create(test);
+
+	log_slot(test, f);
+	SetPageDirty(f->t->page);
+	KUNIT_EXPECT_EQ(test, map_kind(f, &prefetch, true, true), RET_PF_FIXED);
+	KUNIT_EXPECT_EQ(test, *f->sptep & W_BITS, spte_fmt.mmu_writable);
+	KUNIT_EXPECT_FALSE(test, was_logged(f));
+	KUNIT_EXPECT_EQ(test, find_first_bit(f->slot->dirty_bitmap, 512), 512);
+	ClearPageDirty(f->t->page);
+}
+
 /* The slot is gone: what the page was goes to the host, and no TLB keeps it. */
 static void map_mmio_over_page(struct kunit *test)
 {
@@ -258,7 +328,7 @@ static void map_mmio_over_page(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mmio_spte_gfn(*f->sptep), TEST_GFN);
 	KUNIT_EXPECT_EQ(test, tdp_test_flushes(f->t), flushes + 1);
 	KUNIT_EXPECT_EQ(test, tdp_test_pages(f->t, PG_LEVEL_4K), 0);
-	KUNIT_EXPECT_TRUE(test, tdp_test_told_dirty(f->t));
+	KUNIT_EXPECT_TRUE(test, tdp_test_told_accessed(f->t));
 }
 
 /* Without mmu_lock. */
@@ -384,6 +454,10 @@ static struct kunit_case tdp_map_cases[] = {
 	KUNIT_CASE_PARAM(map_late_fetch_flushes, tdp_formats_gen_params),
 	KUNIT_CASE_PARAM(map_forbids_writes, tdp_formats_gen_params),
 	KUNIT_CASE_PARAM(map_logs_writable, tdp_formats_gen_params),
+	KUNIT_CASE_PARAM(map_tells_dirty, tdp_formats_gen_params),
+	KUNIT_CASE_PARAM(map_ahead_leaves_clean, tdp_formats_gen_params),
+	KUNIT_CASE_PARAM(map_ahead_writable, tdp_formats_gen_params),
+	KUNIT_CASE_PARAM(map_ahead_not_logged, tdp_formats_gen_params),
 	KUNIT_CASE_PARAM(map_mmio_over_page, tdp_formats_gen_params),
 	KUNIT_CASE_PARAM(fast_gives_w, tdp_formats_gen_params),
 	KUNIT_CASE_PARAM(fast_needs_m, tdp_formats_gen_params),
