@@ -223,8 +223,8 @@ void nx_huge_page_untrack(struct kvm *kvm, struct kvm_mmu_page *sp)
 
 /*
  * A page whose slot is dirty-logged would come back as 4K pages: it is recovered
- * when logging ends.  To find the slot costs, to zap in vain costs little: a
- * stale nr_memslots_dirty_logging does no harm.
+ * when logging ends.  One that has lost its slot goes.  To find the slot costs, to
+ * zap in vain costs little: a stale nr_memslots_dirty_logging does no harm.
  */
 static bool nx_dirty_logged(struct kvm *kvm, const struct kvm_mmu_page *sp)
 {
@@ -234,7 +234,7 @@ static bool nx_dirty_logged(struct kvm *kvm, const struct kvm_mmu_page *sp)
 		return false;
 
 	slot = __gfn_to_memslot(kvm_memslots_for_spte_role(kvm, sp->role), sp->gfn);
-	return !WARN_ON_ONCE(!slot) && kvm_slot_dirty_track_enabled(slot);
+	return slot && kvm_slot_dirty_track_enabled(slot);
 }
 
 /* In any case the page is off the list afterwards. */

@@ -95,6 +95,21 @@ void shadow_zap_obsolete(struct kvm *kvm);
 void shadow_zap_all(struct kvm *kvm);
 
 /**
+ * shadow_zap_gfn_direct() - zap the pages without gPTEs that lie in a range
+ * @kvm: the VM
+ * @as_id: the address space
+ * @start: first gfn
+ * @end: first gfn beyond
+ * @zap: takes them
+ *
+ * Tables that map linearly, for a guest without paging or below its huge pages.
+ * Roots stay.
+ * Context: mmu_lock for writing; yields, after shadow_zap_finish().
+ */
+void shadow_zap_gfn_direct(struct kvm *kvm, int as_id, gfn_t start, gfn_t end,
+			   struct shadow_zap *zap);
+
+/**
  * shadow_zap_gfn_tables() - zap the pages that shadow tables in a range
  * @kvm: the VM
  * @as_id: the address space

@@ -424,6 +424,43 @@ void shadow_zap_gfn_tables(struct kvm *kvm, int as_id, gfn_t start, gfn_t end,
 	}
 }
 
+/* A page without gPTEs that begins at @gfn, ends by @end, and is nobody's root. */
+static struct kvm_mmu_page *find_direct(struct kvm *kvm, int as_id, gfn_t gfn,
+					gfn_t end)
+{
+	struct kvm_mmu_page *sp;
+
+	hlist_for_each_entry(sp, shadow_bucket(kvm, gfn), hash_link)
+		if (sp->gfn == gfn && sp->role.direct && !sp->root_count &&
+		    role_as_id(sp->role) == as_id &&
+		    gfn + KVM_PAGES_PER_HPAGE(sp->role.level + 1) <= end)
+			return sp;
+	return NULL;
+}
+
+void shadow_zap_gfn_direct(struct kvm *kvm, int as_id, gfn_t start, gfn_t end,
+			   struct shadow_zap *zap)
+{
+	struct kvm_mmu_page *sp;
+	gfn_t gfn;
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+
+	/* They begin where a page of 2M, or a larger one, does. */
+	for (gfn = round_up(start, SPTE_ENT_PER_PAGE); gfn < end;
+	     gfn += SPTE_ENT_PER_PAGE) {
+		if (list_empty(&kvm->arch.active_mmu_pages))
+			return;
+		while ((sp = find_direct(kvm, as_id, gfn, end)))
+			shadow_page_zap(kvm, sp, zap);
+		if (!need_resched() && !rwlock_needbreak(&kvm->mmu_lock))
+			continue;
+
+		shadow_zap_finish(kvm, zap);
+		cond_resched_rwlock_write(&kvm->mmu_lock);
+	}
+}
+
 void shadow_zap_mmio(struct kvm *kvm)
 {
 	struct kvm_mmu_page *sp;

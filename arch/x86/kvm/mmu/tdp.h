@@ -110,6 +110,20 @@ bool tdp_zap_leafs(struct kvm *kvm, gfn_t start, gfn_t end, bool flush);
 bool tdp_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range, bool flush);
 
 /**
+ * tdp_zap_slot() - unmap a slot, and unlink the tables that map nothing any more
+ * @kvm: the VM
+ * @slot: the slot; nobody maps its gfns any more
+ * @flush: a flush is due already
+ *
+ * Of all roots of the slot's address space, invalid ones too: when it returns, no
+ * notifier has to find them by the slot.
+ *
+ * Return: true if the caller must flush TLBs before it lets go of mmu_lock.
+ * Context: mmu_lock for writing; yields, after flushing.
+ */
+bool tdp_zap_slot(struct kvm *kvm, const struct kvm_memory_slot *slot, bool flush);
+
+/**
  * tdp_zap_table() - unlink a table, so that a huge page can take its place
  * @kvm: the VM
  * @sp: not a root

@@ -87,6 +87,109 @@ bool tdp_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range, bool flus
 	return zap.flush;
 }
 
+/* A slot that goes. */
+
+/* Does the range hold all that the walk's SPTE covers? */
+static bool zap_covers(const struct leaf_zap *zap, const struct tdp_iter *iter)
+{
+	return zap->start <= iter->gfn &&
+	       iter->gfn + KVM_PAGES_PER_HPAGE(iter->level) <= zap->end;
+}
+
+/*
+ * Leaves one by one only where the range ends within a table: all others go with
+ * their table, of which a whole one is not too long without a yield.
+ */
+static void zap_pages(struct kvm *kvm, struct kvm_mmu_page *root,
+		      struct leaf_zap *zap)
+{
+	struct tdp_iter iter;
+
+	tdp_for_each(iter, root, zap->start, min(zap->end, tdp_end_gfn())) {
+		if (tdp_yield(kvm, &iter, zap->flush, false)) {
+			zap->flush = false;
+			continue;
+		}
+		if (!spte_present_leaf(iter.old, iter.level) &&
+		    !(spte_present_table(iter.old, iter.level) &&
+		      iter.level == PG_LEVEL_2M && zap_covers(zap, &iter)))
+			continue;
+
+		tdp_set(kvm, &iter, SPTE_NONE);
+		zap->flush |= tdp_root_valid(root);
+	}
+}
+
+static bool table_maps_nothing(u64 link)
+{
+	const u64 *table = spte_child_table(link);
+	int i;
+
+	for (i = 0; i < SPTE_ENT_PER_PAGE; i++)
+		if (spte_present(READ_ONCE(table[i])))
+			return false;
+	return true;
+}
+
+/*
+ * Whether the range holds the whole table or a part of it: it may have been the
+ * last that the table mapped.  MMIO SPTEs are worth nothing.
+ */
+static void unlink_empty(struct kvm *kvm, struct kvm_mmu_page *root,
+			 struct leaf_zap *zap, int level)
+{
+	struct tdp_iter iter;
+
+	tdp_for_each_level(iter, root, level, zap->start,
+			   min(zap->end, tdp_end_gfn())) {
+		if (tdp_yield(kvm, &iter, zap->flush, false)) {
+			zap->flush = false;
+			continue;
+		}
+		if (iter.level != level || !spte_present_table(iter.old, level) ||
+		    !table_maps_nothing(iter.old))
+			continue;
+
+		tdp_set(kvm, &iter, SPTE_NONE);
+		zap->flush |= tdp_root_valid(root);
+	}
+}
+
+/* From the leaves up: a pass finds empty what the one before has left. */
+static void zap_slot_root(struct kvm *kvm, struct kvm_mmu_page *root,
+			  struct leaf_zap *zap)
+{
+	int level;
+
+	rcu_read_lock();
+	zap_pages(kvm, root, zap);
+	for (level = PG_LEVEL_2M; level <= root->role.level; level++)
+		unlink_empty(kvm, root, zap, level);
+
+	/* No CPU may have a table in its TLB that RCU does not keep any more. */
+	if (zap->flush)
+		kvm_flush_remote_tlbs(kvm);
+	zap->flush = false;
+	rcu_read_unlock();
+}
+
+bool tdp_zap_slot(struct kvm *kvm, const struct kvm_memory_slot *slot, bool flush)
+{
+	struct leaf_zap zap = {
+		.start = slot->base_gfn,
+		.end = slot->base_gfn + slot->npages,
+		.may_yield = true,
+		.flush = flush,
+	};
+	struct kvm_mmu_page *root;
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+
+	tdp_for_each_root(kvm, root, slot->as_id, false)
+		zap_slot_root(kvm, root, &zap);
+	return zap.flush;
+}
+
 bool tdp_zap_table(struct kvm *kvm, struct kvm_mmu_page *sp)
 {
 	u64 *link;

@@ -3,10 +3,10 @@
  * Unmapping: MMU notifiers, memslots, ranges, whole VMs.
  *
  * Deleting or moving a slot unmaps its own pages: the leaves that map its gfns,
- * and the pages that shadow tables there, found by the index of shadowed gfns.
- * All else stays mapped.  Stock KVM zaps the whole VM by default, and says so by
- * KVM_X86_QUIRK_SLOT_ZAP_ALL; the module parameter slot_zap_all brings that
- * back for VMs that have not disabled the quirk.
+ * the tables that map nothing any more, and the pages that shadow tables there,
+ * found by the index of shadowed gfns.  All else stays mapped.  Stock KVM zaps the
+ * whole VM by default, and says so by KVM_X86_QUIRK_SLOT_ZAP_ALL: here that is for
+ * VMs with an assigned device, and the module parameter slot_zap_all.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -21,6 +21,13 @@
 static bool __read_mostly slot_zap_all;
 module_param(slot_zap_all, bool, 0644);
 MODULE_PARM_DESC(slot_zap_all, "deleting a memslot unmaps all of the VM's memory");
+
+static void reload_apic_page(struct kvm *kvm, const struct kvm_memory_slot *slot)
+{
+	if (kvm_x86_ops.set_apic_access_page_addr &&
+	    slot->id == APIC_ACCESS_PAGE_PRIVATE_MEMSLOT)
+		kvm_make_all_cpus_request(kvm, KVM_REQ_APIC_PAGE_RELOAD);
+}
 
 /* What other slots of the same walk have unmapped is flushed before a yield, too. */
 bool kvm_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
@@ -40,9 +47,7 @@ bool kvm_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
 	if (tdp_enabled)
 		flush = tdp_unmap_gfn_range(kvm, range, flush);
 
-	if (kvm_x86_ops.set_apic_access_page_addr &&
-	    range->slot->id == APIC_ACCESS_PAGE_PRIVATE_MEMSLOT)
-		kvm_make_all_cpus_request(kvm, KVM_REQ_APIC_PAGE_RELOAD);
+	reload_apic_page(kvm, range->slot);
 	return flush;
 }
 
@@ -174,23 +179,25 @@ void kvm_arch_flush_shadow_all(struct kvm *kvm)
 
 /*
  * What shadows a table in the slot holds on to the slot's metadata (write
- * tracking), so it goes with the leaves.
+ * tracking), so it goes with the leaves.  Tables that map nothing any more go as
+ * well: whether the next slot is there, and how it is backed, is not known.
  */
 static void zap_slot(struct kvm *kvm, struct kvm_memory_slot *slot)
 {
-	struct kvm_gfn_range range = {
-		.slot = slot,
-		.start = slot->base_gfn,
-		.end = slot->base_gfn + slot->npages,
-		.may_block = true,
-	};
+	const gfn_t end = slot->base_gfn + slot->npages;
 	struct shadow_zap zap = {};
 
 	write_lock(&kvm->mmu_lock);
-	zap.flush = kvm_unmap_gfn_range(kvm, &range);
 	if (kvm_memslots_have_rmaps(kvm))
-		shadow_zap_gfn_tables(kvm, slot->as_id, range.start, range.end,
-				      &zap);
+		zap.flush = shadow_zap_gfn_range(kvm, slot, slot->base_gfn, end,
+						 true, false);
+	if (tdp_enabled)
+		zap.flush = tdp_zap_slot(kvm, slot, zap.flush);
+	if (kvm_memslots_have_rmaps(kvm)) {
+		shadow_zap_gfn_tables(kvm, slot->as_id, slot->base_gfn, end, &zap);
+		shadow_zap_gfn_direct(kvm, slot->as_id, slot->base_gfn, end, &zap);
+	}
+	reload_apic_page(kvm, slot);
 	shadow_zap_finish(kvm, &zap);
 	write_unlock(&kvm->mmu_lock);
 }

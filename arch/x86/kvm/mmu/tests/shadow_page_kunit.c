@@ -481,6 +481,38 @@ static int reserve(struct shadow_test *t)
 	return r;
 }
 
+/* Pages without gPTEs are in no index: those that lie in a slot go with it. */
+static void direct_pages_of_a_range(struct kunit *test)
+{
+	struct shadow_test *t = shadow_test_create(test, NULL);
+	const union kvm_mmu_page_role role = shadow_test_direct(PG_LEVEL_4K);
+	const gfn_t first = round_up(SHADOW_TEST_GFN, 512);
+	const gfn_t end = SHADOW_TEST_GFN + SHADOW_TEST_PAGES;
+	union kvm_mmu_page_role smm = role;
+	struct shadow_zap zap = {};
+	struct kvm_mmu_page *root;
+
+	smm.smm = 1;
+	shadow_test_get(test, t, first - 512, role);
+	shadow_test_get(test, t, first, role);
+	shadow_test_get(test, t, first, smm);
+	shadow_test_get(test, t, round_down(end, 512), role);
+	root = shadow_test_get(test, t, first + 512, role);
+	root->root_count = 1;
+
+	shadow_test_begin(t);
+	shadow_zap_gfn_direct(t->kvm, 0, SHADOW_TEST_GFN, end, &zap);
+	shadow_zap_finish(t->kvm, &zap);
+	shadow_test_end(t);
+
+	KUNIT_EXPECT_FALSE(test, shadow_test_exists(t, first, role));
+	KUNIT_EXPECT_TRUE(test, shadow_test_exists(t, first, smm));
+	KUNIT_EXPECT_TRUE(test, shadow_test_exists(t, first - 512, role));
+	KUNIT_EXPECT_TRUE(test, shadow_test_exists(t, round_down(end, 512), role));
+	KUNIT_EXPECT_TRUE(test, shadow_test_exists(t, first + 512, role));
+	root->root_count = 0;
+}
+
 static void quota_takes_the_oldest(struct kunit *test)
 {
 	struct shadow_zap zap = {};
@@ -601,6 +633,7 @@ static struct kunit_case shadow_page_cases[] = {
 	KUNIT_CASE(state_few_parents),
 	KUNIT_CASE(state_obsolete),
 	KUNIT_CASE(index_ranges),
+	KUNIT_CASE(direct_pages_of_a_range),
 	KUNIT_CASE(quota_takes_the_oldest),
 	KUNIT_CASE(quota_is_for_roots_first),
 	KUNIT_CASE(quota_yields),

@@ -467,6 +467,23 @@ static void unlink_exclusive(struct kunit *test)
 	test_unlink(test, false);
 }
 
+/*
+ * A table that is there for the NX mitigation has lost its slot: it is zapped,
+ * also while the log of another slot leaves tables to the end of logging.
+ */
+static void nx_table_without_slot(struct kunit *test)
+{
+	struct tdp_test *t = tdp_test_create_param(test);
+
+	grow_subtree(test, t);
+	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 3);
+	atomic_set(&t->kvm->nr_memslots_dirty_logging, 1);
+	nx_huge_page_recover(t->kvm);
+	atomic_set(&t->kvm->nr_memslots_dirty_logging, 0);
+	KUNIT_EXPECT_EQ(test, t->kvm->stat.nx_lpage_splits, 0);
+	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 1);
+}
+
 /* A huge page in the place of a table: the subtree goes as well. */
 static void huge_replaces_table(struct kunit *test)
 {
@@ -568,6 +585,7 @@ static struct kunit_case tdp_cases[] = {
 	KUNIT_CASE_PARAM(split_loses, tdp_formats_gen_params),
 	KUNIT_CASE_PARAM(unlink_shared, tdp_formats_gen_params),
 	KUNIT_CASE_PARAM(unlink_exclusive, tdp_formats_gen_params),
+	KUNIT_CASE(nx_table_without_slot),
 	KUNIT_CASE_PARAM(huge_replaces_table, tdp_formats_gen_params),
 	KUNIT_CASE(roots_are_shared_by_role),
 	KUNIT_CASE(roots_die_in_order),

@@ -133,6 +133,70 @@ static void unmap_in_invalid_roots(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, which(t, SPTE_PRESENT), ALL & ~BIT(1));
 }
 
+static bool zap_slot(struct tdp_test *t, const struct kvm_memory_slot *slot)
+{
+	bool flush;
+
+	write_lock(&t->kvm->mmu_lock);
+	flush = tdp_zap_slot(t->kvm, slot, false);
+	write_unlock(&t->kvm->mmu_lock);
+	return flush;
+}
+
+/* Tables go with what they map, up to the root, which stays. */
+static void zap_slot_unlinks_tables(struct kunit *test)
+{
+	struct tdp_test *t = create(test);
+	struct kvm_memory_slot *slot = create_slot(test, 0);
+
+	tdp_test_map(test, t, TEST_HUGE_GFN + 512, PG_LEVEL_2M);
+	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 3);
+
+	KUNIT_EXPECT_FALSE(test, zap_slot(t, create_slot(test, 1)));
+	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 3);
+
+	/* The tables may not be freed before it is flushed. */
+	KUNIT_EXPECT_FALSE(test, zap_slot(t, slot));
+	KUNIT_EXPECT_EQ(test, tdp_test_flushes(t), 1);
+	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_4K), 0);
+	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_2M), 0);
+	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 0);
+	KUNIT_EXPECT_TRUE(test, tdp_root_valid(t->root));
+	KUNIT_EXPECT_TRUE(test, tdp_test_told_accessed(t));
+}
+
+/* A table that the slot has in part stays if it maps something else. */
+static void zap_slot_leaves_others(struct kunit *test)
+{
+	struct tdp_test *t = create(test);
+	struct kvm_memory_slot *slot = create_slot(test, 0);
+	const gfn_t huge = TEST_HUGE_GFN + 512;
+
+	tdp_test_map(test, t, huge, PG_LEVEL_2M);
+	slot->base_gfn = SECOND;
+	slot->npages = huge + 512 - SECOND;
+	zap_slot(t, slot);
+	KUNIT_EXPECT_EQ(test, which(t, SPTE_PRESENT), BIT(0));
+	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_2M), 0);
+	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 3);
+
+	slot->base_gfn = FIRST;
+	slot->npages = 1;
+	zap_slot(t, slot);
+	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 0);
+}
+
+/* The notifiers do not find a slot that is gone. */
+static void zap_slot_in_invalid_roots(struct kunit *test)
+{
+	struct tdp_test *t = create(test);
+
+	invalidate_roots(t->kvm);
+	zap_slot(t, create_slot(test, 0));
+	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_4K), 0);
+	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 0);
+}
+
 static void test_zap_mmio(struct kunit *test, bool valid_root)
 {
 	struct tdp_test *t = create(test);
@@ -393,6 +457,9 @@ static struct kunit_case tdp_range_cases[] = {
 	KUNIT_CASE(zap_only_the_range),
 	KUNIT_CASE(unmap_by_address_space),
 	KUNIT_CASE(unmap_in_invalid_roots),
+	KUNIT_CASE_PARAM(zap_slot_unlinks_tables, tdp_formats_gen_params),
+	KUNIT_CASE(zap_slot_leaves_others),
+	KUNIT_CASE(zap_slot_in_invalid_roots),
 	KUNIT_CASE(zap_mmio_only),
 	KUNIT_CASE(zap_mmio_in_invalid_roots),
 	KUNIT_CASE(zap_root_shared),
