@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Our modules have the statistics, tracepoints, parameters of stock's modules:
 # the same names, and parameters with the same modes and values, and one
-# parameter more: slot_zap_all, off.
+# parameter more: slot_zap_all, not set.
 . "${0%/*}/lib.sh"
 [ -d /stock_modules ] || skip "stock's modules are not here"
 
@@ -29,7 +29,7 @@ names_of /stock_modules >/tmp/names
 {
 	cat /tmp/names
 	echo "-rw-r--r-- kvm/parameters/slot_zap_all"
-	echo "./slot_zap_all:N"
+	echo "./slot_zap_all:-1"
 } | sort >/tmp/stock
 names_of /modules >/tmp/ours
 grep -c . /tmp/ours

@@ -18,9 +18,11 @@
 #include "zap.h"
 #include "mmutrace.h"
 
-static bool __read_mostly slot_zap_all;
-module_param(slot_zap_all, bool, 0644);
-MODULE_PARM_DESC(slot_zap_all, "deleting a memslot unmaps all of the VM's memory");
+/* -1: each VM for itself, see slot_zaps_all(). */
+static int __read_mostly slot_zap_all = -1;
+module_param(slot_zap_all, int, 0644);
+MODULE_PARM_DESC(slot_zap_all,
+		 "deleting a memslot unmaps all of the VM's memory: 1 always, 0 never, -1 (default) with an assigned device");
 
 static void reload_apic_page(struct kvm *kvm, const struct kvm_memory_slot *slot)
 {
@@ -202,11 +204,26 @@ static void zap_slot(struct kvm *kvm, struct kvm_memory_slot *slot)
 	write_unlock(&kvm->mmu_lock);
 }
 
+/*
+ * VMs with an assigned device failed without it in 2019, for a reason that was
+ * not found; so they keep it, unless their userspace knows better.
+ */
+static bool slot_zaps_all(struct kvm *kvm)
+{
+	const int all = READ_ONCE(slot_zap_all);
+
+	if (all >= 0)
+		return all;
+
+	return kvm->arch.vm_type == KVM_X86_DEFAULT_VM &&
+	       kvm_check_has_quirk(kvm, KVM_X86_QUIRK_SLOT_ZAP_ALL) &&
+	       kvm_arch_has_assigned_device(kvm);
+}
+
 /* @slot: of the active set, INVALID: a first shadow root gives rmaps to no other. */
 void kvm_arch_flush_shadow_memslot(struct kvm *kvm, struct kvm_memory_slot *slot)
 {
-	if (slot_zap_all && kvm->arch.vm_type == KVM_X86_DEFAULT_VM &&
-	    kvm_check_has_quirk(kvm, KVM_X86_QUIRK_SLOT_ZAP_ALL))
+	if (slot_zaps_all(kvm))
 		zap_all_fast(kvm);
 	else
 		zap_slot(kvm, slot);

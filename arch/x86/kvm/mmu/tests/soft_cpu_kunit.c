@@ -195,6 +195,31 @@ static void soft_test_zap_range(struct kunit *test)
 		expect_page(vm, 0, GFN + i, 3 + i);
 }
 
+/* A slot is deleted beside another one; is that one still mapped? */
+static bool survives_deletion(struct soft_vm *vm)
+{
+	KUNIT_ASSERT_EQ(vm->test, 0, soft_vm_set_slot(vm, 1, GFN + 32, 16, 100, 0));
+	expect_page(vm, 0, GFN + 5, 8);
+	expect_page(vm, 0, GFN + 32, 100);
+	KUNIT_ASSERT_EQ(vm->test, 0, soft_vm_set_slot(vm, 1, GFN + 32, 0, 100, 0));
+	KUNIT_EXPECT_FALSE(vm->test, is_mapped(vm, GFN + 32));
+	return is_mapped(vm, GFN + 5);
+}
+
+/* KVM_X86_QUIRK_SLOT_ZAP_ALL is for VMs with an assigned device. */
+static void soft_test_slot_zap_all(struct kunit *test)
+{
+	struct soft_vm *vm = new_vm(test, 1);
+
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, GFN, 16, 3, 0));
+	KUNIT_EXPECT_TRUE(test, survives_deletion(vm));
+	atomic_inc(&vm->kvm->arch.assigned_device_count);
+	KUNIT_EXPECT_FALSE(test, survives_deletion(vm));
+	vm->kvm->arch.disabled_quirks |= KVM_X86_QUIRK_SLOT_ZAP_ALL;
+	KUNIT_EXPECT_TRUE(test, survives_deletion(vm));
+	atomic_dec(&vm->kvm->arch.assigned_device_count);
+}
+
 /* After a flush each access leaves its trace again. */
 static void soft_test_clear_flush_young(struct kunit *test)
 {
@@ -372,6 +397,7 @@ static struct kunit_case soft_cases[] = {
 	KUNIT_CASE_PARAM(soft_test_pre_fault_zapped, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_full_ring, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_zap_range, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_slot_zap_all, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_clear_flush_young, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_host_dirty, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_pre_fault_clean, soft_hardware_gen_params),

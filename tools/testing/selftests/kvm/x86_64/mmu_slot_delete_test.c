@@ -14,11 +14,11 @@
  * it.  That hits one deletion, not the next, so one in fifty may fault.
  *
  * Stock KVM zaps all when a slot is deleted.  Without the module parameter
- * slot_zap_all, or if it is Y, only the contents are checked.
+ * slot_zap_all, or if it is 1, only the contents are checked.
  *
  * Breaks of KVM that make this test fail:
  *  - zap the whole VM, or drop its roots, when a slot is deleted or moved, as
- *    kvm_arch_flush_shadow_memslot() does with slot_zap_all;
+ *    kvm_arch_flush_shadow_memslot() does with slot_zap_all=1;
  *  - zap more than the slot's gfns: the leaves in the rest of a huge page, or
  *    the neighbours of the range;
  *  - zap less, or do not flush TLBs after that: a slot shows its old memory.
@@ -228,9 +228,9 @@ static bool zaps_all(void)
 		pr_info("skipped: faults on other slots, there is no slot_zap_all\n");
 		return true;
 	}
-	if (!get_kvm_param_bool("slot_zap_all"))
+	if (get_kvm_param_integer("slot_zap_all") != 1)
 		return false;
-	pr_info("skipped: faults on other slots, slot_zap_all is Y\n");
+	pr_info("skipped: faults on other slots, slot_zap_all is 1\n");
 	return true;
 }
 
