@@ -74,6 +74,7 @@ void kvm_mmu_uninit_vm(struct kvm *kvm)
 {
 	tdp_uninit_vm(kvm);
 	shadow_uninit_vm(kvm);
+	mmu_forget_owed(kvm);
 	kvm_mmu_free_memory_cache(&kvm->arch.split_desc_cache);
 	kvm_mmu_free_memory_cache(&kvm->arch.split_page_header_cache);
 	kvm_mmu_free_memory_cache(&kvm->arch.split_shadow_page_cache);
@@ -266,10 +267,12 @@ void kvm_arch_trap_dirty_pages(struct kvm *kvm, struct kvm_memory_slot *slot,
 		write_lock(&kvm->mmu_lock);
 		trap_direct(kvm, slot, gfn, mask, false);
 		trap_shadow(kvm, slot, gfn, mask);
+		mmu_prove_flushed(kvm);
 		write_unlock(&kvm->mmu_lock);
 	} else {
 		read_lock(&kvm->mmu_lock);
 		trap_direct(kvm, slot, gfn, mask, true);
+		mmu_prove_flushed(kvm);
 		read_unlock(&kvm->mmu_lock);
 	}
 }

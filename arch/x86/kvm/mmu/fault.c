@@ -307,6 +307,7 @@ static int fault_commit_tdp(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 		if (r == RET_PF_FIXED && !fault->prefetch)
 			tdp_prefetch(vcpu, fault);
 	}
+	mmu_prove_flushed(kvm);
 	read_unlock(&kvm->mmu_lock);
 	fault_unpin(fault, r);
 	return r;
@@ -326,6 +327,7 @@ static int fault_commit_shadow(struct kvm_vcpu *vcpu, struct kvm_page_fault *fau
 	else if (!r)
 		r = walk ? shadow_map_indirect(vcpu, fault, walk) :
 			   shadow_map_direct(vcpu, fault);
+	mmu_prove_flushed(kvm);
 	write_unlock(&kvm->mmu_lock);
 	fault_unpin(fault, r);
 	return r;

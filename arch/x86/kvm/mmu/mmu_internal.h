@@ -25,12 +25,7 @@
 #include <linux/rbtree.h>
 #include <linux/types.h>
 
-/* A check that is compiled in with CONFIG_KVM_PROVE_MMU only. */
-#ifdef CONFIG_KVM_PROVE_MMU
-#define KVM_MMU_WARN_ON(cond) WARN_ON_ONCE(cond)
-#else
-#define KVM_MMU_WARN_ON(cond) BUILD_BUG_ON_INVALID(cond)
-#endif
+#include "prove.h"
 
 #define SPTE_LEVEL_BITS		9
 #define SPTE_ENT_PER_PAGE	PTRS_PER_PTE
@@ -211,6 +206,7 @@ static inline void mmu_flush_gfn(struct kvm *kvm, gfn_t gfn, int level)
 {
 	kvm_flush_remote_tlbs_range(kvm, gfn_round_for_level(gfn, level),
 				    KVM_PAGES_PER_HPAGE(level));
+	mmu_pay_flush(kvm);
 }
 
 /**

@@ -267,8 +267,8 @@ static bool maps_same_page(const struct kvm_mmu_page *sp, int index, u64 spte,
 }
 
 /* Other rights, or another A or D, for a page that is mapped already. */
-static bool change_leaf(struct kvm_mmu_page *sp, int index, unsigned int access,
-			u64 spte, struct shadow_zap *zap)
+static bool change_leaf(struct kvm *kvm, struct kvm_mmu_page *sp, int index,
+			unsigned int access, u64 spte, struct shadow_zap *zap)
 {
 	u64 *sptep = &sp->spt[index];
 
@@ -276,7 +276,10 @@ static bool change_leaf(struct kvm_mmu_page *sp, int index, unsigned int access,
 	if (READ_ONCE(*sptep) == spte)
 		return false;
 
-	zap->flush |= shadow_update(sptep, spte);
+	if (shadow_update(sptep, spte)) {
+		mmu_owe_flush(kvm);
+		zap->flush = true;
+	}
 	return true;
 }
 
@@ -295,7 +298,7 @@ bool shadow_set_leaf(struct kvm *kvm, struct kvm_mmu_memory_cache *cache,
 		return false;
 
 	if (maps_same_page(sp, index, spte, gfn))
-		return change_leaf(sp, index, access, spte, zap);
+		return change_leaf(kvm, sp, index, access, spte, zap);
 
 	if (READ_ONCE(*sptep) != SPTE_NONE)
 		shadow_clear(kvm, sp, index, zap);

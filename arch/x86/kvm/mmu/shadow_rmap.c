@@ -180,6 +180,7 @@ static bool walk_pause(struct kvm *kvm, const struct shadow_rmap_walk *walk, boo
 		flush_before_pause(kvm, walk);
 		flush = false;
 	}
+	mmu_prove_flushed(kvm);
 	cond_resched_rwlock_write(&kvm->mmu_lock);
 	return flush;
 }

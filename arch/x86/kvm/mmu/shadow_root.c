@@ -197,6 +197,7 @@ static int take_roots(struct kvm_vcpu *vcpu, const struct root_plan *plan)
 						mmu->root_role.level, 0);
 		mmu->root.pgd = plan->pgd;
 	}
+	mmu_prove_flushed(vcpu->kvm);
 	write_unlock(&vcpu->kvm->mmu_lock);
 	return r;
 }

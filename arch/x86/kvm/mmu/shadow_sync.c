@@ -232,7 +232,11 @@ static bool sync_access(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i,
 		kvm_set_pfn_dirty(spte_pfn(new));
 	if (spte_writable(new) && kvm_slot_dirty_track_enabled(slot))
 		mark_page_dirty_in_slot(vcpu->kvm, slot, leaf->gfn);
-	return shadow_update(&sp->spt[i], new);
+	if (!shadow_update(&sp->spt[i], new))
+		return false;
+
+	mmu_owe_flush(vcpu->kvm);
+	return true;
 }
 
 /*
@@ -408,6 +412,7 @@ int shadow_sync_children(struct kvm_vcpu *vcpu, struct kvm_mmu_page *parent,
 			kvm_make_request(KVM_REQ_MMU_SYNC, vcpu);
 			return -EINTR;
 		}
+		mmu_prove_flushed(kvm);
 		cond_resched_rwlock_write(&kvm->mmu_lock);
 	}
 
@@ -446,6 +451,7 @@ static void sync_root(struct kvm_vcpu *vcpu, struct kvm_mmu_page *root)
 
 	write_lock(&vcpu->kvm->mmu_lock);
 	shadow_sync_children(vcpu, root, true);
+	mmu_prove_flushed(vcpu->kvm);
 	write_unlock(&vcpu->kvm->mmu_lock);
 }
 
@@ -510,5 +516,6 @@ void shadow_sync_addr(struct kvm_vcpu *vcpu, u64 addr, hpa_t root)
 			break;
 		shadow_iter_next(&iter, READ_ONCE(*iter.sptep));
 	}
+	mmu_prove_flushed(vcpu->kvm);
 	write_unlock(&vcpu->kvm->mmu_lock);
 }

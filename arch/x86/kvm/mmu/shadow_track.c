@@ -211,5 +211,7 @@ bool shadow_write_protect_gfn(struct kvm *kvm, const struct kvm_memory_slot *slo
 	for (level = min_level; level <= KVM_MAX_HUGEPAGE_LEVEL; level++)
 		flush |= change_list(rmap_of(slot, gfn, level), protect);
 
+	if (flush)
+		mmu_owe_flush(kvm);
 	return flush;
 }

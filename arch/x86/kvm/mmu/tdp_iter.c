@@ -117,6 +117,7 @@ void tdp_yield_now(struct kvm *kvm, struct tdp_iter *iter, bool flush, bool shar
 	/* No CPU may have a table in its TLB that RCU does not keep any more. */
 	if (flush)
 		kvm_flush_remote_tlbs(kvm);
+	mmu_prove_flushed(kvm);
 	rcu_read_unlock();
 	if (!shared)
 		cond_resched_rwlock_write(&kvm->mmu_lock);

@@ -252,6 +252,8 @@ static void tdp_account(struct kvm *kvm, const struct tdp_iter *iter, u64 spte,
 	if (is_leaf != was_leaf)
 		kvm_update_page_stats(kvm, level, is_leaf ? 1 : -1);
 
+	if (was_leaf && is_leaf && spte_mmu_writable(old) && !spte_mmu_writable(spte))
+		mmu_owe_flush(kvm);
 	if (was_leaf)
 		tdp_tell_host(old, is_leaf ? spte : 0);
 	else if (!spte_present(old) && !spte_present(spte))
@@ -338,6 +340,8 @@ bool tdp_clear_bits(struct kvm *kvm, struct tdp_iter *iter, u64 bits)
 	trace_kvm_tdp_mmu_spte_changed(iter->as_id, iter->gfn, iter->level,
 				       iter->old, spte);
 	spte_check_writable(spte);
+	if (spte_mmu_writable(iter->old) && !spte_mmu_writable(spte))
+		mmu_owe_flush(kvm);
 	return true;
 }
 

@@ -44,6 +44,7 @@ static int split_refill(struct kvm *kvm, struct split_walk *split,
 			struct tdp_iter *iter)
 	__must_hold(&kvm->mmu_lock) __must_hold(RCU)
 {
+	mmu_prove_flushed(kvm);
 	rcu_read_unlock();
 	if (split->shared)
 		read_unlock(&kvm->mmu_lock);

@@ -321,6 +321,29 @@ static void protect_after_w_is_gone(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, which(t, spte_fmt.mmu_writable), ALL & ~BIT(1));
 }
 
+/* CONFIG_KVM_PROVE_MMU knows who takes M, and until when it has to be flushed. */
+static void protect_owes_flush(struct kunit *test)
+{
+	struct tdp_test *t = create(test);
+	struct kvm_memory_slot *slot = create_slot(test, 0);
+	bool owed[3];
+
+	if (!IS_ENABLED(CONFIG_KVM_PROVE_MMU))
+		kunit_skip(test, "nothing is noted");
+
+	write_lock(&t->kvm->mmu_lock);
+	owed[0] = mmu_flush_owed(t->kvm);
+	tdp_write_protect_gfn(t->kvm, slot, SECOND, PG_LEVEL_4K);
+	owed[1] = mmu_flush_owed(t->kvm);
+	kvm_flush_remote_tlbs(t->kvm);
+	owed[2] = mmu_flush_owed(t->kvm);
+	write_unlock(&t->kvm->mmu_lock);
+
+	KUNIT_EXPECT_FALSE(test, owed[0]);
+	KUNIT_EXPECT_TRUE(test, owed[1]);
+	KUNIT_EXPECT_FALSE(test, owed[2]);
+}
+
 static void clean(struct tdp_test *t, struct kvm_memory_slot *slot,
 		  unsigned long mask, bool wrprot)
 {
@@ -467,6 +490,7 @@ static struct kunit_case tdp_range_cases[] = {
 	KUNIT_CASE_PARAM(age_only_the_range, tdp_formats_gen_params),
 	KUNIT_CASE_PARAM(protect_takes_w_and_m, tdp_formats_gen_params),
 	KUNIT_CASE(protect_after_w_is_gone),
+	KUNIT_CASE(protect_owes_flush),
 	KUNIT_CASE_PARAM(clean_only_the_mask, tdp_formats_gen_params),
 	KUNIT_CASE(wrprot_only_the_slot),
 	KUNIT_CASE_PARAM(trap_huge_keeps_m, tdp_formats_gen_params),

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * CONFIG_KVM_PROVE_MMU: checks that cost too much to be always there, and one that
+ * needs notes: has everybody who took M from a leaf flushed TLBs before mmu_lock
+ * was let go (spte.h)?
+ *
+ * Who takes it, notes on its CPU what is owed to which VM, and that is paid by any
+ * flush of the VM from then on.  Those who let go of mmu_lock ask.  While they
+ * hold it, they stay on their CPU.  Under PREEMPT_RT they need not, and nothing is
+ * noted.
+ */
+#ifndef __KVM_X86_MMU_PROVE_H
+#define __KVM_X86_MMU_PROVE_H
+
+#include <linux/bug.h>
+#include <linux/build_bug.h>
+#include <linux/types.h>
+
+struct kvm;
+
+#ifdef CONFIG_KVM_PROVE_MMU
+
+#define KVM_MMU_WARN_ON(cond) WARN_ON_ONCE(cond)
+
+/* M was taken from a present leaf that stays.  Under mmu_lock. */
+void mmu_owe_flush(struct kvm *kvm);
+
+/* Is a flush still owed that was noted on this CPU?  Under mmu_lock. */
+bool mmu_flush_owed(struct kvm *kvm);
+
+/* The gfns in question were flushed, other than by kvm_flush_remote_tlbs(). */
+void mmu_pay_flush(struct kvm *kvm);
+
+/* A VM that ends owes nothing. */
+void mmu_forget_owed(struct kvm *kvm);
+
+#else
+
+#define KVM_MMU_WARN_ON(cond) BUILD_BUG_ON_INVALID(cond)
+
+static inline void mmu_owe_flush(struct kvm *kvm) {}
+static inline bool mmu_flush_owed(struct kvm *kvm) { return false; }
+static inline void mmu_pay_flush(struct kvm *kvm) {}
+static inline void mmu_forget_owed(struct kvm *kvm) {}
+
+#endif
+
+/* Before mmu_lock is let go. */
+static inline void mmu_prove_flushed(struct kvm *kvm)
+{
+	KVM_MMU_WARN_ON(mmu_flush_owed(kvm));
+}
+
+#endif /* __KVM_X86_MMU_PROVE_H */
