@@ -7,10 +7,13 @@
  */
 #include <kunit/test.h>
 #include <linux/kvm_host.h>
+#include <linux/mm.h>
+#include <linux/page-flags.h>
 #include <linux/tracepoint.h>
 #include <linux/uaccess.h>
 
 #include "mmu.h"
+#include "mmu/fault.h"
 #include "mmu/mmutrace.h"
 #include "soft_paging.h"
 #include "soft_vm.h"
@@ -201,6 +204,56 @@ static void soft_test_rights_change(struct kunit *test)
 	set_gpte(vm, 0, gpte | SOFT_GPTE_RW);
 	invlpg(vm, 0);
 	KUNIT_EXPECT_EQ(test, write_by(vm, 0, true), SOFT_RAM);
+}
+
+static struct page *host_page(struct soft_vm *vm, unsigned long page)
+{
+	struct page *p = NULL;
+
+	KUNIT_ASSERT_EQ(vm->test, 1, get_user_pages_fast(soft_vm_hva(vm, page), 1, 0,
+							 &p));
+	/* The VMM's mapping keeps it. */
+	put_page(p);
+	return p;
+}
+
+/* The page becomes writable without a fault: the host is told by the sync. */
+static void soft_test_sync_tells_host(struct kunit *test)
+{
+	const u64 gpte = soft_gpte(DATA_GFN, USER | ACCESSED_DIRTY);
+	struct soft_vm *vm = new_guest(test, &long_mode, WRITABLE | USER);
+	struct page *page = host_page(vm, DATA_GFN);
+
+	set_gpte(vm, 0, gpte);
+	KUNIT_EXPECT_EQ(test, read_by(vm, 0, true), SOFT_RAM);
+	set_gpte(vm, 1, 0);
+	KUNIT_EXPECT_EQ(test, read_by(vm, 0, true), SOFT_RAM);
+	ClearPageDirty(page);
+	set_gpte(vm, 0, gpte | SOFT_GPTE_RW);
+	invlpg(vm, 0);
+	KUNIT_EXPECT_TRUE(test, PageDirty(page));
+}
+
+/* An asynchronous page fault is done, and the page is mapped already. */
+static void soft_test_late_prefetch(struct kunit *test)
+{
+	const u64 addr = soft_gva(long_mode.mode, 0);
+	u64 before[PT64_ROOT_MAX_LEVEL + 1], after[PT64_ROOT_MAX_LEVEL + 1];
+	struct soft_vm *vm = new_guest(test, &long_mode,
+				       WRITABLE | USER | ACCESSED_DIRTY);
+	struct kvm_vcpu *vcpu = vm->vcpu[1];
+	int leaf, root, r;
+
+	KUNIT_EXPECT_EQ(test, write_by(vm, 0, true), SOFT_RAM);
+	soft_cpu_begin(vcpu);
+	leaf = fault_walk(vcpu, addr, before, &root);
+	r = fault_handle(vcpu, addr, PFERR_USER_MASK, true, NULL, NULL);
+	KUNIT_EXPECT_EQ(test, fault_walk(vcpu, addr, after, &root), leaf);
+	soft_cpu_end(vcpu);
+
+	KUNIT_EXPECT_EQ(test, r, RET_PF_SPURIOUS);
+	KUNIT_ASSERT_EQ(test, leaf, PG_LEVEL_4K);
+	KUNIT_EXPECT_EQ(test, before[leaf], after[leaf]);
 }
 
 /* What is mapped ahead, in the same line of the table, nobody has written. */
@@ -431,6 +484,8 @@ static struct kunit_case paging_cases[] = {
 	KUNIT_CASE(soft_test_wp_off_smep),
 	KUNIT_CASE(soft_test_wp_off_smap),
 	KUNIT_CASE(soft_test_rights_change),
+	KUNIT_CASE(soft_test_sync_tells_host),
+	KUNIT_CASE(soft_test_late_prefetch),
 	KUNIT_CASE(soft_test_prefetch_not_logged),
 	KUNIT_CASE(soft_test_pae_sync),
 	KUNIT_CASE(soft_test_pdptrs_without_slot),
