@@ -36,14 +36,15 @@ class Outcome:
         return [name for name, status in self.cases.items() if status == FAIL]
 
 
-def run_kunit(config, module, pattern, limit, log):
+def run_kunit(config, module, pattern, limit, log, arguments=""):
     """Runs the tests of a kvm.ko whose names match; limit is in seconds.
 
+    arguments: parameters for the module.
     Of one test, the first failed expectation is enough.
     """
     os.makedirs(os.path.dirname(log), exist_ok=True)
     image = log + ".initramfs"
-    write_image(image, kunit_image(config, module, pattern))
+    write_image(image, kunit_image(config, module, pattern, arguments))
     command = qemu.command(config, image, ["-serial", f"file:{log}"])
     open(log, "w", encoding="ascii").close()
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
@@ -77,14 +78,14 @@ def read_log(log):
         return file.read()
 
 
-def kunit_image(config, module, pattern):
+def kunit_image(config, module, pattern, arguments):
     image = Initramfs()
     image.add_file("bin/busybox", find_busybox(), 0o755)
     image.add_file("init", os.path.join(REPO, "tools/vm/kunit-init"), 0o755)
     for name in SHARED_MODULES:
         image.add_file("modules/" + name, os.path.join(config.modules, name))
     image.add_file("modules/kvm.ko", module)
-    image.add_bytes("vm.conf", f"FILTER='{pattern}'\n".encode())
+    image.add_bytes("vm.conf", f"FILTER='{pattern}'\nARGS='{arguments}'\n".encode())
     return image.finish()
 
 
