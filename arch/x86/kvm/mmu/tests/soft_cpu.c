@@ -205,6 +205,7 @@ static struct soft_walk walk_tables(struct soft_vcpu *sv, u64 addr, u8 need)
 		walk = soft_walk(&tables, addr, need, &dirtied);
 		walk.outer = true;
 		walk.addr = addr;
+		walk.gpa = addr & PAGE_MASK;
 	}
 	/* KVM turns the log off in L2: it would have L2's gpas. */
 	if (sv->pml && !is_guest_mode(&sv->vcpu))
@@ -228,6 +229,7 @@ static struct soft_walk touch_by_walk(struct soft_vcpu *sv,
 		.page = access->addr >> PAGE_SHIFT,
 		.root = tlb_tag(sv),
 		.pa = walk.pa,
+		.gpa = walk.gpa,
 		.rights = walk.rights,
 		.dirty = access->write,
 	};
@@ -235,14 +237,47 @@ static struct soft_walk touch_by_walk(struct soft_vcpu *sv,
 	return walk;
 }
 
+/* What a hypercall has flushed since the last access. */
+static void serve_hypercall(struct soft_vcpu *sv)
+{
+	const long flushes = atomic_long_read(&sv->flushes);
+
+	if (flushes == sv->flushed)
+		return;
+	sv->flushed = flushes;
+	soft_cpu_flush(&sv->vcpu);
+}
+
 static struct soft_walk run_guest(struct soft_vcpu *sv, struct soft_access *access)
 {
 	const u8 need = rights_needed(&sv->vcpu, access);
 	struct soft_walk walk = { .present = true };
 
+	WRITE_ONCE(sv->in_guest, true);
+	smp_mb(); /* soft_cpu_flush_by_hypercall() waits, or is seen. */
+	serve_hypercall(sv);
 	if (!touch_by_tlb(sv, access, need))
 		walk = touch_by_walk(sv, access, need);
+	/* The access is over. */
+	smp_store_release(&sv->in_guest, false);
 	return walk;
+}
+
+/* An access that has begun ends before this does; the next one sees it. */
+int soft_cpu_flush_by_hypercall(struct kvm *kvm)
+{
+	struct kvm_vcpu *vcpu;
+	struct soft_vcpu *sv;
+	unsigned long i;
+
+	kvm_for_each_vcpu(i, vcpu, kvm) {
+		sv = to_soft_vcpu(vcpu);
+		atomic_long_inc(&sv->flushes);
+		smp_mb(); /* see run_guest() */
+		while (smp_load_acquire(&sv->in_guest)) /* what it did is done */
+			cpu_relax();
+	}
+	return 0;
 }
 
 /* Around the guest: what KVM_RUN does of MMU matters, in its order */
@@ -317,14 +352,27 @@ static bool enter_guest(struct kvm_vcpu *vcpu, struct soft_access *access,
 	return ready;
 }
 
+static void note_touched(struct kvm_vcpu *vcpu, gfn_t gfn)
+{
+	struct soft_touched *touched = &to_soft_vcpu(vcpu)->touched;
+
+	if (touched->nr == SOFT_MAX_TOUCHED ||
+	    (touched->nr && touched->gfn[touched->nr - 1] == gfn))
+		return;
+	touched->gfn[touched->nr++] = gfn;
+}
+
 /* Each exit from the guest does it. */
 static void collect_pml(struct kvm_vcpu *vcpu)
 {
 	struct soft_dirtied *logged = &to_soft_vcpu(vcpu)->logged;
+	gfn_t gfn;
 
-	while (logged->nr)
-		kvm_vcpu_mark_page_dirty(vcpu,
-					 gpa_to_gfn(logged->addr[--logged->nr]));
+	while (logged->nr) {
+		gfn = gpa_to_gfn(logged->addr[--logged->nr]);
+		note_touched(vcpu, gfn);
+		kvm_vcpu_mark_page_dirty(vcpu, gfn);
+	}
 }
 
 static u64 code_of_walk(const struct soft_walk *walk)
@@ -377,6 +425,7 @@ static int handle_fault(struct kvm_vcpu *vcpu, struct soft_access *access,
 	const u64 code = error_code(access, walk);
 
 	to_soft_vcpu(vcpu)->exits++;
+	note_touched(vcpu, gpa_to_gfn(walk->addr));
 	to_soft_vcpu(vcpu)->emulate = false;
 	to_soft_vcpu(vcpu)->nested_fault.nested_page_fault = false;
 
@@ -474,6 +523,7 @@ static int emulate(struct kvm_vcpu *vcpu, struct soft_access *access)
 	if (mmio)
 		return SOFT_MMIO;
 
+	note_touched(vcpu, gpa_to_gfn(gpa));
 	if (access->write)
 		return emulator_write_phys(vcpu, gpa, &access->value,
 					   nr_bytes(access)) ?

@@ -32,6 +32,7 @@
  * @root: of the EPT tables that it is from: a CPU keeps those of several (SDM
  *	29.4.1); else 0
  * @pa: the page that it is; 0: no entry
+ * @gpa: its address in the tables that KVM made
  * @rights: SOFT_R...
  * @dirty: the walk has set Dirty, so that a write needs no other walk
  */
@@ -39,8 +40,21 @@ struct soft_tlb_entry {
 	u64 page;
 	hpa_t root;
 	hpa_t pa;
+	u64 gpa;
 	u8 rights;
 	bool dirty;
+};
+
+#define SOFT_MAX_TOUCHED	64
+
+/**
+ * struct soft_touched - what KVM was asked to map or told of, in gfns
+ * @nr: how many; SOFT_MAX_TOUCHED: some are missing
+ * @gfn: of faults in TDP's tables, of what the CPU logged and of what KVM emulated
+ */
+struct soft_touched {
+	int nr;
+	gfn_t gfn[SOFT_MAX_TOUCHED];
 };
 
 /**
@@ -56,6 +70,10 @@ struct soft_tlb_entry {
  * @nested_fault: in these tables, for which KVM leaves L2; or none
  * @pml: page-modification logging is on
  * @logged: the log: the guest is left after each access, so it has the gpas of one
+ * @in_guest: between VM-entry and VM-exit
+ * @flushes: that a hypercall has asked for
+ * @flushed: and those that are done
+ * @touched: since somebody looked
  * @walks: so far
  * @hits: accesses that the TLB served
  * @exits: page faults that KVM was asked to mend
@@ -73,6 +91,10 @@ struct soft_vcpu {
 	struct x86_exception nested_fault;
 	bool pml;
 	struct soft_dirtied logged;
+	bool in_guest;
+	atomic_long_t flushes;
+	long flushed;
+	struct soft_touched touched;
 	u64 walks;
 	u64 hits;
 	u64 exits;
@@ -146,6 +168,7 @@ int soft_cpu_create(struct kvm_vcpu *vcpu);
 void soft_cpu_flush(struct kvm_vcpu *vcpu);
 void soft_cpu_flush_current(struct kvm_vcpu *vcpu);
 void soft_cpu_flush_gva(struct kvm_vcpu *vcpu, gva_t gva);
+int soft_cpu_flush_by_hypercall(struct kvm *kvm);
 void soft_cpu_update_pml(struct kvm_vcpu *vcpu);
 void soft_cpu_load_root(struct kvm_vcpu *vcpu, hpa_t root, int level);
 

@@ -13,7 +13,7 @@
 
 static const struct soft_hardware soft_hardwares[] = {
 	{ "NPT", .tdp = true, .levels = 4, .huge_level = PG_LEVEL_1G },
-	{ "NPT with 5 levels", .tdp = true, .levels = 5,
+	{ "NPT with 5 levels", .tdp = true, .hypercall = true, .levels = 5,
 	  .huge_level = PG_LEVEL_1G },
 	{ "EPT", .tdp = true, .ept = true, .ad = true, .exec_only = true,
 	  .levels = 4, .huge_level = PG_LEVEL_1G },

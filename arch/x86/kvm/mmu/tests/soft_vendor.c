@@ -279,6 +279,10 @@ static int soft_hardware_setup(void)
 	kvm_add_user_return_msr(MSR_TSC_AUX);
 
 	soft_ops.cpu_dirty_log_size = hardware->pml ? SOFT_PML_ENTRIES : 0;
+#if IS_ENABLED(CONFIG_HYPERV)
+	soft_ops.flush_remote_tlbs = hardware->hypercall ?
+				     soft_cpu_flush_by_hypercall : NULL;
+#endif
 	if (hardware->tdp && hardware->ept)
 		kvm_mmu_set_ept_masks(hardware->ad, hardware->exec_only);
 	/* NPT has as many levels as the host, EPT as many as KVM wants. */

@@ -28,6 +28,8 @@
  * @exec_only: EPT has pages that can be executed and not read
  * @pml: EPT logs the pages whose Dirty bits it sets
  * @levels: of the tables for gpas: 4 or 5
+ * @hypercall: TLBs of others are flushed by a hypercall, as on Hyper-V: no vCPU
+ *	leaves the guest for it, nor whatever else it is doing
  * @huge_level: the largest page that they may map, PG_LEVEL_*
  */
 struct soft_hardware {
@@ -37,6 +39,7 @@ struct soft_hardware {
 	bool ad;
 	bool exec_only;
 	bool pml;
+	bool hypercall;
 	int levels;
 	int huge_level;
 };

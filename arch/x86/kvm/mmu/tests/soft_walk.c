@@ -304,6 +304,7 @@ static void walk_to_page(struct way *way)
 	const u8 need = (way->need & (SOFT_R | SOFT_X | SOFT_D)) | SOFT_U |
 			(way->need & SOFT_D ? SOFT_W : 0);
 
+	way->walk.gpa = way->walk.pa;
 	rights = walk_outer(way, &way->walk.pa, need, false);
 	if (!(rights & SOFT_X))
 		way->walk.rights &= ~SOFT_X;

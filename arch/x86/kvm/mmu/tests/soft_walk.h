@@ -60,6 +60,7 @@ struct soft_dirtied {
 /**
  * struct soft_walk - its result
  * @pa: of the page of 4K
+ * @gpa: its address in the outer tables, if there are; where the walk ended well
  * @rights: of all levels
  * @level: of the entry that ended it, 1 being the last table's
  * @present: that entry is there; else the walk has failed
@@ -71,6 +72,7 @@ struct soft_dirtied {
  */
 struct soft_walk {
 	u64 pa;
+	u64 gpa;
 	u8 rights;
 	int level;
 	bool present;
