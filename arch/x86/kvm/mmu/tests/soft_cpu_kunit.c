@@ -94,7 +94,7 @@ static int pre_fault_watched(struct soft_vm *vm, gfn_t gfn)
 	timer_setup_on_stack(&dog.timer, watchdog_bark, 0);
 	allow_signal(SIGINT);
 	mod_timer(&dog.timer, jiffies + PATIENCE);
-	r = soft_vm_pre_fault(vm, 0, gfn);
+	r = soft_vm_pre_fault(vm, 0, gfn, 1);
 	timer_delete_sync(&dog.timer);
 	destroy_timer_on_stack(&dog.timer);
 	disallow_signal(SIGINT);

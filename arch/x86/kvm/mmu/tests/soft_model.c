@@ -111,6 +111,7 @@ int soft_as_set_slot(struct soft_as *as, int id, const struct soft_slot *want,
 	/* A log begins with no page or with all, and moves along with its slot. */
 	if (!soft_slot_logs(slot)) {
 		bitmap_zero(slot->dirty, SOFT_PAGES);
+		bitmap_zero(slot->maybe, SOFT_PAGES);
 		if (initially_set)
 			bitmap_set(slot->dirty, 0, want->npages);
 	}
@@ -140,4 +141,23 @@ void soft_as_written(struct soft_as *as, gfn_t gfn)
 
 	if (soft_slot_logs(slot))
 		__set_bit(gfn - slot->gfn, slot->dirty);
+}
+
+void soft_model_used(struct soft_model *model, struct soft_as *as, gfn_t gfn)
+{
+	struct soft_slot *slot = soft_as_slot(as, gfn);
+
+	if (!slot)
+		return;
+	__set_bit(gfn - slot->gfn, slot->maybe);
+	__set_bit(soft_slot_page(slot, gfn), model->used);
+}
+
+void soft_model_used_any(struct soft_model *model, struct soft_as *as)
+{
+	int id;
+
+	bitmap_fill(model->used, SOFT_PAGES);
+	for (id = 0; id < SOFT_SLOTS; id++)
+		bitmap_fill(as->slots[id].maybe, SOFT_PAGES);
 }

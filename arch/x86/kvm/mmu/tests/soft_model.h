@@ -29,6 +29,7 @@
  * @page: its first page of the VMM's memory, and of the private one
  * @flags: KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY, KVM_MEM_GUEST_MEMFD
  * @dirty: pages that the next dirty log must have
+ * @maybe: and those that it may have besides: somebody has used them
  */
 struct soft_slot {
 	unsigned long npages;
@@ -36,6 +37,7 @@ struct soft_slot {
 	unsigned long page;
 	u32 flags;
 	DECLARE_BITMAP(dirty, SOFT_PAGES);
+	DECLARE_BITMAP(maybe, SOFT_PAGES);
 };
 
 /**
@@ -53,12 +55,15 @@ struct soft_as {
  *	for the guest
  * @content: the first word of each page of the VMM's memory, then of each private
  *	page
+ * @used: pages of the VMM's memory that the guest has used since the host's mm
+ *	has cleaned them
  * @next: the next value that is written somewhere
  */
 struct soft_model {
 	struct soft_as as[SOFT_NR_AS];
 	DECLARE_BITMAP(private, SOFT_GFNS);
 	u64 content[2 * SOFT_PAGES];
+	DECLARE_BITMAP(used, SOFT_PAGES);
 	u64 next;
 };
 
@@ -98,6 +103,10 @@ int soft_model_end(struct soft_model *model, struct soft_as *as, gfn_t gfn,
 
 /* After the guest wrote to @gfn, which is RAM. */
 void soft_as_written(struct soft_as *as, gfn_t gfn);
+
+/* The guest has used @gfn, as far as KVM can tell; or any gfn. */
+void soft_model_used(struct soft_model *model, struct soft_as *as, gfn_t gfn);
+void soft_model_used_any(struct soft_model *model, struct soft_as *as);
 
 /* @pages, cut where the VMM's memory ends. */
 static inline unsigned long soft_cut_pages(unsigned long page, unsigned long pages)

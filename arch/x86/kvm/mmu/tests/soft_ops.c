@@ -8,7 +8,9 @@
 
 #include "mmu.h"
 #include "mmu/nx_huge_page.h"
+#include "soft_check.h"
 #include "soft_ops_internal.h"
+#include "soft_witness.h"
 
 void soft_differ(struct soft_run *run, const char *format, ...)
 {
@@ -39,8 +41,8 @@ const char *soft_end_name(int end)
 	return end < 0 ? "an error" : names[end];
 }
 
-static void check_ram(struct soft_run *run, struct soft_as *as, gfn_t gfn,
-		      const struct soft_access *access)
+void soft_check_ram(struct soft_run *run, struct soft_as *as, gfn_t gfn,
+		    const struct soft_access *access)
 {
 	u64 *content = soft_content(run, as, gfn);
 
@@ -53,19 +55,39 @@ static void check_ram(struct soft_run *run, struct soft_as *as, gfn_t gfn,
 	}
 }
 
+/*
+ * Where the emulator walks the guest's tables, it sets A bits, and nobody tells
+ * where.
+ */
+void soft_note_used(struct soft_run *run, struct kvm_vcpu *vcpu,
+		    const struct soft_access *access)
+{
+	struct soft_touched *touched = &to_soft_vcpu(vcpu)->touched;
+	struct soft_as *as = soft_vcpu_as(run, vcpu);
+
+	if (touched->nr == SOFT_MAX_TOUCHED ||
+	    (access->emulated && is_paging(vcpu)))
+		soft_model_used_any(run->model, as);
+	while (touched->nr)
+		soft_model_used(run->model, as, touched->gfn[--touched->nr]);
+}
+
 /* KVM_RUN, again and again as userspace does. */
 int soft_run_vcpu(struct soft_run *run, struct kvm_vcpu *vcpu,
 		  struct soft_access *access)
 {
 	int end;
 
-	while ((end = soft_cpu_run(vcpu, access)) == SOFT_RING_FULL) {
+	for (;;) {
+		end = soft_cpu_run(vcpu, access);
+		soft_note_used(run, vcpu, access);
+		if (end != SOFT_RING_FULL)
+			return end;
 		run->ends[SOFT_RING_FULL]++;
 		soft_op_harvest(run);
 		if (run->failed)
-			break;
+			return end;
 	}
-	return end;
 }
 
 bool soft_end_is_right(struct soft_as *as, gfn_t gfn, int end, int want)
@@ -102,11 +124,12 @@ static void do_access(struct soft_run *run, const struct soft_op *op)
 	run->ends[end]++;
 	run->emulated += access.emulated && end == SOFT_RAM;
 	if (end == SOFT_RAM)
-		check_ram(run, as, op->a, &access);
+		soft_check_ram(run, as, op->a, &access);
 }
 
 /* The MMU */
 
+/* One that is not there at the beginning is an error; later it ends the call. */
 static void do_prefault(struct soft_run *run, const struct soft_op *op)
 {
 	struct kvm_vcpu *vcpu = soft_op_vcpu(run, op);
@@ -114,7 +137,7 @@ static void do_prefault(struct soft_run *run, const struct soft_op *op)
 				       op->a, false);
 	int r, must;
 
-	r = soft_vm_pre_fault(run->vm, vcpu->vcpu_id, op->a);
+	r = soft_vm_pre_fault(run->vm, vcpu->vcpu_id, op->a, op->b);
 	/* Only what KVM maps by L1's gpas. */
 	if (!tdp_enabled || is_guest_mode(vcpu))
 		must = -EOPNOTSUPP;
@@ -206,6 +229,16 @@ static void do_op(struct soft_run *run, const struct soft_op *op)
 		return soft_op_renew(run, op);
 	case SOFT_OP_HOST_WRITE:
 		return soft_op_host_write(run, op);
+	case SOFT_OP_HOST_PROTECT:
+		return soft_op_host_protect(run, op);
+	case SOFT_OP_CLEAN:
+		return soft_op_clean(run, op);
+	case SOFT_OP_LATE:
+		return soft_op_late(run, op);
+	case SOFT_OP_SLOW:
+		return soft_op_slow(run, op);
+	case SOFT_OP_SCRIBBLE:
+		return soft_op_scribble(run, op);
 	case SOFT_OP_AGE:
 		return soft_op_age(run, op);
 	case SOFT_OP_PREFAULT:
@@ -240,16 +273,75 @@ static void do_op(struct soft_run *run, const struct soft_op *op)
 	}
 }
 
+/* What KVM does for the VMM lets go of mmu_lock; faults do not. */
+static bool is_watched(const struct soft_op *op)
+{
+	switch (op->kind) {
+	case SOFT_OP_DELETE:
+	case SOFT_OP_MOVE:
+	case SOFT_OP_FLAGS:
+	case SOFT_OP_GET_LOG:
+	case SOFT_OP_CLEAR_LOG:
+	case SOFT_OP_PRIVATE:
+	case SOFT_OP_PUNCH_HOLE:
+	case SOFT_OP_RENEW:
+	case SOFT_OP_HOST_PROTECT:
+	case SOFT_OP_ZAP:
+	case SOFT_OP_NX_RECOVER:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* An access is judged by itself. */
+static bool is_plain(const struct soft_op *op)
+{
+	return op->kind == SOFT_OP_READ || op->kind == SOFT_OP_WRITE ||
+	       op->kind == SOFT_OP_FETCH || op->kind == SOFT_OP_GPTE;
+}
+
+static void check_after(struct soft_run *run, const struct soft_op *op)
+{
+	const bool judged = !is_plain(op) && !(run->blind & SOFT_BLIND_TLB);
+	const char *why;
+	gfn_t gfn;
+	int i;
+
+	if (!(run->blind & SOFT_BLIND_WARN) && !run->warned && test_taint(TAINT_WARN))
+		soft_differ(run, "the kernel warned");
+	for (i = 0; i < run->vm->nr_vcpus && judged; i++) {
+		why = soft_check_tlb(run->vm->vcpu[i], SOFT_DUE_DONE, &gfn);
+		if (why)
+			soft_differ(run, "the TLB of vCPU %d has for gfn %#llx %s",
+				    i, gfn, why);
+	}
+}
+
+static void do_watched(struct soft_run *run, const struct soft_op *op)
+{
+	if (run->verbose)
+		soft_op_print(run->vm->test, op);
+	if (run->witness && is_watched(op) &&
+	    !(run->blind & SOFT_BLIND_YIELD))
+		soft_witness_watch(run->witness, run);
+	do_op(run, op);
+	if (run->witness)
+		soft_witness_watch(run->witness, NULL);
+}
+
 int soft_ops_run(struct soft_run *run, const struct soft_op *ops, int nr)
 {
 	int i;
 
 	run->failed = false;
 	run->fails_seen = 0;
+	run->warned = test_taint(TAINT_WARN);
 	nx_huge_page_set(false);
 	begin_vm(run);
 	for (i = 0; i < nr; i++) {
-		do_op(run, &ops[i]);
+		do_watched(run, &ops[i]);
+		check_after(run, &ops[i]);
 		if (run->failed)
 			break;
 		cond_resched();

@@ -16,6 +16,10 @@
 #include "soft_translate.h"
 #include "soft_vm.h"
 
+struct soft_late;
+struct soft_slow;
+struct soft_witness;
+
 /* The operations, and their arguments: which vCPU, and a, b, ... */
 enum soft_op_kind {
 	SOFT_OP_READ,	/* a: gfn, or c: n-th gva, b: CPL 3, and 2: EFLAGS.AC, d */
@@ -30,10 +34,17 @@ enum soft_op_kind {
 	SOFT_OP_HARVEST,	/* the VMM collects dirty rings */
 	SOFT_OP_PRIVATE,	/* a: gfn, b: pages, c: 1: private, 0: shared */
 	SOFT_OP_PUNCH_HOLE,	/* a: private page, b: pages: they are given back */
-	SOFT_OP_RENEW,	/* a: page, b: pages: the VMM maps new ones */
+	SOFT_OP_RENEW,	/* a: page, b: pages: the VMM maps new ones, c: the driver's */
+	SOFT_OP_HOST_PROTECT, /* a: page, b: pages: the driver's are read-only again */
+	SOFT_OP_CLEAN,	/* a: page, b: pages: the host's mm has written them back */
 	SOFT_OP_HOST_WRITE,	/* a: page */
 	SOFT_OP_AGE,	/* a: page, b: pages */
-	SOFT_OP_PREFAULT,	/* a: gfn */
+	SOFT_OP_PREFAULT,	/* a: gfn, b: pages */
+	SOFT_OP_LATE,	/* a: gfn, b: who writes to it while the vCPU's fault ends */
+	SOFT_OP_SLOW,	/* a: gfn, whose fault waits: b: others begin to nest, c, d: as
+			 * SOFT_OP_PAGING, e: flags of the slot
+			 */
+	SOFT_OP_SCRIBBLE, /* the VMM gives back @a entries that KVM never wrote */
 	SOFT_OP_NEW_ROOT,	/* the vCPU's MMU begins anew */
 	SOFT_OP_SMM,	/* the vCPU enters (a) or leaves it */
 	SOFT_OP_PAGING,	/* a: mode, or L2, b: SOFT_WP..., c: gfn, d: new tables */
@@ -80,6 +91,14 @@ enum soft_flush {
 #define SOFT_GPTE_HALF	BIT(2)
 #define SOFT_GPTE_KEEP	BIT(3)
 
+/* What of KVM's own is judged, beside what the guest sees. */
+#define SOFT_BLIND_TABLES	BIT(0)	/* where no slot is */
+#define SOFT_BLIND_TLB		BIT(1)	/* translations that outlive their SPTEs */
+#define SOFT_BLIND_LOG		BIT(2)	/* pages in a log that nobody has used */
+#define SOFT_BLIND_TOLD		BIT(3)	/* and those that the host takes for dirty */
+#define SOFT_BLIND_WARN		BIT(4)	/* the kernel's own opinion */
+#define SOFT_BLIND_YIELD	BIT(5)	/* translations while mmu_lock is free */
+
 /**
  * struct soft_run - a VM, its oracle, and where they differ
  * @vm: the VM
@@ -91,6 +110,14 @@ enum soft_flush {
  * @guests: the paging of the vCPUs, or their L2s' nested paging
  * @changes: of the guest's tables
  * @was_table: pages of the VMM that the guest has used as tables
+ * @witness: looks on when KVM lets go of mmu_lock; NULL: nobody does
+ * @late: for SOFT_OP_LATE; NULL: they are left out
+ * @slow: for SOFT_OP_SLOW; NULL: they are left out
+ * @warned: the kernel had warned before
+ * @blind: what is not judged, SOFT_BLIND_*
+ * @verbose: print operations before they are done
+ * @nr_late: faults that ended late
+ * @nr_slow: faults that waited
  * @fails_seen: of SOFT_OP_FAIL
  * @why: how they differ
  * @ends: accesses by enum soft_end; these counters go on from VM to VM
@@ -109,6 +136,14 @@ struct soft_run {
 	struct soft_guest guests[SOFT_MAX_VCPUS];
 	struct soft_changes changes;
 	DECLARE_BITMAP(was_table, SOFT_PAGES);
+	struct soft_witness *witness;
+	struct soft_late *late;
+	struct soft_slow *slow;
+	bool warned;
+	bool verbose;
+	unsigned int blind;
+	u64 nr_late;
+	u64 nr_slow;
 	int fails_seen;
 	char why[160];
 	u64 ends[SOFT_NR_ENDS];

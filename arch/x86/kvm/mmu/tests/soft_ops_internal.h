@@ -54,6 +54,23 @@ static inline bool soft_run_has_ept(const struct soft_run *run)
 	return run->vm->kind.nested && soft_vendor_hardware()->ept;
 }
 
+/*
+ * KVM can be held to telling of no page that nobody used.  With shadow paging, and
+ * for L2, pages are mapped that the guest did not ask for.
+ */
+static inline bool soft_run_is_exact(const struct soft_run *run)
+{
+	return tdp_enabled && !run->vm->kind.nested;
+}
+
+/* What a vCPU has used goes to the oracle. */
+void soft_note_used(struct soft_run *run, struct kvm_vcpu *vcpu,
+		    const struct soft_access *access);
+
+/* A write, or the value that was read: it is in RAM. */
+void soft_check_ram(struct soft_run *run, struct soft_as *as, gfn_t gfn,
+		    const struct soft_access *access);
+
 /* soft_cpu_run(), collecting the dirty rings where that is needed. */
 int soft_run_vcpu(struct soft_run *run, struct kvm_vcpu *vcpu,
 		  struct soft_access *access);
@@ -85,9 +102,18 @@ void soft_op_private(struct soft_run *run, const struct soft_op *op);
 void soft_op_punch_hole(struct soft_run *run, const struct soft_op *op);
 void soft_op_host_write(struct soft_run *run, const struct soft_op *op);
 void soft_op_renew(struct soft_run *run, const struct soft_op *op);
+void soft_op_host_protect(struct soft_run *run, const struct soft_op *op);
+void soft_op_clean(struct soft_run *run, const struct soft_op *op);
 void soft_op_age(struct soft_run *run, const struct soft_op *op);
+void soft_op_scribble(struct soft_run *run, const struct soft_op *op);
 
 /* The VMM collects what is in the vCPUs' dirty rings, if they have any. */
 void soft_op_harvest(struct soft_run *run);
+
+/* Of soft_ops_race.c: what two vCPUs, or a vCPU and the VMM, do at once. */
+struct soft_late *soft_late_create(struct kunit *test);
+struct soft_slow *soft_slow_create(struct kunit *test);
+void soft_op_late(struct soft_run *run, const struct soft_op *op);
+void soft_op_slow(struct soft_run *run, const struct soft_op *op);
 
 #endif /* __KVM_X86_MMU_SOFT_OPS_INTERNAL_H */

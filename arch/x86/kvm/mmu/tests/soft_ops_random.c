@@ -60,6 +60,11 @@ static void random_slot(struct rnd_state *rnd, struct soft_op *op)
 		op->d = soft_cut_pages(op->c, HOT_GFNS);
 		if (below(rnd, 16))
 			op->e &= ~KVM_MEM_READONLY;
+	} else if (below(rnd, 2)) {
+		/* Whole tables of it, and huge pages. */
+		op->b = below(rnd, SOFT_GFNS / 512 - 1) * 512;
+		op->c &= ~511;
+		op->d = soft_cut_pages(op->c, 512 + below(rnd, 2) * 512);
 	}
 }
 
@@ -127,6 +132,18 @@ static void random_gpte(struct rnd_state *rnd, struct soft_op *op)
 	op->e |= below(rnd, 3) ? 0 : SOFT_GPTE_KEEP;
 }
 
+/* Often what can be a huge page again; sometimes what the host maps read-only. */
+static void random_renewal(struct rnd_state *rnd, struct soft_op *op)
+{
+	op->a = below(rnd, SOFT_PAGES);
+	op->b = 1 + below(rnd, 64);
+	op->c = !below(rnd, 4);
+	if (below(rnd, 2))
+		return;
+	op->a &= ~511;
+	op->b = 512;
+}
+
 static void random_access(struct rnd_state *rnd, struct soft_op *op)
 {
 	op->a = some_gfn(rnd);
@@ -153,6 +170,11 @@ static const u8 weights[SOFT_NR_OPS] = {
 	[SOFT_OP_HOST_WRITE] = 6,
 	[SOFT_OP_AGE] = 3,
 	[SOFT_OP_PREFAULT] = 3,
+	[SOFT_OP_HOST_PROTECT] = 2,
+	[SOFT_OP_CLEAN] = 2,
+	[SOFT_OP_LATE] = 3,
+	[SOFT_OP_SLOW] = 1,
+	[SOFT_OP_SCRIBBLE] = 1,
 	[SOFT_OP_NEW_ROOT] = 2,
 	[SOFT_OP_SMM] = 1,
 	[SOFT_OP_PAGING] = 3,
@@ -163,7 +185,7 @@ static const u8 weights[SOFT_NR_OPS] = {
 	[SOFT_OP_ZAP] = 1,
 	[SOFT_OP_QUOTA] = 1,
 	[SOFT_OP_NX] = 1,
-	[SOFT_OP_NX_RECOVER] = 1,
+	[SOFT_OP_NX_RECOVER] = 2,
 };
 
 static int random_kind(struct rnd_state *rnd)
@@ -223,7 +245,11 @@ struct soft_op soft_op_random(struct rnd_state *rnd)
 		op.c = below(rnd, 2);
 		break;
 	case SOFT_OP_RENEW:
+		random_renewal(rnd, &op);
+		break;
 	case SOFT_OP_AGE:
+	case SOFT_OP_CLEAN:
+	case SOFT_OP_HOST_PROTECT:
 	case SOFT_OP_PUNCH_HOLE:
 		op.a = below(rnd, SOFT_PAGES);
 		op.b = 1 + below(rnd, 64);
@@ -233,6 +259,20 @@ struct soft_op soft_op_random(struct rnd_state *rnd)
 		break;
 	case SOFT_OP_GPTE:
 		random_gpte(rnd, &op);
+		break;
+	case SOFT_OP_PREFAULT:
+		op.a = some_gfn(rnd);
+		op.b = below(rnd, 2) ? 1 : some_pages(rnd);
+		break;
+	case SOFT_OP_LATE:
+		op.a = some_gfn(rnd);
+		op.b = below(rnd, SOFT_MAX_VCPUS);
+		break;
+	case SOFT_OP_SLOW:
+		op.a = some_gfn(rnd);
+		op.b = SOFT_4_LEVELS;
+		op.c = below(rnd, HOT_GFNS);
+		op.d = 1 + below(rnd, 2);
 		break;
 	case SOFT_OP_PAGING:
 		random_paging(rnd, &op);
@@ -274,6 +314,11 @@ void soft_op_print(struct kunit *test, const struct soft_op *op)
 		[SOFT_OP_HOST_WRITE] = "HOST_WRITE",
 		[SOFT_OP_AGE] = "AGE",
 		[SOFT_OP_PREFAULT] = "PREFAULT",
+		[SOFT_OP_HOST_PROTECT] = "HOST_PROTECT",
+		[SOFT_OP_CLEAN] = "CLEAN",
+		[SOFT_OP_LATE] = "LATE",
+		[SOFT_OP_SLOW] = "SLOW",
+		[SOFT_OP_SCRIBBLE] = "SCRIBBLE",
 		[SOFT_OP_NEW_ROOT] = "NEW_ROOT",
 		[SOFT_OP_SMM] = "SMM",
 		[SOFT_OP_PAGING] = "PAGING",

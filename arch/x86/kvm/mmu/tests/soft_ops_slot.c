@@ -5,6 +5,7 @@
 #include <linux/bitmap.h>
 #include <linux/kvm.h>
 
+#include "soft_check.h"
 #include "soft_ops_internal.h"
 
 /*
@@ -34,10 +35,36 @@ static struct soft_slot *op_slot(struct soft_run *run, const struct soft_op *op)
 	return &op_slot_as(run, op)->slots[(u16)op_slot_id(run, op)];
 }
 
+/* Rings may still have entries of a log that has ended. */
+static void note_old_entries(struct soft_run *run, struct soft_slot *slot)
+{
+	if (run->vm->kind.log == SOFT_LOG_RING)
+		bitmap_fill(slot->maybe, SOFT_PAGES);
+}
+
+/* No table stays where the slot was, and none is lost. */
+static void check_tables(struct soft_run *run, u32 id, const struct soft_slot *old)
+{
+	gfn_t gfn;
+
+	if (!tdp_enabled || (run->blind & SOFT_BLIND_TABLES))
+		return;
+	gfn = soft_check_no_tables(run->vm->kvm, id >> 16, old->gfn,
+				   old->gfn + old->npages);
+	if (gfn != INVALID_GPA)
+		soft_differ(run, "slot %#x is gone, and at gfn %#llx is a table",
+			    id, gfn);
+	if (!soft_check_count(run->vm->kvm))
+		soft_differ(run, "tables are miscounted");
+}
+
 void soft_op_slot(struct soft_run *run, const struct soft_op *op)
 {
 	const u32 id = op_slot_id(run, op);
-	struct soft_slot want = *op_slot(run, op);
+	struct soft_slot *slot = op_slot(run, op);
+	const bool logged = soft_slot_logs(slot);
+	const struct soft_slot old = *slot;
+	struct soft_slot want = old;
 	int r, must;
 
 	switch (op->kind) {
@@ -65,6 +92,10 @@ void soft_op_slot(struct soft_run *run, const struct soft_op *op)
 				run->vm->kind.private);
 	if (r != must)
 		soft_differ(run, "slot %#x: %d, must be %d", id, r, must);
+	if (!logged && soft_slot_logs(slot))
+		note_old_entries(run, slot);
+	if (!r && (!slot->npages || slot->gfn != old.gfn))
+		check_tables(run, id, &old);
 }
 
 /* Bitmaps of dirty pages */
@@ -75,6 +106,29 @@ static int log_error(struct soft_run *run, const struct soft_slot *slot)
 	if (run->vm->kind.log == SOFT_LOG_RING)
 		return -ENXIO;
 	return soft_slot_logs(slot) ? 0 : -ENOENT;
+}
+
+/* @log has what was written, and nothing that nobody used. */
+static void check_log(struct soft_run *run, u32 id, const struct soft_slot *slot,
+		      const unsigned long *log)
+{
+	static DECLARE_BITMAP(may, SOFT_PAGES);
+
+	if (!bitmap_subset(slot->dirty, log, slot->npages))
+		soft_differ(run, "dirty log of slot %#x: a page is missing", id);
+	bitmap_or(may, slot->dirty, slot->maybe, SOFT_PAGES);
+	if (!soft_run_is_exact(run) || (run->blind & SOFT_BLIND_LOG) ||
+	    bitmap_subset(log, may, slot->npages))
+		return;
+	bitmap_andnot(may, log, may, slot->npages);
+	soft_differ(run, "dirty log of slot %#x: page %#lx, that nobody has used", id,
+		    find_first_bit(may, slot->npages));
+}
+
+static void forget_dirty(struct soft_slot *slot)
+{
+	bitmap_zero(slot->dirty, SOFT_PAGES);
+	bitmap_zero(slot->maybe, SOFT_PAGES);
 }
 
 void soft_op_get_log(struct soft_run *run, const struct soft_op *op)
@@ -89,11 +143,10 @@ void soft_op_get_log(struct soft_run *run, const struct soft_op *op)
 		soft_differ(run, "dirty log of slot %#x: %d", id, r);
 	if (r)
 		return;
-	if (!bitmap_subset(slot->dirty, (unsigned long *)log, slot->npages))
-		soft_differ(run, "dirty log of slot %#x: a page is missing", id);
+	check_log(run, id, slot, (unsigned long *)log);
 	/* In manual mode a page stays dirty until that is cleared. */
 	if (run->vm->kind.log == SOFT_LOG_BITMAP)
-		bitmap_zero(slot->dirty, SOFT_PAGES);
+		forget_dirty(slot);
 }
 
 /* Ranges end at a multiple of 64 pages or with the slot. */
@@ -124,9 +177,12 @@ void soft_op_clear_log(struct soft_run *run, const struct soft_op *op)
 	r = soft_vm_clear_dirty_log(run->vm, id, first, pages, log);
 	if (r != must)
 		soft_differ(run, "clear of slot %#x: %d, must be %d", id, r, must);
-	for (i = 0; !r && i < pages; i++)
-		if (test_bit(i, (unsigned long *)log))
-			__clear_bit(first + i, slot->dirty);
+	for (i = 0; !r && i < pages; i++) {
+		if (!test_bit(i, (unsigned long *)log))
+			continue;
+		__clear_bit(first + i, slot->dirty);
+		__clear_bit(first + i, slot->maybe);
+	}
 }
 
 /* Rings of dirty pages */
@@ -152,7 +208,7 @@ static void collect_entry(struct soft_run *run, struct collected *collected,
 			  collected->dirty[as * SOFT_SLOTS + id]);
 }
 
-/* All that was written is in a ring, whatever else is. */
+/* All that was written is in a ring. */
 static void check_collected(struct soft_run *run,
 			    const struct collected *collected)
 {
@@ -161,12 +217,10 @@ static void check_collected(struct soft_run *run,
 
 	for (i = 0; i < SOFT_NR_AS * SOFT_SLOTS; i++) {
 		slot = &run->model->as[i / SOFT_SLOTS].slots[i % SOFT_SLOTS];
-		if (soft_slot_logs(slot) &&
-		    !bitmap_subset(slot->dirty, collected->dirty[i],
-				   slot->npages))
-			soft_differ(run, "dirty rings: slot %d of %d: a page is missing",
-				    i % SOFT_SLOTS, i / SOFT_SLOTS);
-		bitmap_zero(slot->dirty, SOFT_PAGES);
+		if (soft_slot_logs(slot))
+			check_log(run, i / SOFT_SLOTS << 16 | i % SOFT_SLOTS, slot,
+				  collected->dirty[i]);
+		forget_dirty(slot);
 	}
 }
 
@@ -187,6 +241,23 @@ void soft_op_harvest(struct soft_run *run)
 	r = soft_vm_reset_rings(run->vm);
 	if (r != nr)
 		soft_differ(run, "dirty rings: %d reset, must be %d", r, nr);
+}
+
+/* KVM finds nothing that it has written, and takes nothing. */
+void soft_op_scribble(struct soft_run *run, const struct soft_op *op)
+{
+	const int id = soft_op_vcpu_id(run, op);
+	const u32 nr = op->a % SOFT_RING_ENTRIES;
+	int r;
+
+	if (run->vm->kind.log != SOFT_LOG_RING)
+		return;
+	soft_op_harvest(run);
+	soft_vm_scribble(run->vm, id, nr, KVM_DIRTY_GFN_F_RESET);
+	r = soft_vm_reset_rings(run->vm);
+	if (r)
+		soft_differ(run, "dirty rings: %d reset, none is dirty", r);
+	soft_vm_scribble(run->vm, id, nr, 0);
 }
 
 /* Private memory */
@@ -239,10 +310,35 @@ void soft_op_renew(struct soft_run *run, const struct soft_op *op)
 	const unsigned long pages = soft_cut_pages(op->a, op->b);
 	unsigned long i;
 
-	soft_vm_renew_pages(run->vm, op->a, pages);
+	if (op->c)
+		soft_vm_renew_by_driver(run->vm, op->a, pages);
+	else
+		soft_vm_renew_pages(run->vm, op->a, pages);
 	for (i = 0; i < pages; i++) {
 		run->loose |= soft_page_was_table(run, op->a + i);
 		host_write(run, op->a + i);
+	}
+}
+
+void soft_op_host_protect(struct soft_run *run, const struct soft_op *op)
+{
+	soft_vm_host_protect(run->vm, op->a, soft_cut_pages(op->a, op->b));
+}
+
+/* Before the host's mm writes back, nobody has a page writable any more. */
+void soft_op_clean(struct soft_run *run, const struct soft_op *op)
+{
+	const unsigned long pages = soft_cut_pages(op->a, op->b);
+	unsigned long i;
+
+	soft_vm_invalidate(run->vm, op->a, pages);
+	for (i = op->a; i < op->a + pages; i++) {
+		if (soft_vm_clean_page(run->vm, i) && soft_run_is_exact(run) &&
+		    !(run->blind & SOFT_BLIND_TOLD) &&
+		    !test_bit(i, run->model->used))
+			soft_differ(run, "page %#lx is dirty, and nobody has used it",
+				    i);
+		__clear_bit(i, run->model->used);
 	}
 }
 

@@ -158,7 +158,7 @@ static bool one_access(struct soft_thread *thread)
 static void pre_fault(struct soft_thread *thread)
 {
 	const gfn_t gfn = prandom_u32_state(&thread->rnd) % NR_GFNS;
-	int r = soft_vm_pre_fault(thread->all->vm, thread->id, gfn);
+	int r = soft_vm_pre_fault(thread->all->vm, thread->id, gfn, 1);
 
 	if (tdp_enabled ? !r || r == -ENOENT : r == -EOPNOTSUPP)
 		return;

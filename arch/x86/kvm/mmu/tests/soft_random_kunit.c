@@ -13,10 +13,13 @@
 #include <linux/slab.h>
 
 #include "soft_hardware.h"
-#include "soft_ops.h"
+#include "soft_helper.h"
+#include "soft_ops_internal.h"
 #include "soft_vm.h"
+#include "soft_witness.h"
 
 #define EPISODE_OPS	2000
+#define SHRINK_MS	60000
 #define NR_VCPUS	3
 
 /* "make soak" has more of them, from another seed. */
@@ -27,6 +30,24 @@ MODULE_PARM_DESC(soft_ops_per_hardware, "KUnit: random operations");
 static unsigned long soft_seed = 1;
 module_param(soft_seed, ulong, 0444);
 MODULE_PARM_DESC(soft_seed, "KUnit: of the random operations");
+
+/* For the repetition of one that fails. */
+static int soft_hardware = -1;
+module_param(soft_hardware, int, 0444);
+MODULE_PARM_DESC(soft_hardware, "KUnit: random operations on this hardware only, from 0");
+
+/* What only one of them finds is not hidden by what all find. */
+static unsigned long soft_without;
+module_param(soft_without, ulong, 0444);
+MODULE_PARM_DESC(soft_without, "KUnit: random operations without these, by bit");
+
+static uint soft_blind;
+module_param(soft_blind, uint, 0444);
+MODULE_PARM_DESC(soft_blind, "KUnit: random operations judged without these, by bit of SOFT_BLIND_*");
+
+static bool soft_verbose;
+module_param(soft_verbose, bool, 0444);
+MODULE_PARM_DESC(soft_verbose, "KUnit: tell of random operations before they are done");
 
 /**
  * struct random_test - what a test works with
@@ -59,6 +80,12 @@ static struct random_test *new_test(struct kunit *test)
 
 	soft_vendor_load(test, test->param_value);
 	t->memory = soft_memory_create(test, SOFT_PAGES);
+	soft_stay_on_cpu(test);
+	t->run.witness = soft_witness_create(test);
+	t->run.late = soft_late_create(test);
+	t->run.slow = soft_slow_create(test);
+	t->run.verbose = soft_verbose;
+	t->run.blind = soft_blind;
 	return t;
 }
 
@@ -86,13 +113,17 @@ static bool fails_without(struct kunit *test, struct random_test *t, int nr,
 	return run_episode(test, t, t->shorter, nr - nr_gone) < nr - nr_gone;
 }
 
-/* Leaves out halves, quarters, ... down to single ones, while it fails. */
+/*
+ * Leaves out halves, quarters, ... down to single ones, while it fails; not for
+ * ever, as KUnit gives a test five minutes.
+ */
 static int shrink(struct kunit *test, struct random_test *t, int nr)
 {
+	const ktime_t end = ktime_add_ms(ktime_get(), SHRINK_MS);
 	int piece, first, gone;
 
 	for (piece = nr / 2; piece; piece /= 2) {
-		for (first = 0; first < nr;) {
+		for (first = 0; first < nr && ktime_before(ktime_get(), end);) {
 			gone = min(piece, nr - first);
 			if (!fails_without(test, t, nr, first, gone)) {
 				first += gone;
@@ -112,6 +143,11 @@ static void report(struct kunit *test, struct random_test *t, int nr, u64 seed)
 	KUNIT_FAIL(test, "seed %llu, log of kind %d%s%s, after %d operations: %s",
 		   seed, t->kind.log, t->kind.private ? ", private memory" : "",
 		   t->kind.nested ? ", nested" : "", nr, t->run.why);
+	/* What the kernel warns of, it warns of once. */
+	if (run_episode(test, t, t->ops, nr) == nr) {
+		kunit_info(test, "it does not happen again\n");
+		return;
+	}
 	nr = shrink(test, t, nr);
 	run_episode(test, t, t->ops, nr);
 	kunit_info(test, "these %d are enough: %s\n", nr, t->run.why);
@@ -124,7 +160,7 @@ static void fill_episode(struct kunit *test, struct random_test *t, u64 seed)
 	const struct soft_hardware *hw = test->param_value;
 	const unsigned int hardware = hw - soft_hardwares;
 	struct rnd_state rnd;
-	int i;
+	int i, first_l2;
 
 	t->kind.log = seed % SOFT_NR_LOGS;
 	/* Shadow paging has no private memory, and no L2 here. */
@@ -132,18 +168,29 @@ static void fill_episode(struct kunit *test, struct random_test *t, u64 seed)
 	t->kind.nested = tdp_enabled && seed / SOFT_NR_LOGS % 2 == 0;
 	/* Another list for each hardware. */
 	prandom_seed_state(&rnd, seed + ((u64)hardware << 40));
-	for (i = 0; i < EPISODE_OPS; i++)
+	first_l2 = t->kind.nested ? prandom_u32_state(&rnd) % 1000 : 0;
+	for (i = 0; i < EPISODE_OPS; i++) {
 		t->ops[i] = soft_op_random(&rnd);
+		if (soft_without & BIT(t->ops[i].kind))
+			t->ops[i].kind = SOFT_OP_READ;
+		/* Any other may come before the first L2, or it begins in one. */
+		if (i < first_l2 && t->ops[i].kind == SOFT_OP_PAGING)
+			t->ops[i].kind = SOFT_OP_READ;
+	}
 }
 
 static void soft_test_random(struct kunit *test)
 {
-	struct random_test *t = new_test(test);
+	const struct soft_hardware *hw = test->param_value;
+	struct random_test *t;
 	const ktime_t start = ktime_get();
 	unsigned long done;
 	u64 seed = soft_seed;
 	int right;
 
+	if (soft_hardware >= 0 && hw != soft_hardwares + soft_hardware)
+		kunit_skip(test, "is not the one that soft_hardware names");
+	t = new_test(test);
 	for (done = 0; done < soft_ops_per_hardware; done += EPISODE_OPS, seed++) {
 		fill_episode(test, t, seed);
 		right = run_episode(test, t, t->ops, EPISODE_OPS);
@@ -158,6 +205,8 @@ static void soft_test_random(struct kunit *test)
 		   t->run.ends[SOFT_RAM], t->run.emulated,
 		   t->run.ends[SOFT_MMIO], t->run.ends[SOFT_FAULT],
 		   t->run.ends[SOFT_EXIT], t->run.ends[SOFT_RING_FULL]);
+	kunit_info(test, "looks at yields %llu, late faults %llu, slow ones %llu\n",
+		   t->run.witness->looks, t->run.nr_late, t->run.nr_slow);
 	kunit_info(test, "by gva: RAM %llu, MMIO %llu, faults %llu (missing %llu); old or new %llu, judged loosely %llu; A or D of %llu gPTEs\n",
 		   t->run.by_gva[SOFT_RAM], t->run.by_gva[SOFT_MMIO],
 		   t->run.by_gva[SOFT_FAULT] + t->run.by_gva[SOFT_EXIT],

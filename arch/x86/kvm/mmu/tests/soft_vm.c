@@ -8,6 +8,7 @@
 #include <linux/file.h>
 #include <linux/kvm.h>
 #include <linux/kvm_host.h>
+#include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/mmu_notifier.h>
 #include <linux/uaccess.h>
@@ -158,6 +159,21 @@ struct soft_vm *soft_vm_create(struct kunit *test, int nr_vcpus,
 
 /* The VMM's memory */
 
+/* What is aligned can be a huge page, whatever the kernel's default is. */
+static void allow_huge(unsigned long hva, unsigned long npages)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+
+	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
+		return;
+	mmap_write_lock(mm);
+	vma = find_vma(mm, hva);
+	if (vma && hva + npages * PAGE_SIZE <= vma->vm_end)
+		vm_flags_set(vma, VM_HUGEPAGE);
+	mmap_write_unlock(mm);
+}
+
 static unsigned long map_pages(struct kunit *test, unsigned long npages)
 {
 	unsigned long hva;
@@ -179,6 +195,8 @@ struct soft_memory *soft_memory_create(struct kunit *test, unsigned long nr_page
 	memory->nr_pages = nr_pages;
 	memory->hva = ALIGN(map_pages(test, nr_pages + PTRS_PER_PTE), PMD_SIZE);
 	memory->scratch = map_pages(test, 1);
+	memory->driver = soft_driver_create(test, nr_pages);
+	allow_huge(memory->hva, nr_pages);
 	return memory;
 }
 
@@ -223,6 +241,51 @@ void soft_vm_renew_pages(struct soft_vm *vm, unsigned long page,
 			vm_mmap(NULL, hva, npages * PAGE_SIZE,
 				PROT_READ | PROT_WRITE,
 				MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0));
+	allow_huge(hva, npages);
+}
+
+void soft_vm_renew_by_driver(struct soft_vm *vm, unsigned long page,
+			     unsigned long npages)
+{
+	KUNIT_EXPECT_EQ(vm->test, 0,
+			soft_driver_map(vm->memory->driver, soft_vm_hva(vm, page),
+					page, npages));
+}
+
+void soft_vm_host_protect(struct soft_vm *vm, unsigned long page,
+			  unsigned long npages)
+{
+	soft_driver_protect(vm->memory->driver, page, npages);
+}
+
+void soft_vm_invalidate(struct soft_vm *vm, unsigned long page,
+			unsigned long npages)
+{
+	struct mmu_notifier *mn = &vm->kvm->mmu_notifier;
+	const unsigned long hva = soft_vm_hva(vm, page);
+	struct mmu_notifier_range range;
+
+	mmu_notifier_range_init(&range, MMU_NOTIFY_CLEAR, 0, vm->kvm->mm, hva,
+				hva + npages * PAGE_SIZE);
+	range.flags = MMU_NOTIFIER_RANGE_BLOCKABLE;
+	mn->ops->invalidate_range_start(mn, &range);
+	mn->ops->invalidate_range_end(mn, &range);
+}
+
+bool soft_vm_clean_page(struct soft_vm *vm, unsigned long page)
+{
+	struct folio *folio;
+	struct page *p;
+	bool dirty;
+
+	if (get_user_pages_fast(soft_vm_hva(vm, page), 1, 0, &p) != 1)
+		return false;
+	folio = page_folio(p);
+	dirty = folio_test_dirty(folio) && folio_test_anon(folio) &&
+		!folio_test_large(folio);
+	folio_clear_dirty(folio);
+	folio_put(folio);
+	return dirty;
 }
 
 /* Ioctls */
@@ -315,19 +378,30 @@ bool soft_vm_next_dirty(struct soft_vm *vm, int vcpu, struct kvm_dirty_gfn *entr
 	return true;
 }
 
+void soft_vm_scribble(struct soft_vm *vm, int vcpu, u32 nr, u32 flags)
+{
+	struct kvm_dirty_gfn *ring = vm->vcpu[vcpu]->dirty_ring.dirty_gfns;
+	u32 i;
+
+	for (i = 0; i < nr; i++)
+		WRITE_ONCE(ring[(vm->collected[vcpu] + i) % SOFT_RING_ENTRIES].flags,
+			   flags);
+}
+
 int soft_vm_reset_rings(struct soft_vm *vm)
 {
 	return vm_ioctl(vm, KVM_RESET_DIRTY_RINGS, 0);
 }
 
 /* Each vCPU has a place of its own in the scratch page. */
-int soft_vm_pre_fault(struct soft_vm *vm, int vcpu, gfn_t gfn)
+int soft_vm_pre_fault(struct soft_vm *vm, int vcpu, gfn_t gfn,
+		      unsigned long npages)
 {
 	const unsigned long arg = vm->memory->scratch + PAGE_SIZE / 4 +
 				  vcpu * sizeof(struct kvm_pre_fault_memory);
 	struct kvm_pre_fault_memory range = {
 		.gpa = gfn_to_gpa(gfn),
-		.size = PAGE_SIZE,
+		.size = npages * PAGE_SIZE,
 	};
 
 	if (copy_to_user((void __user *)arg, &range, sizeof(range)))

@@ -10,6 +10,7 @@
 #include <linux/kvm.h>
 #include <linux/kvm_host.h>
 
+#include "soft_driver.h"
 #include "soft_vendor.h"
 
 #define SOFT_MAX_VCPUS	4
@@ -19,11 +20,13 @@
  * @hva: begins at a border of 2M
  * @nr_pages: of it; private memory of a VM has as many
  * @scratch: a page for arguments of ioctls
+ * @driver: may map any of it
  */
 struct soft_memory {
 	unsigned long hva;
 	unsigned long nr_pages;
 	unsigned long scratch;
+	struct soft_driver *driver;
 };
 
 /* Goes with the test. */
@@ -117,11 +120,15 @@ int soft_vm_clear_dirty_log(struct soft_vm *vm, u32 id, unsigned long first,
 /* Takes the next entry out of a vCPU's dirty ring; false: there is none. */
 bool soft_vm_next_dirty(struct soft_vm *vm, int vcpu, struct kvm_dirty_gfn *entry);
 
+/* Flags of the next @nr entries, which KVM has not written, or not yet. */
+void soft_vm_scribble(struct soft_vm *vm, int vcpu, u32 nr, u32 flags);
+
 /* KVM_RESET_DIRTY_RINGS; how many entries that gave back, or an errno. */
 int soft_vm_reset_rings(struct soft_vm *vm);
 
-/* KVM_PRE_FAULT_MEMORY of one page; for each vCPU, also at the same time. */
-int soft_vm_pre_fault(struct soft_vm *vm, int vcpu, gfn_t gfn);
+/* KVM_PRE_FAULT_MEMORY; for each vCPU, also at the same time. */
+int soft_vm_pre_fault(struct soft_vm *vm, int vcpu, gfn_t gfn,
+		      unsigned long npages);
 
 /* KVM_SET_NR_MMU_PAGES */
 int soft_vm_set_quota(struct soft_vm *vm, unsigned long pages);
@@ -137,6 +144,24 @@ int soft_vm_punch_hole(struct soft_vm *vm, unsigned long page,
 /* The VMM maps new pages in place of some; they are 0. */
 void soft_vm_renew_pages(struct soft_vm *vm, unsigned long page,
 			 unsigned long npages);
+
+/* The driver maps them. */
+void soft_vm_renew_by_driver(struct soft_vm *vm, unsigned long page,
+			     unsigned long npages);
+
+/* Those of the driver are read-only again, until somebody writes. */
+void soft_vm_host_protect(struct soft_vm *vm, unsigned long page,
+			  unsigned long npages);
+
+/* What MMU notifiers are told of pages that the host's mm is about to change. */
+void soft_vm_invalidate(struct soft_vm *vm, unsigned long page,
+			unsigned long npages);
+
+/*
+ * The host's mm has written the page back: it is not dirty any more.  Return:
+ * whether it was, as far as can be told (never of a large folio or the driver's).
+ */
+bool soft_vm_clean_page(struct soft_vm *vm, unsigned long page);
 
 /* The VMM writes and reads word @index of a page. */
 void soft_vm_write(struct soft_vm *vm, unsigned long page, unsigned int index,

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Threads that help a test of one thread: it says what they do and when, so that
+ * two of them meet where two CPUs would meet by chance.  The test's own thread
+ * stays on one CPU meanwhile.
+ */
+#ifndef __KVM_X86_MMU_SOFT_HELPER_H
+#define __KVM_X86_MMU_SOFT_HELPER_H
+
+#include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/sched.h>
+
+/**
+ * struct soft_helper - a thread in the test's address space, on another CPU
+ * @mm: that one
+ * @fn: what it does next; NULL: it ends
+ * @data: for @fn
+ * @go: it may
+ * @done: it has
+ */
+struct soft_helper {
+	struct mm_struct *mm;
+	void (*fn)(void *data);
+	void *data;
+	struct completion go;
+	struct completion done;
+};
+
+/* The test's thread stays on the CPU that it is on. */
+void soft_stay_on_cpu(struct kunit *test);
+
+/* Goes with the test; on the next CPU, if there is another one. */
+struct soft_helper *soft_helper_create(struct kunit *test);
+
+/* It begins to do @fn, in any context; once it has done it, it can do the next. */
+void soft_helper_begin(struct soft_helper *helper, void (*fn)(void *data),
+		       void *data);
+
+/* It has done it; spins or sleeps for as long as @ms. */
+bool soft_helper_spin(struct soft_helper *helper, unsigned int ms);
+bool soft_helper_wait(struct soft_helper *helper, unsigned int ms);
+
+#endif /* __KVM_X86_MMU_SOFT_HELPER_H */
