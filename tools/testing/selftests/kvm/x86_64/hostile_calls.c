@@ -7,6 +7,7 @@
 
 static const struct hostile_call * const groups[] = {
 	hostile_memory_calls, hostile_machine_calls, hostile_vcpu_calls,
+	hostile_para_calls,
 };
 
 const struct hostile_call *hostile_call(unsigned int nr)

@@ -26,6 +26,7 @@ struct hostile_call {
 extern const struct hostile_call hostile_memory_calls[];
 extern const struct hostile_call hostile_machine_calls[];
 extern const struct hostile_call hostile_vcpu_calls[];
+extern const struct hostile_call hostile_para_calls[];
 
 /* All of them, numbered from 0; NULL behind the last one */
 const struct hostile_call *hostile_call(unsigned int nr);

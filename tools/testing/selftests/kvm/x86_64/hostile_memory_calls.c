@@ -153,37 +153,31 @@ static int call_clear_log(struct guest_random_state *rng)
 }
 
 /*
- * Rings are shared with userspace, which may write anything but one: to take an
- * entry that KVM has not filled makes KVM count below zero, and warn of it.
+ * Rings are shared with userspace, which may write anything, at any time: also
+ * entries that KVM has not filled, and those that it takes back just now.
  */
-static void scribble_ring(struct guest_random_state *rng,
-			  struct kvm_dirty_gfn *ring)
+static int call_scribble_ring(struct guest_random_state *rng)
 {
+	struct kvm_dirty_gfn *ring = hostile.rings[below(rng, NR_VCPUS)];
+	const bool all = chance(rng, 4);
 	unsigned int nr = below(rng, RING_BYTES / sizeof(*ring));
 
-	for (; nr; nr--, ring++) {
-		if (!(READ_ONCE(ring->flags) & KVM_DIRTY_GFN_F_DIRTY))
+	for (; ring && nr; nr--, ring++) {
+		if (!all && !(READ_ONCE(ring->flags) & KVM_DIRTY_GFN_F_DIRTY))
 			continue;
 		if (chance(rng, 32)) {
 			ring->slot = odd_slot(rng);
 			ring->offset = odd_value(rng);
 		}
-		WRITE_ONCE(ring->flags, KVM_DIRTY_GFN_F_RESET);
+		WRITE_ONCE(ring->flags, chance(rng, 32) ? odd_value(rng) :
+						KVM_DIRTY_GFN_F_RESET);
 	}
+	return 0;
 }
 
 static int call_reset_rings(struct guest_random_state *rng)
 {
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-	struct kvm_dirty_gfn *ring = hostile.rings[below(rng, NR_VCPUS)];
-	int r;
-
-	pthread_mutex_lock(&lock);
-	if (ring)
-		scribble_ring(rng, ring);
-	r = ioctl(hostile.vm, KVM_RESET_DIRTY_RINGS, 0);
-	pthread_mutex_unlock(&lock);
-	return r;
+	return ioctl(hostile.vm, KVM_RESET_DIRTY_RINGS, 0);
 }
 
 /* Private memory */
@@ -269,7 +263,8 @@ const struct hostile_call hostile_memory_calls[] = {
 	  ERRNOS(EINVAL, EFAULT, ENOENT, ENXIO) },
 	{ "CLEAR_DIRTY_LOG", call_clear_log,
 	  ERRNOS(EINVAL, EFAULT, ENOENT, ENXIO) },
-	{ "RESET_DIRTY_RINGS", call_reset_rings, ERRNOS(EINVAL) },
+	{ "RESET_DIRTY_RINGS", call_reset_rings, ERRNOS(EINVAL, EINTR) },
+	{ "dirty rings", call_scribble_ring, ERRNOS(0) },
 	{ "SET_MEMORY_ATTRIBUTES", call_set_attributes,
 	  ERRNOS(EINVAL, EFAULT, ENOTTY) },
 	{ "PRE_FAULT_MEMORY", call_pre_fault,
