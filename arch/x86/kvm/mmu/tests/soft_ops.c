@@ -188,6 +188,8 @@ static void begin_vm(struct soft_run *run)
 	soft_model_init(run->model);
 	/* Without slots, KVM allows no shadow page, not even a root. */
 	soft_vm_set_quota(run->vm, SOFT_QUOTA);
+	/* Whatever an earlier VM has made of it, in huge pages. */
+	soft_vm_renew_pages(run->vm, 0, SOFT_PAGES);
 	for (page = 0; page < SOFT_PAGES; page++)
 		soft_vm_write(run->vm, page, 0, run->model->content[page]);
 }
