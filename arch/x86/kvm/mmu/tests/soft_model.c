@@ -106,7 +106,7 @@ int soft_as_set_slot(struct soft_as *as, int id, const struct soft_slot *want,
 	if ((!slot->npages || want->gfn != slot->gfn) && overlaps(as, id, want))
 		return -EEXIST;
 	if ((want->flags & KVM_MEM_GUEST_MEMFD) && is_bound(as, want))
-		return -EINVAL;
+		return -EEXIST;
 
 	/* A log begins with no page or with all, and moves along with its slot. */
 	if (!soft_slot_logs(slot)) {

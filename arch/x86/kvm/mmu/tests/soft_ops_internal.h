@@ -102,6 +102,8 @@ void soft_op_private(struct soft_run *run, const struct soft_op *op);
 void soft_op_punch_hole(struct soft_run *run, const struct soft_op *op);
 void soft_op_host_write(struct soft_run *run, const struct soft_op *op);
 void soft_op_renew(struct soft_run *run, const struct soft_op *op);
+/* The VMM writes a new value to one of its pages. */
+void soft_host_write(struct soft_run *run, unsigned long page);
 void soft_op_host_protect(struct soft_run *run, const struct soft_op *op);
 void soft_op_clean(struct soft_run *run, const struct soft_op *op);
 void soft_op_age(struct soft_run *run, const struct soft_op *op);

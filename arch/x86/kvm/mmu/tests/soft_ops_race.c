@@ -269,6 +269,15 @@ static void end_slow(struct soft_run *run, struct soft_as *as)
 			    must);
 }
 
+/* The page is the driver's, and its next use is a fault. */
+static void lend_to_driver(struct soft_run *run, unsigned long page)
+{
+	soft_vm_renew_by_driver(run->vm, page, 1);
+	run->loose |= soft_page_was_table(run, page);
+	soft_host_write(run, page);
+	soft_vm_host_protect(run->vm, page, 1);
+}
+
 static void prepare_slow(struct soft_run *run, const struct soft_op *op,
 			 const struct soft_slot *slot)
 {
@@ -283,7 +292,7 @@ static void prepare_slow(struct soft_run *run, const struct soft_op *op,
 	slow->begun = false;
 	slow->vmm_done = false;
 	slow->hangs = false;
-	soft_vm_host_protect(run->vm, soft_slot_page(slot, op->a), 1);
+	lend_to_driver(run, soft_slot_page(slot, op->a));
 }
 
 /*

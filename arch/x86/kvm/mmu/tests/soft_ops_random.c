@@ -173,7 +173,7 @@ static const u8 weights[SOFT_NR_OPS] = {
 	[SOFT_OP_HOST_PROTECT] = 2,
 	[SOFT_OP_CLEAN] = 2,
 	[SOFT_OP_LATE] = 3,
-	[SOFT_OP_SLOW] = 1,
+	[SOFT_OP_SLOW] = 2,
 	[SOFT_OP_SCRIBBLE] = 1,
 	[SOFT_OP_NEW_ROOT] = 2,
 	[SOFT_OP_SMM] = 1,
@@ -248,11 +248,14 @@ struct soft_op soft_op_random(struct rnd_state *rnd)
 		random_renewal(rnd, &op);
 		break;
 	case SOFT_OP_AGE:
-	case SOFT_OP_CLEAN:
 	case SOFT_OP_HOST_PROTECT:
 	case SOFT_OP_PUNCH_HOLE:
 		op.a = below(rnd, SOFT_PAGES);
 		op.b = 1 + below(rnd, 64);
+		break;
+	case SOFT_OP_CLEAN:
+		op.a = below(rnd, 2) * below(rnd, SOFT_PAGES);
+		op.b = soft_cut_pages(op.a, SOFT_PAGES);
 		break;
 	case SOFT_OP_HOST_WRITE:
 		op.a = below(rnd, SOFT_PAGES);

@@ -292,7 +292,7 @@ void soft_op_punch_hole(struct soft_run *run, const struct soft_op *op)
 
 /* The VMM's memory */
 
-static void host_write(struct soft_run *run, unsigned long page)
+void soft_host_write(struct soft_run *run, unsigned long page)
 {
 	const u64 value = soft_model_value(run->model, page);
 
@@ -302,7 +302,7 @@ static void host_write(struct soft_run *run, unsigned long page)
 
 void soft_op_host_write(struct soft_run *run, const struct soft_op *op)
 {
-	host_write(run, op->a);
+	soft_host_write(run, op->a);
 }
 
 void soft_op_renew(struct soft_run *run, const struct soft_op *op)
@@ -316,7 +316,7 @@ void soft_op_renew(struct soft_run *run, const struct soft_op *op)
 		soft_vm_renew_pages(run->vm, op->a, pages);
 	for (i = 0; i < pages; i++) {
 		run->loose |= soft_page_was_table(run, op->a + i);
-		host_write(run, op->a + i);
+		soft_host_write(run, op->a + i);
 	}
 }
 

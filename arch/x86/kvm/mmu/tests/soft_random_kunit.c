@@ -166,9 +166,10 @@ static void fill_episode(struct kunit *test, struct random_test *t, u64 seed)
 	/* Shadow paging has no private memory, and no L2 here. */
 	t->kind.private = tdp_enabled && seed / SOFT_NR_LOGS % 4 == 3;
 	t->kind.nested = tdp_enabled && seed / SOFT_NR_LOGS % 2 == 0;
+	t->kind.small = seed / 2 % 2;
 	/* Another list for each hardware. */
 	prandom_seed_state(&rnd, seed + ((u64)hardware << 40));
-	first_l2 = t->kind.nested ? prandom_u32_state(&rnd) % 1000 : 0;
+	first_l2 = t->kind.nested ? prandom_u32_state(&rnd) % EPISODE_OPS : 0;
 	for (i = 0; i < EPISODE_OPS; i++) {
 		t->ops[i] = soft_op_random(&rnd);
 		if (soft_without & BIT(t->ops[i].kind))

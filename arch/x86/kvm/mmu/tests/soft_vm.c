@@ -159,9 +159,10 @@ struct soft_vm *soft_vm_create(struct kunit *test, int nr_vcpus,
 
 /* The VMM's memory */
 
-/* What is aligned can be a huge page, whatever the kernel's default is. */
-static void allow_huge(unsigned long hva, unsigned long npages)
+/* What is aligned can be a huge page or not, whatever the kernel's default is. */
+static void allow_huge(unsigned long hva, unsigned long npages, bool allow)
 {
+	const vm_flags_t set = allow ? VM_HUGEPAGE : VM_NOHUGEPAGE;
 	struct mm_struct *mm = current->mm;
 	struct vm_area_struct *vma;
 
@@ -170,7 +171,7 @@ static void allow_huge(unsigned long hva, unsigned long npages)
 	mmap_write_lock(mm);
 	vma = find_vma(mm, hva);
 	if (vma && hva + npages * PAGE_SIZE <= vma->vm_end)
-		vm_flags_set(vma, VM_HUGEPAGE);
+		vm_flags_mod(vma, set, (VM_HUGEPAGE | VM_NOHUGEPAGE) & ~set);
 	mmap_write_unlock(mm);
 }
 
@@ -196,7 +197,7 @@ struct soft_memory *soft_memory_create(struct kunit *test, unsigned long nr_page
 	memory->hva = ALIGN(map_pages(test, nr_pages + PTRS_PER_PTE), PMD_SIZE);
 	memory->scratch = map_pages(test, 1);
 	memory->driver = soft_driver_create(test, nr_pages);
-	allow_huge(memory->hva, nr_pages);
+	allow_huge(memory->hva, nr_pages, true);
 	return memory;
 }
 
@@ -241,7 +242,7 @@ void soft_vm_renew_pages(struct soft_vm *vm, unsigned long page,
 			vm_mmap(NULL, hva, npages * PAGE_SIZE,
 				PROT_READ | PROT_WRITE,
 				MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0));
-	allow_huge(hva, npages);
+	allow_huge(hva, npages, !vm->kind.small);
 }
 
 void soft_vm_renew_by_driver(struct soft_vm *vm, unsigned long page,

@@ -50,11 +50,13 @@ enum soft_log {
  * @private: it has private memory: KVM_X86_SW_PROTECTED_VM
  * @nested: its guests are hypervisors, whose tables translate for guests of
  *	theirs; else their own paging is what they use tables for
+ * @small: the VMM's memory is no huge pages
  */
 struct soft_vm_kind {
 	enum soft_log log;
 	bool private;
 	bool nested;
+	bool small;
 };
 
 /**
