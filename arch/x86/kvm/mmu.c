@@ -111,6 +111,27 @@ bool kvm_mmu_slot_gfn_write_protect(struct kvm *kvm, struct kvm_memory_slot *slo
 	return flush;
 }
 
+bool mmu_write_protect_gfn(struct kvm *kvm, gfn_t gfn)
+{
+	struct kvm_memory_slot *slot;
+	bool flush = false;
+	int i;
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+
+	for (i = 0; i < kvm_arch_nr_memslot_as_ids(kvm); i++) {
+		/*
+		 * The set is read with mmu_lock, under which mappings are made: it
+		 * is not older than theirs, or these are gone with their slot.
+		 */
+		slot = __gfn_to_memslot(__kvm_memslots(kvm, i), gfn);
+		if (slot)
+			flush |= kvm_mmu_slot_gfn_write_protect(kvm, slot, gfn,
+								PG_LEVEL_4K);
+	}
+	return flush;
+}
+
 /*
  * Dirty logging of a slot begins: all its pages, or those of @start_level and
  * above, trap the next write.  The caller flushes TLBs.

@@ -3,11 +3,17 @@
  * How big a page may be.
  *
  * Each slot has an int for every page of 2M and 1G that it touches
- * (kvm_lpage_info::disallow_lpage): how many reasons there are not to map it as
- * a whole.  x86.c counts one when the slot begins or ends within the page, or
- * its host addresses are not aligned as its gfns are; level_disallow() counts
- * gfns that KVM watches.  The top bit is no count: the gfns of the page differ
- * in their memory attributes.
+ * (kvm_lpage_info::disallow_lpage), with the reasons not to map it as a whole:
+ *
+ *	bit 0		the slot's own, set by x86.c: it begins or ends within
+ *			the page, or its host addresses are not aligned as its
+ *			gfns are
+ *	bits 1-30	level_disallow(): how many gfns of it KVM watches
+ *	bit 31		the gfns of the page differ in their memory attributes
+ *
+ * What is watched counts in both address spaces, which may map the same memory;
+ * all else is the slot's.  It is counted in the slot that the table is in, and
+ * the other space's slots are asked: so these may come and go.
  *
  * Locks: mmu_lock for writing to change, for reading to read; a new slot is
  * nobody else's.
@@ -18,8 +24,10 @@
 #include <linux/pgtable.h>
 
 #include "level.h"
+#include "page_track.h"
 #include "spte.h"
 
+#define LPAGE_WATCHED		GENMASK(30, 1)
 #define KVM_LPAGE_MIXED_FLAG	BIT(31)
 
 /* The page of @level, above 4K, that holds @gfn of @slot. */
@@ -45,12 +53,12 @@ static void lpage_count(const struct kvm_memory_slot *slot, gfn_t gfn, int chang
 
 void level_disallow(const struct kvm_memory_slot *slot, gfn_t gfn)
 {
-	lpage_count(slot, gfn, 1);
+	lpage_count(slot, gfn, LPAGE_WATCHED_ONE);
 }
 
 void level_allow(const struct kvm_memory_slot *slot, gfn_t gfn)
 {
-	lpage_count(slot, gfn, -1);
+	lpage_count(slot, gfn, -LPAGE_WATCHED_ONE);
 }
 
 /*
@@ -96,12 +104,43 @@ int level_slot_max(const struct kvm_memory_slot *slot, gfn_t gfn, int max_level)
 	return level;
 }
 
+/* Does the page of @level around @gfn hold one that a slot of the space watches? */
+static bool space_watches(struct kvm *kvm, int as_id, gfn_t gfn, int level)
+{
+	const gfn_t start = gfn_round_for_level(gfn, level);
+	struct kvm_memslot_iter iter;
+	gfn_t first;
+
+	kvm_for_each_memslot_in_gfn_range(&iter, __kvm_memslots(kvm, as_id), start,
+					  start + KVM_PAGES_PER_HPAGE(level)) {
+		first = max(start, iter.slot->base_gfn);
+		if (*lpage_reasons(iter.slot, first, level) & LPAGE_WATCHED)
+			return true;
+	}
+	return false;
+}
+
+/* @level, or less because of what the other address space watches. */
+static int watched_max(struct kvm *kvm, const struct kvm_memory_slot *slot,
+		       gfn_t gfn, int level)
+{
+	BUILD_BUG_ON(KVM_MAX_NR_ADDRESS_SPACES > 2);
+	if (kvm_arch_nr_memslot_as_ids(kvm) == 1 ||
+	    !kvm_page_track_write_tracking_enabled(kvm))
+		return level;
+
+	while (level > PG_LEVEL_4K && space_watches(kvm, !slot->as_id, gfn, level))
+		level--;
+	return level;
+}
+
 /* Private memory has no host mapping; what guest_memfd allows is in @max_level. */
 static int max_level_of(struct kvm *kvm, const struct kvm_memory_slot *slot,
 			gfn_t gfn, int max_level, bool private)
 {
 	int level = level_slot_max(slot, gfn, min(max_level, spte_fmt.huge_level));
 
+	level = watched_max(kvm, slot, gfn, level);
 	if (private || level == PG_LEVEL_4K)
 		return level;
 	return min(level, host_level(kvm, slot, gfn));

@@ -9,11 +9,15 @@
 #include "mmu.h"
 #include "mmu_internal.h"
 
+/* What level_disallow() adds to kvm_lpage_info::disallow_lpage; bit 0 is x86.c's. */
+#define LPAGE_WATCHED_ONE	2
+
 /**
  * level_disallow() - no huge page may hold a gfn from now on
  * @slot: its slot
  * @gfn: the page, e.g. a shadowed table
  *
+ * That is so in the other address space too, whatever its slots are and will be.
  * Counts; level_allow() is the reverse.
  * Context: mmu_lock for writing.
  */
@@ -26,8 +30,8 @@ void level_allow(const struct kvm_memory_slot *slot, gfn_t gfn);
  * @gfn: the page, in @slot
  * @max_level: not above this, PG_LEVEL_1G at most
  *
- * The part of level_max() that knows alignment, level_disallow() and mixed
- * attributes, and nothing of host and CPU.
+ * The part of level_max() that knows alignment, level_disallow() in this slot and
+ * mixed attributes, and nothing of host and CPU.
  */
 int level_slot_max(const struct kvm_memory_slot *slot, gfn_t gfn, int max_level);
 
@@ -41,6 +45,8 @@ int level_slot_max(const struct kvm_memory_slot *slot, gfn_t gfn, int max_level)
  * Reads the host's page table: the answer holds only as long as no MMU notifier
  * runs for the address, so the caller either checks mmu_invalidate_retry_gfn()
  * under mmu_lock before it believes it, or maps nothing with it.
+ *
+ * Context: mmu_lock; kvm->srcu or slots_lock.
  */
 int level_max(struct kvm *kvm, const struct kvm_memory_slot *slot, gfn_t gfn,
 	      int max_level);
@@ -51,7 +57,7 @@ int level_max(struct kvm *kvm, const struct kvm_memory_slot *slot, gfn_t gfn,
  * @fault: pinned and checked; sets req_level and goal_level, and rounds pfn down
  *	to goal_level
  *
- * Context: mmu_lock.
+ * Context: mmu_lock; kvm->srcu.
  */
 void level_choose(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault);
 

@@ -262,6 +262,16 @@ extern struct kmem_cache *mmu_page_header_cache;
 bool kvm_mmu_slot_gfn_write_protect(struct kvm *kvm, struct kvm_memory_slot *slot,
 				    u64 gfn, int min_level);
 
+/**
+ * mmu_write_protect_gfn() - the same in every address space, at all levels
+ * @kvm: the VM
+ * @gfn: the page, which is a table or is tracked: new mappings know that
+ *
+ * Return: true if the caller must flush TLBs before it lets go of mmu_lock.
+ * Context: mmu_lock for writing; kvm->srcu or slots_lock.
+ */
+bool mmu_write_protect_gfn(struct kvm *kvm, gfn_t gfn);
+
 /* For debugfs.c; shadow_rmap.c. */
 unsigned int pte_list_count(struct kvm_rmap_head *rmap_head);
 

@@ -101,7 +101,7 @@ void __kvm_write_track_add_gfn(struct kvm *kvm, struct kvm_memory_slot *slot,
 
 	count_tracker(kvm, slot, gfn, 1);
 	level_disallow(slot, gfn);
-	if (kvm_mmu_slot_gfn_write_protect(kvm, slot, gfn, PG_LEVEL_4K))
+	if (mmu_write_protect_gfn(kvm, gfn))
 		kvm_flush_remote_tlbs(kvm);
 }
 

@@ -51,7 +51,9 @@ bool kvm_gfn_is_write_tracked(struct kvm *kvm,
  * @slot: the gfn's slot
  * @gfn: the page
  *
- * Write-protects it, flushes TLBs, and allows no huge page around it.
+ * Write-protects it, flushes TLBs, and allows no huge page around it, in all
+ * address spaces.  Only @slot counts it; who maps the gfn elsewhere asks
+ * kvm_gfn_is_write_tracked().
  * Context: mmu_lock for writing; kvm->srcu or slots_lock.
  */
 void __kvm_write_track_add_gfn(struct kvm *kvm, struct kvm_memory_slot *slot,

@@ -106,7 +106,7 @@ static void watch_page_table(struct kvm *kvm, struct kvm_memory_slot *slot,
 			     gfn_t gfn)
 {
 	level_disallow(slot, gfn);
-	if (kvm_mmu_slot_gfn_write_protect(kvm, slot, gfn, PG_LEVEL_4K))
+	if (mmu_write_protect_gfn(kvm, gfn))
 		mmu_flush_gfn(kvm, gfn, PG_LEVEL_4K);
 }
 

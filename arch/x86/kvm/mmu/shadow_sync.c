@@ -354,18 +354,13 @@ bool shadow_sync_page(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp,
 /* The guest's flushes. */
 
 /* Return: true if TLBs must be flushed, or it could go on writing. */
-static bool protect_tables(struct kvm_vcpu *vcpu, struct kvm_mmu_page **pages,
+static bool protect_tables(struct kvm *kvm, struct kvm_mmu_page **pages,
 			   unsigned int nr)
 {
-	struct kvm_memory_slot *slot;
 	bool flush = false;
 
-	while (nr--) {
-		slot = kvm_vcpu_gfn_to_memslot(vcpu, pages[nr]->gfn);
-		flush |= kvm_mmu_slot_gfn_write_protect(vcpu->kvm, slot,
-							pages[nr]->gfn,
-							PG_LEVEL_4K);
-	}
+	while (nr--)
+		flush |= mmu_write_protect_gfn(kvm, pages[nr]->gfn);
 	return flush;
 }
 
@@ -378,7 +373,7 @@ static void sync_pages(struct kvm_vcpu *vcpu, struct kvm_mmu_page **pages,
 {
 	unsigned int i;
 
-	if (protect_tables(vcpu, pages, nr)) {
+	if (protect_tables(vcpu->kvm, pages, nr)) {
 		zap->flush = true;
 		shadow_zap_finish(vcpu->kvm, zap);
 	}

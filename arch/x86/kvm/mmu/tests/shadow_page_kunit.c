@@ -14,6 +14,7 @@
 #include <linux/rbtree.h>
 
 #include "mmu.h"
+#include "mmu/level.h"
 #include "mmu/mmu_internal.h"
 #include "mmu/page_track.h"
 #include "mmu/shadow_internal.h"
@@ -160,7 +161,7 @@ static void expect_watched(struct kunit *test, struct shadow_test *t, int nr,
 			   int level)
 {
 	KUNIT_EXPECT_EQ(test, t->kvm->arch.indirect_shadow_pages, nr);
-	KUNIT_EXPECT_EQ(test, huge_reasons(t, TEST_GFN), nr);
+	KUNIT_EXPECT_EQ(test, huge_reasons(t, TEST_GFN), nr * LPAGE_WATCHED_ONE);
 	KUNIT_EXPECT_EQ(test, tracked(t, TEST_GFN), level > PG_LEVEL_4K ? nr : 0);
 	KUNIT_EXPECT_EQ(test, RB_EMPTY_ROOT(&shadow_vm(t->kvm)->by_gfn), !nr);
 	KUNIT_EXPECT_EQ(test, t->kvm->arch.n_used_mmu_pages, nr);

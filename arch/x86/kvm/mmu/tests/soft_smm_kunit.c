@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Two address spaces of the same memory: what one CPU writes to a table through
+ * the one, another that uses the table in the other gets after its flush, be it
+ * a table of the OS that KVM shadows, or one that L1 gives to L2.
+ *
+ * (APM vol. 2, 10.3.1: SMM sees the memory of the system; only SMRAM is its own.)
+ *
+ * vCPU 0 does not page, and writes; vCPU 1 pages.
+ */
+#include <kunit/test.h>
+#include <linux/kvm_host.h>
+#include <linux/mm.h>
+#include <linux/mmap_lock.h>
+
+#include "mmu.h"
+#include "mmu/fault.h"
+#include "mmu/spte.h"
+#include "smm.h"
+#include "soft_hardware.h"
+#include "soft_nested.h"
+#include "soft_paging.h"
+#include "soft_vm.h"
+
+/* Gfn n is page n in both: some huge pages; the tables are in the first one. */
+#define NR_PAGES	1024UL
+#define DATA_GFN	0x80
+#define SLOT_OF_SMM	BIT(16)
+
+#define RIGHTS		3	/* see soft_gpte() */
+#define ACCESSED_DIRTY	0x30
+
+/**
+ * struct two_spaces - the VM
+ * @vm: see there
+ * @paging: of vCPU 1
+ * @writer_smm: vCPU 0 is in SMM, and vCPU 1 is not; else it is the other way
+ */
+struct two_spaces {
+	struct soft_vm *vm;
+	struct soft_paging paging;
+	bool writer_smm;
+};
+
+static void begin_smm(struct kvm_vcpu *vcpu)
+{
+	soft_cpu_begin(vcpu);
+	vcpu->arch.hflags |= HF_SMM_MASK;
+	kvm_mmu_reset_context(vcpu);
+	soft_cpu_end(vcpu);
+}
+
+static void create_slot(struct two_spaces *t, bool smm)
+{
+	KUNIT_ASSERT_EQ(t->vm->test, 0,
+			soft_vm_set_slot(t->vm, smm ? SLOT_OF_SMM : 0, 0, NR_PAGES,
+					 0, 0));
+}
+
+static void delete_slot(struct two_spaces *t, bool smm)
+{
+	KUNIT_ASSERT_EQ(t->vm->test, 0,
+			soft_vm_set_slot(t->vm, smm ? SLOT_OF_SMM : 0, 0, 0, 0, 0));
+}
+
+/* As MADV_HUGEPAGE; nobody else uses the mm, and nothing is there yet. */
+static void allow_huge_pages(struct soft_vm *vm)
+{
+	struct mm_struct *mm = vm->kvm->mm;
+	struct vm_area_struct *vma;
+
+	mmap_write_lock(mm);
+	vma = find_vma(mm, soft_vm_hva(vm, 0));
+	if (vma)
+		vm_flags_init(vma, vma->vm_flags | VM_HUGEPAGE);
+	mmap_write_unlock(mm);
+}
+
+/* The n-th word of the PTs leads to gfn DATA_GFN + n. */
+static void make_tables(struct two_spaces *t)
+{
+	const bool ept = t->paging.mode->ept;
+	int i;
+
+	soft_vm_mark_pages(t->vm, 0, NR_PAGES);
+	soft_make_links(t->vm, SOFT_TABLE_GFN, ept);
+	for (i = 0; i < SOFT_NR_GVAS; i++)
+		soft_vm_write(t->vm, SOFT_TABLE_GFN + soft_pt(i), soft_pt_word(i),
+			      soft_pte_as(ept, DATA_GFN + i,
+					  RIGHTS | ACCESSED_DIRTY));
+}
+
+static struct two_spaces create(struct kunit *test, bool writer_smm)
+{
+	const struct soft_hardware *hw = test->param_value;
+	struct two_spaces t = {
+		.writer_smm = writer_smm,
+		.paging = {
+			.wp = true,
+			.nx = true,
+			.ad = hw->ad,
+		},
+	};
+
+	if (hw->tdp && !writer_smm)
+		kunit_skip(test, "there is no L2 in SMM");
+	soft_vendor_load(test, hw);
+	t.paging.mode = hw->tdp ? soft_nested_mode(SOFT_4_LEVELS) :
+				  soft_own_mode(SOFT_4_LEVELS);
+	t.vm = soft_vm_create(test, 2, soft_memory_create(test, NR_PAGES));
+	allow_huge_pages(t.vm);
+	make_tables(&t);
+	create_slot(&t, false);
+	create_slot(&t, true);
+	begin_smm(t.vm->vcpu[!writer_smm]);
+	return t;
+}
+
+static void begin_paging(struct two_spaces *t)
+{
+	soft_cpu_begin(t->vm->vcpu[1]);
+	KUNIT_EXPECT_TRUE(t->vm->test, soft_set_paging(t->vm->vcpu[1], &t->paging));
+	soft_cpu_end(t->vm->vcpu[1]);
+}
+
+static void flush(struct two_spaces *t)
+{
+	soft_cpu_begin(t->vm->vcpu[1]);
+	KUNIT_EXPECT_TRUE(t->vm->test, soft_load_cr3(t->vm->vcpu[1], &t->paging));
+	soft_cpu_end(t->vm->vcpu[1]);
+}
+
+static void write_word(struct two_spaces *t, gpa_t gpa, u64 value)
+{
+	struct soft_access write = { .addr = gpa, .write = true, .value = value };
+
+	KUNIT_EXPECT_EQ(t->vm->test, soft_cpu_run(t->vm->vcpu[0], &write), SOFT_RAM);
+}
+
+static u64 page_at(struct two_spaces *t, unsigned int n)
+{
+	struct soft_access access = { .addr = soft_gva(t->paging.mode, n) };
+
+	KUNIT_EXPECT_EQ(t->vm->test, soft_cpu_run(t->vm->vcpu[1], &access), SOFT_RAM);
+	return access.value - SOFT_PAGE_ID;
+}
+
+/* A word that translates nothing, in each table: the writer has it mapped. */
+static void touch_tables(struct two_spaces *t)
+{
+	int i;
+
+	for (i = 0; i < SOFT_NR_TABLES; i++)
+		write_word(t, soft_table_gpa(i, 511), 0);
+}
+
+static void write_pte(struct two_spaces *t, unsigned int n, gfn_t gfn)
+{
+	write_word(t, soft_table_gpa(soft_pt(n), soft_pt_word(n)),
+		   soft_pte_as(t->paging.mode->ept, gfn, RIGHTS | ACCESSED_DIRTY));
+}
+
+/* The link to the first PT leads to @to. */
+static void write_link(struct two_spaces *t, enum soft_table to)
+{
+	const struct soft_link *link = &soft_links[SOFT_LINK_OF_PT0];
+
+	write_word(t, soft_table_gpa(link->table, link->word),
+		   soft_link_as(t->paging.mode->ept, link, SOFT_TABLE_GFN + to,
+				RIGHTS | ACCESSED_DIRTY));
+}
+
+/* Each write takes effect with the next flush, a PTE's and a link's. */
+static void expect_writes_seen(struct two_spaces *t)
+{
+	struct kunit *test = t->vm->test;
+
+	write_pte(t, 0, DATA_GFN + 7);
+	flush(t);
+	KUNIT_EXPECT_EQ(test, page_at(t, 0), DATA_GFN + 7);
+	write_pte(t, 0, DATA_GFN);
+	flush(t);
+	KUNIT_EXPECT_EQ(test, page_at(t, 0), DATA_GFN);
+
+	write_link(t, SOFT_PT1);
+	flush(t);
+	KUNIT_EXPECT_EQ(test, page_at(t, 0), DATA_GFN + SOFT_PT_ENTRIES);
+	write_link(t, SOFT_PT0);
+	flush(t);
+	KUNIT_EXPECT_EQ(test, page_at(t, 0), DATA_GFN);
+}
+
+/* The writer's mappings are there when the tables become tables. */
+static void test_mapped_before(struct kunit *test, bool writer_smm)
+{
+	struct two_spaces t = create(test, writer_smm);
+
+	touch_tables(&t);
+	begin_paging(&t);
+	KUNIT_EXPECT_EQ(test, page_at(&t, 0), DATA_GFN);
+	expect_writes_seen(&t);
+}
+
+/* They are made when the tables are tables. */
+static void test_mapped_after(struct kunit *test, bool writer_smm)
+{
+	struct two_spaces t = create(test, writer_smm);
+
+	begin_paging(&t);
+	KUNIT_EXPECT_EQ(test, page_at(&t, 0), DATA_GFN);
+	touch_tables(&t);
+	flush(&t);
+	KUNIT_EXPECT_EQ(test, page_at(&t, 0), DATA_GFN);
+	expect_writes_seen(&t);
+}
+
+static void soft_test_smm_mapped_before(struct kunit *test)
+{
+	test_mapped_before(test, true);
+}
+
+static void soft_test_smm_mapped_after(struct kunit *test)
+{
+	test_mapped_after(test, true);
+}
+
+static void soft_test_os_mapped_before(struct kunit *test)
+{
+	test_mapped_before(test, false);
+}
+
+static void soft_test_os_mapped_after(struct kunit *test)
+{
+	test_mapped_after(test, false);
+}
+
+/* The writer's slot comes when the tables are tables, goes, and comes again. */
+static void soft_test_slot_comes_later(struct kunit *test)
+{
+	struct two_spaces t = create(test, true);
+
+	delete_slot(&t, true);
+	begin_paging(&t);
+	KUNIT_EXPECT_EQ(test, page_at(&t, 0), DATA_GFN);
+	create_slot(&t, true);
+	touch_tables(&t);
+	expect_writes_seen(&t);
+
+	delete_slot(&t, true);
+	create_slot(&t, true);
+	touch_tables(&t);
+	expect_writes_seen(&t);
+}
+
+/* The other way: its own slot goes with all its tables, and comes again. */
+static void soft_test_slot_of_tables(struct kunit *test)
+{
+	struct two_spaces t = create(test, true);
+
+	touch_tables(&t);
+	begin_paging(&t);
+	KUNIT_EXPECT_EQ(test, page_at(&t, 0), DATA_GFN);
+	delete_slot(&t, false);
+	touch_tables(&t);
+	create_slot(&t, false);
+	begin_paging(&t);
+	KUNIT_EXPECT_EQ(test, page_at(&t, 0), DATA_GFN);
+	expect_writes_seen(&t);
+}
+
+/* The level by which vCPU 0 maps a gfn. */
+static int mapped_level(struct two_spaces *t, gfn_t gfn)
+{
+	u64 sptes[PT64_ROOT_MAX_LEVEL + 1];
+	int root_level, leaf;
+
+	write_word(t, gfn_to_gpa(gfn) + 511 * sizeof(u64), 0);
+	soft_cpu_begin(t->vm->vcpu[0]);
+	leaf = fault_walk(t->vm->vcpu[0], gfn_to_gpa(gfn), sptes, &root_level);
+	soft_cpu_end(t->vm->vcpu[0]);
+	return leaf;
+}
+
+/* A huge page beside a table's is one that has the table. */
+static void soft_test_no_huge_page(struct kunit *test)
+{
+	struct two_spaces t = create(test, true);
+	const gfn_t beside = SOFT_TABLE_GFN + SOFT_NR_TABLES + 1, far = 512;
+
+	if (mapped_level(&t, far) != PG_LEVEL_2M)
+		kunit_skip(test, "the host has no huge pages for the VMM");
+	KUNIT_EXPECT_EQ(test, mapped_level(&t, beside), PG_LEVEL_2M);
+
+	begin_paging(&t);
+	KUNIT_EXPECT_EQ(test, page_at(&t, 0), DATA_GFN);
+	expect_writes_seen(&t);
+	soft_vm_zap_all(t.vm);
+	flush(&t);
+	KUNIT_EXPECT_EQ(test, page_at(&t, 0), DATA_GFN);
+	KUNIT_EXPECT_EQ(test, mapped_level(&t, far), PG_LEVEL_2M);
+	KUNIT_EXPECT_EQ(test, mapped_level(&t, beside), PG_LEVEL_4K);
+	expect_writes_seen(&t);
+}
+
+static struct kunit_case smm_cases[] = {
+	KUNIT_CASE_PARAM(soft_test_smm_mapped_before, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_smm_mapped_after, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_os_mapped_before, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_os_mapped_after, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_slot_comes_later, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_slot_of_tables, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_no_huge_page, soft_hardware_gen_params),
+	{}
+};
+
+static struct kunit_suite smm_suite = {
+	.name = "kvm_soft_smm",
+	.test_cases = smm_cases,
+};
+
+kunit_test_suite(smm_suite);
