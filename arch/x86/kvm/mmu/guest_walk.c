@@ -108,6 +108,19 @@ bool guest_decode_leaf(struct kvm_mmu *mmu, u64 gpte, unsigned int table_access,
 	return guest_decode_leaf_fmt(&guest_fmt_32, mmu, gpte, table_access, leaf);
 }
 
+bool guest_decode_entry(struct kvm_mmu *mmu, u64 gpte, int level,
+			unsigned int table_access, struct guest_entry *entry)
+{
+	if (mmu->gva_to_gpa == guest_gva_to_gpa_64)
+		return guest_decode_entry_fmt(&guest_fmt_64, mmu, gpte, level,
+					      table_access, entry);
+	if (mmu->gva_to_gpa == guest_gva_to_gpa_ept)
+		return guest_decode_entry_fmt(&guest_fmt_ept, mmu, gpte, level,
+					      table_access, entry);
+	return guest_decode_entry_fmt(&guest_fmt_32, mmu, gpte, level,
+				      table_access, entry);
+}
+
 /* 4-byte gPTEs are read into the upper half of the array, then spread upward. */
 int guest_read_gptes(struct kvm_vcpu *vcpu, gpa_t gpa, u64 *gpte, int nr)
 {

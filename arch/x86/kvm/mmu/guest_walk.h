@@ -110,6 +110,22 @@ bool guest_decode_leaf(struct kvm_mmu *mmu, u64 gpte, unsigned int table_access,
 		       struct guest_leaf *leaf);
 
 /**
+ * struct guest_entry - what a gPTE of any level says
+ * @maps: it maps a page; else it leads to a table
+ * @gfn: where the page begins, or the table
+ * @access: ACC_*; of a page without write if it is clean
+ */
+struct guest_entry {
+	bool maps;
+	gfn_t gfn;
+	unsigned int access;
+};
+
+/* As guest_decode_leaf(), of @level. */
+bool guest_decode_entry(struct kvm_mmu *mmu, u64 gpte, int level,
+			unsigned int table_access, struct guest_entry *entry);
+
+/**
  * guest_read_gptes() - read gPTEs without sleeping
  * @vcpu: the vCPU
  * @gpa: of the first

@@ -210,13 +210,27 @@ static __always_inline enum guest_step guest_step_read(struct guest_walker *w)
 	return GUEST_STEP_OK;
 }
 
-static __always_inline bool guest_at_leaf(const struct guest_walker *w)
+static __always_inline bool guest_gpte_maps(const struct guest_fmt *fmt,
+					    const struct kvm_mmu *mmu, u64 gpte,
+					    int level)
 {
-	if (w->level == PG_LEVEL_4K)
+	if (level == PG_LEVEL_4K)
 		return true;
-	if (!(w->gpte & w->fmt->huge))
+	if (!(gpte & fmt->huge))
 		return false;
-	return !w->fmt->huge_by_pse || w->mmu->cpu_role.ext.cr4_pse;
+	return !fmt->huge_by_pse || mmu->cpu_role.ext.cr4_pse;
+}
+
+/* Of a gPTE that maps a page: where that begins. */
+static __always_inline gpa_t guest_page_gpa(const struct guest_fmt *fmt, u64 gpte,
+					    int level)
+{
+	const u64 in_page = BIT_ULL(pt_level_shift(level, fmt->level_bits)) - 1;
+	gpa_t gpa = gpte & fmt->addr & ~in_page;
+
+	if (fmt->huge_high && level > PG_LEVEL_4K)
+		gpa |= (gpte & fmt->huge_high) << fmt->huge_high_shift;
+	return gpa;
 }
 
 static __always_inline enum guest_step guest_step_permit(struct guest_walker *w)
@@ -234,12 +248,9 @@ guest_step_translate(struct guest_walker *w)
 {
 	const struct guest_fmt *fmt = w->fmt;
 	const u64 in_page = BIT_ULL(pt_level_shift(w->level, fmt->level_bits)) - 1;
-	gpa_t gpa = w->gpte & fmt->addr & ~in_page;
+	gpa_t gpa = guest_page_gpa(fmt, w->gpte, w->level);
 
 	gpa |= w->addr & in_page & PAGE_MASK;
-	if (fmt->huge_high && w->level > PG_LEVEL_4K)
-		gpa |= (w->gpte & fmt->huge_high) << fmt->huge_high_shift;
-
 	gpa = kvm_translate_gpa(w->vcpu, w->mmu, gpa,
 				w->access | PFERR_GUEST_FINAL_MASK,
 				&w->walk->fault);
@@ -382,7 +393,7 @@ static __always_inline enum guest_step guest_walk_try(struct guest_walker *w)
 		step = guest_step_read(w);
 		if (unlikely(step))
 			return step;
-		if (guest_at_leaf(w))
+		if (guest_gpte_maps(w->fmt, w->mmu, w->gpte, w->level))
 			break;
 		w->level--;
 	}
@@ -436,11 +447,11 @@ guest_walk_fmt(const struct guest_fmt *fmt, struct guest_walk *walk,
 	return step == GUEST_STEP_OK;
 }
 
-/* guest_decode_leaf() for one format, a constant. */
+/* guest_decode_entry() for one format, a constant. */
 static __always_inline bool
-guest_decode_leaf_fmt(const struct guest_fmt *fmt, const struct kvm_mmu *mmu,
-		      u64 gpte, unsigned int table_access,
-		      struct guest_leaf *leaf)
+guest_decode_entry_fmt(const struct guest_fmt *fmt, const struct kvm_mmu *mmu,
+		       u64 gpte, int level, unsigned int table_access,
+		       struct guest_entry *entry)
 {
 	const bool has_ad = guest_has_ad(fmt, mmu);
 
@@ -448,13 +459,32 @@ guest_decode_leaf_fmt(const struct guest_fmt *fmt, const struct kvm_mmu *mmu,
 		return false;
 	if (has_ad && !(gpte & fmt->accessed))
 		return false;
-	if (guest_gpte_reserved(fmt, mmu, gpte, PG_LEVEL_4K))
+	if (guest_gpte_reserved(fmt, mmu, gpte, level))
 		return false;
 
-	leaf->gfn = gpa_to_gfn(gpte & fmt->addr);
-	leaf->access = table_access & guest_access(fmt, gpte ^ fmt->forbid);
-	if (has_ad && !(gpte & fmt->dirty))
-		leaf->access &= ~ACC_WRITE_MASK;
+	entry->maps = guest_gpte_maps(fmt, mmu, gpte, level);
+	entry->gfn = gpa_to_gfn(entry->maps ? guest_page_gpa(fmt, gpte, level) :
+					      gpte & fmt->addr);
+	entry->access = table_access & guest_access(fmt, gpte ^ fmt->forbid);
+	if (entry->maps && has_ad && !(gpte & fmt->dirty))
+		entry->access &= ~ACC_WRITE_MASK;
+	return true;
+}
+
+/* guest_decode_leaf() for one format, a constant. */
+static __always_inline bool
+guest_decode_leaf_fmt(const struct guest_fmt *fmt, const struct kvm_mmu *mmu,
+		      u64 gpte, unsigned int table_access,
+		      struct guest_leaf *leaf)
+{
+	struct guest_entry entry;
+
+	if (!guest_decode_entry_fmt(fmt, mmu, gpte, PG_LEVEL_4K, table_access,
+				    &entry))
+		return false;
+
+	leaf->gfn = entry.gfn;
+	leaf->access = entry.access;
 	return true;
 }
 

@@ -379,17 +379,18 @@ void kvm_mmu_new_pgd(struct kvm_vcpu *vcpu, gpa_t new_pgd)
 EXPORT_SYMBOL_GPL(kvm_mmu_new_pgd);
 
 static void root_invalidate_addr(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu,
-				 u64 addr, hpa_t root)
+				 u64 addr, hpa_t root, bool trust)
 {
 	vcpu_clear_mmio_info(vcpu, addr);
 	/* A sync reads the tables in the format of the current MMU. */
 	if (WARN_ON_ONCE(mmu != vcpu->arch.mmu) || !VALID_PAGE(root))
 		return;
-	shadow_sync_addr(vcpu, addr, root);
+	shadow_sync_addr(vcpu, addr, root, trust);
 }
 
-void kvm_mmu_invalidate_addr(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu,
-			     u64 addr, unsigned long roots)
+/* @check: of @roots: those where the tables are read again, at every level. */
+static void invalidate_addr(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu, u64 addr,
+			    unsigned long roots, unsigned long check)
 {
 	int i;
 
@@ -406,21 +407,33 @@ void kvm_mmu_invalidate_addr(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu,
 		return;
 
 	if (roots & KVM_MMU_ROOT_CURRENT)
-		root_invalidate_addr(vcpu, mmu, addr, mmu->root.hpa);
+		root_invalidate_addr(vcpu, mmu, addr, mmu->root.hpa,
+				     !(check & KVM_MMU_ROOT_CURRENT));
 	for (i = 0; i < KVM_MMU_NUM_PREV_ROOTS; i++)
 		if (roots & KVM_MMU_ROOT_PREVIOUS(i))
 			root_invalidate_addr(vcpu, mmu, addr,
-					     mmu->prev_roots[i].hpa);
+					     mmu->prev_roots[i].hpa,
+					     !(check & KVM_MMU_ROOT_PREVIOUS(i)));
+}
+
+/* For a #PF: what it says was just read in the tables. */
+void kvm_mmu_invalidate_addr(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu,
+			     u64 addr, unsigned long roots)
+{
+	invalidate_addr(vcpu, mmu, addr, roots, 0);
 }
 EXPORT_SYMBOL_GPL(kvm_mmu_invalidate_addr);
 
 /*
  * INVLPG flushes global translations of every PCID: all roots.  What is not
- * cached as a root is synced when the guest comes back to it.
+ * cached as a root is synced when the guest comes back to it.  Without PCIDs it
+ * comes back to a previous root by a flush, which trusts what KVM knows.
  */
 void kvm_mmu_invlpg(struct kvm_vcpu *vcpu, gva_t gva)
 {
-	kvm_mmu_invalidate_addr(vcpu, vcpu->arch.walk_mmu, gva, KVM_MMU_ROOTS_ALL);
+	invalidate_addr(vcpu, vcpu->arch.walk_mmu, gva, KVM_MMU_ROOTS_ALL,
+			kvm_is_cr4_bit_set(vcpu, X86_CR4_PCIDE) ?
+			KVM_MMU_ROOTS_ALL : KVM_MMU_ROOT_CURRENT);
 	vcpu->stat.invlpg++;
 }
 EXPORT_SYMBOL_GPL(kvm_mmu_invlpg);
@@ -438,6 +451,6 @@ void kvm_mmu_invpcid_gva(struct kvm_vcpu *vcpu, gva_t gva, unsigned long pcid)
 		    kvm_get_pcid(vcpu, mmu->prev_roots[i].pgd) == pcid)
 			roots |= KVM_MMU_ROOT_PREVIOUS(i);
 	if (roots)
-		kvm_mmu_invalidate_addr(vcpu, mmu, gva, roots);
+		invalidate_addr(vcpu, mmu, gva, roots, roots);
 	vcpu->stat.invlpg++;
 }

@@ -124,6 +124,14 @@ void shadow_zap_gfn_tables(struct kvm *kvm, int as_id, gfn_t start, gfn_t end,
 			   struct shadow_zap *zap);
 
 /**
+ * shadow_zap_tables() - zap all pages that shadow tables, while vCPUs go on
+ * @kvm: the VM
+ *
+ * Context: mmu_lock for writing; kvm->srcu.  Yields.
+ */
+void shadow_zap_tables(struct kvm *kvm);
+
+/**
  * shadow_page_zap() - zap a page: it cannot be found or reached any more
  * @kvm: the VM
  * @sp: ACTIVE or ROOT
@@ -208,16 +216,19 @@ void shadow_sync_roots(struct kvm_vcpu *vcpu);
 bool shadow_root_unsync(hpa_t root);
 
 /**
- * shadow_sync_addr() - the guest flushed one address: sync its SPTEs
+ * shadow_sync_addr() - the guest flushed one address: its SPTEs follow its gPTEs
  * @vcpu: the vCPU, with its current MMU
  * @addr: the address, gva or nested gpa
  * @root: one of its roots, may be invalid
+ * @trust: only what the guest may have changed unseen can be old: unsync pages.
+ *	Else the entry of each level is compared with memory: the VMM may have
+ *	written there
  *
  * Nothing is done to a root of another role than the current one: its address
  * space is another.
- * Context: takes mmu_lock for writing, if there is anything to do.
+ * Context: takes mmu_lock for writing, if there is anything to do; kvm->srcu.
  */
-void shadow_sync_addr(struct kvm_vcpu *vcpu, u64 addr, hpa_t root);
+void shadow_sync_addr(struct kvm_vcpu *vcpu, u64 addr, hpa_t root, bool trust);
 
 /**
  * shadow_try_unsync() - may a gfn be mapped writable: unsync what shadows it

@@ -117,8 +117,8 @@ static void watch_table(struct kvm *kvm, struct kvm_mmu_page *sp)
 	rb_add(&sp->gfn_node, &shadow_vm(kvm)->by_gfn, index_less);
 	count_watched(kvm, 1);
 	/*
-	 * Pairs with shadow_track_write(): it sees the count, or its write is
-	 * seen when the gPTEs are read again.
+	 * Pairs with shadow_track_write() and kvm_mmu_forget_tables(): they see
+	 * the count, or the write is seen when the gPTEs are read again.
 	 */
 	smp_mb();
 
@@ -459,6 +459,45 @@ void shadow_zap_gfn_direct(struct kvm *kvm, int as_id, gfn_t start, gfn_t end,
 		shadow_zap_finish(kvm, zap);
 		cond_resched_rwlock_write(&kvm->mmu_lock);
 	}
+}
+
+/* Return: false if there is none from @start on; else @start is behind its gfn. */
+static bool zap_next_table(struct kvm *kvm, u64 *start, struct shadow_zap *zap)
+{
+	struct index_range range = { .start = *start, .end = U64_MAX };
+	struct kvm_mmu_page *sp = index_first(kvm, &range);
+
+	if (!sp)
+		return false;
+
+	range.start = sp_index_key(&sp->gfn_node);
+	range.end = range.start + 1;
+	*start = range.end;
+
+	while ((sp = index_first(kvm, &range)))
+		shadow_page_zap(kvm, sp, zap);
+	return true;
+}
+
+/*
+ * Each gfn has its turn once: what is made there when the lock is let go is made
+ * from memory as it is now.
+ */
+void shadow_zap_tables(struct kvm *kvm)
+{
+	struct shadow_zap zap = {};
+	u64 start = 0;
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
+
+	while (zap_next_table(kvm, &start, &zap)) {
+		if (!need_resched() && !rwlock_needbreak(&kvm->mmu_lock))
+			continue;
+
+		shadow_zap_finish(kvm, &zap);
+		cond_resched_rwlock_write(&kvm->mmu_lock);
+	}
+	shadow_zap_finish(kvm, &zap);
 }
 
 void shadow_zap_mmio(struct kvm *kvm)

@@ -267,13 +267,14 @@ static void sync_entry(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i,
 		zap->flush |= sync_access(vcpu, sp, i, &leaf);
 }
 
-/* Where the gPTE of an entry is. */
+/* Where the gPTE of an entry is; one of 4 bytes of level 2 has two entries. */
 static gpa_t gpte_gpa(const struct kvm_mmu_page *sp, int i)
 {
-	const int size = sp->role.has_4_byte_gpte ? 4 : 8;
+	const int entry = sp->role.quadrant * SPTE_ENT_PER_PAGE + i;
 
-	return gfn_to_gpa(sp->gfn) +
-	       (sp->role.quadrant * SPTE_ENT_PER_PAGE + i) * size;
+	if (sp->role.has_4_byte_gpte)
+		return gfn_to_gpa(sp->gfn) + (entry >> (sp->role.level - 1)) * 4;
+	return gfn_to_gpa(sp->gfn) + entry * 8;
 }
 
 int shadow_sync_spte(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i)
@@ -484,7 +485,45 @@ static void sync_addr_entry(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int 
 		mmu_flush_gfn(vcpu->kvm, gfn, PG_LEVEL_4K);
 }
 
-void shadow_sync_addr(struct kvm_vcpu *vcpu, u64 addr, hpa_t root)
+/* Is an entry above 4K, which is present, what a fault would make of its gPTE? */
+static bool entry_follows(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i)
+{
+	struct guest_entry entry;
+	u64 gpte;
+
+	if (guest_read_gptes(vcpu, gpte_gpa(sp, i), &gpte, 1) ||
+	    !guest_decode_entry(vcpu->arch.mmu, gpte, sp->role.level,
+				sp->role.access, &entry))
+		return false;
+
+	/* The second half of 4M. */
+	if (entry.maps && sp->role.has_4_byte_gpte && (i & 1))
+		entry.gfn += KVM_PAGES_PER_HPAGE(PG_LEVEL_2M);
+
+	if (spte_present_leaf(READ_ONCE(sp->spt[i]), sp->role.level))
+		return entry.maps && shadow_gfn(sp, i) == entry.gfn &&
+		       shadow_access(sp, i) == entry.access;
+
+	return shadow_child(sp, i, entry.gfn,
+			    shadow_child_role(sp, i, entry.maps, entry.access));
+}
+
+static void check_addr_entry(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i)
+{
+	struct shadow_zap zap = {};
+
+	if (!sp_has_gptes(sp) || READ_ONCE(sp->spt[i]) == SPTE_NONE)
+		return;
+
+	if (sp->role.level == PG_LEVEL_4K) {
+		sync_addr_entry(vcpu, sp, i);
+	} else if (!entry_follows(vcpu, sp, i)) {
+		shadow_clear(vcpu->kvm, sp, i, &zap);
+		shadow_zap_finish(vcpu->kvm, &zap);
+	}
+}
+
+void shadow_sync_addr(struct kvm_vcpu *vcpu, u64 addr, hpa_t root, bool trust)
 {
 	struct kvm_mmu_page *sp;
 	struct shadow_iter iter;
@@ -498,16 +537,16 @@ void shadow_sync_addr(struct kvm_vcpu *vcpu, u64 addr, hpa_t root)
 	 */
 	sp = root_to_sp(root);
 	if (sp && (sp->role.word != vcpu->arch.mmu->root_role.word ||
-		   !below_may_be_unsync(sp)))
+		   (trust && !below_may_be_unsync(sp))))
 		return;
 
 	write_lock(&vcpu->kvm->mmu_lock);
 	shadow_iter_start(&iter, vcpu, root, addr);
 	while (shadow_iter_ok(&iter)) {
 		sp = sptep_to_sp(iter.sptep);
-		if (sp->unsync)
-			sync_addr_entry(vcpu, sp, iter.index);
-		if (!sp->unsync_children)
+		if (!trust || sp->unsync)
+			check_addr_entry(vcpu, sp, iter.index);
+		if (trust && !sp->unsync_children)
 			break;
 		shadow_iter_next(&iter, READ_ONCE(*iter.sptep));
 	}

@@ -230,6 +230,29 @@ void kvm_arch_flush_shadow_memslot(struct kvm *kvm, struct kvm_memory_slot *slot
 }
 
 /*
+ * Userspace sets CR3.  It may have written to the guest's tables by its own
+ * mapping of guest memory, which KVM cannot see: what shadows them is made anew.
+ */
+void kvm_mmu_forget_tables(struct kvm *kvm)
+{
+	int idx;
+
+	/*
+	 * Either this sees a page that is being made for a table, or who makes it
+	 * sees what userspace wrote: pairs with the barrier in watch_table().
+	 */
+	smp_mb();
+	if (!READ_ONCE(kvm->arch.indirect_shadow_pages))
+		return;
+
+	idx = srcu_read_lock(&kvm->srcu);
+	write_lock(&kvm->mmu_lock);
+	shadow_zap_tables(kvm);
+	write_unlock(&kvm->mmu_lock);
+	srcu_read_unlock(&kvm->srcu, idx);
+}
+
+/*
  * A memslot update ends with generation @gen.  That makes all MMIO SPTEs
  * stale, unless the part that they store has come round to 0: then an old one
  * could match again, and they go.  Nothing else does.
