@@ -25,7 +25,7 @@ enum soft_op_kind {
 	SOFT_OP_READ,	/* a: gfn, or c: n-th gva, b: CPL 3, and 2: EFLAGS.AC, d */
 	SOFT_OP_WRITE,	/* as SOFT_OP_READ */
 	SOFT_OP_FETCH,	/* as SOFT_OP_READ */
-	SOFT_OP_CREATE,	/* a: slot, b: gfn, c: page, d: pages, e: flags */
+	SOFT_OP_CREATE,	/* a: slot, b: gfn, c: page, d: pages, e: flags, SOFT_TWIN */
 	SOFT_OP_DELETE,	/* a: slot */
 	SOFT_OP_MOVE,	/* a: slot, b: gfn */
 	SOFT_OP_FLAGS,	/* a: slot, b: flags */
@@ -75,6 +75,9 @@ struct soft_op {
 #define SOFT_SMAP	BIT(4)
 /* Of EPT. */
 #define SOFT_AD		SOFT_PSE
+
+/* Beside a slot's flags: its memory is what the other address space has, if so. */
+#define SOFT_TWIN	BIT(15)
 
 /* Of an access by gva. */
 #define SOFT_AGAIN	BIT(0)	/* of the gva that the vCPU used or got last */

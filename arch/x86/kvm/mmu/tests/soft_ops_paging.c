@@ -153,28 +153,38 @@ static void set_smm(struct soft_run *run, int id, bool smm)
 
 /* The guest's tables */
 
-/* How many tables, of both address spaces, a page of the VMM is. */
+/* Does the address space have a page of the VMM at a gfn? */
+static bool has_page(struct soft_as *as, gfn_t gfn, unsigned long page)
+{
+	const struct soft_slot *slot = soft_as_slot(as, gfn);
+
+	return slot && soft_slot_page(slot, gfn) == page;
+}
+
+/* How many gfns of tables a page of the VMM has, in either address space. */
 static int nr_tables_at(struct soft_run *run, unsigned long page)
 {
-	const struct soft_slot *slot;
-	int i, nr = 0;
+	struct soft_as *as = run->model->as;
+	int nr = 0;
 	gfn_t gfn;
 
-	for (i = 0; i < SOFT_NR_AS * SOFT_NR_TABLES; i++) {
-		gfn = SOFT_TABLE_GFN + i % SOFT_NR_TABLES;
-		slot = soft_as_slot(&run->model->as[i / SOFT_NR_TABLES], gfn);
-		nr += slot && soft_slot_page(slot, gfn) == page;
-	}
+	for (gfn = SOFT_TABLE_GFN; soft_is_table(gfn); gfn++)
+		nr += has_page(&as[0], gfn, page) || has_page(&as[1], gfn, page);
 	return nr;
 }
 
+/* In both address spaces, where they have the same page. */
 static void note_change(struct soft_run *run, struct soft_as *as, gpa_t gpa)
 {
 	const gfn_t gfn = gpa_to_gfn(gpa);
 	const unsigned long page = soft_slot_page(soft_as_slot(as, gfn), gfn);
+	const u64 old = soft_read_word(run->vm, as, gpa);
+	int i;
 
-	soft_note_change(&run->changes, as, gpa,
-			 soft_read_word(run->vm, as, gpa));
+	for (i = 0; i < SOFT_NR_AS; i++)
+		if (has_page(&run->model->as[i], gfn, page))
+			soft_note_change(&run->changes, &run->model->as[i], gpa,
+					 old);
 	__set_bit(page, run->was_table);
 	/* KVM watches gfns: an alias of the page is changed unseen. */
 	run->loose |= nr_tables_at(run, page) > 1;

@@ -66,6 +66,9 @@ static void random_slot(struct rnd_state *rnd, struct soft_op *op)
 		op->c &= ~511;
 		op->d = soft_cut_pages(op->c, 512 + below(rnd, 2) * 512);
 	}
+	/* SMM mostly sees what the OS sees. */
+	if (below(rnd, 2))
+		op->e |= SOFT_TWIN;
 }
 
 /* Most guests have WP, NX and PSE; SMAP makes most accesses fault here. */

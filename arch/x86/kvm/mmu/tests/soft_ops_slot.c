@@ -22,7 +22,8 @@ static u32 op_slot_id(struct soft_run *run, const struct soft_op *op)
 /* Every other slot that could have private memory has it. */
 static u32 op_flags(struct soft_run *run, const struct soft_op *op)
 {
-	return run->vm->kind.private && (op->c & 1) ? KVM_MEM_GUEST_MEMFD : op->e;
+	return run->vm->kind.private && (op->c & 1) ? KVM_MEM_GUEST_MEMFD :
+						      op->e & ~SOFT_TWIN;
 }
 
 static struct soft_as *op_slot_as(struct soft_run *run, const struct soft_op *op)
@@ -58,6 +59,32 @@ static void check_tables(struct soft_run *run, u32 id, const struct soft_slot *o
 		soft_differ(run, "tables are miscounted");
 }
 
+/* The slot of the same id in the other address space. */
+static const struct soft_slot *twin_slot(struct soft_run *run,
+					 const struct soft_op *op)
+{
+	const int other = !(op_slot_id(run, op) >> 16);
+
+	return &run->model->as[other].slots[op->a % SOFT_SLOTS];
+}
+
+static void want_slot(struct soft_run *run, const struct soft_op *op,
+		      struct soft_slot *want)
+{
+	const struct soft_slot *twin = twin_slot(run, op);
+
+	want->gfn = op->b;
+	want->page = op->c;
+	want->npages = op->d;
+	want->flags = op_flags(run, op);
+	if (!(op->e & SOFT_TWIN) || !twin->npages)
+		return;
+
+	want->gfn = twin->gfn;
+	want->page = twin->page;
+	want->npages = twin->npages;
+}
+
 void soft_op_slot(struct soft_run *run, const struct soft_op *op)
 {
 	const u32 id = op_slot_id(run, op);
@@ -69,10 +96,7 @@ void soft_op_slot(struct soft_run *run, const struct soft_op *op)
 
 	switch (op->kind) {
 	case SOFT_OP_CREATE:
-		want.gfn = op->b;
-		want.page = op->c;
-		want.npages = op->d;
-		want.flags = op_flags(run, op);
+		want_slot(run, op, &want);
 		break;
 	case SOFT_OP_DELETE:
 		want.npages = 0;
