@@ -9,6 +9,7 @@
 #include <linux/sched.h>
 #include <linux/tracepoint.h>
 
+#include "mmu.h"
 #include "mmu/fault.h"
 #include "mmu/mmu_internal.h"
 #include "mmu/mmutrace.h"
@@ -212,16 +213,23 @@ static void change_slot(void *data)
 				   slot->page, slot->flags);
 }
 
+/* The root comes at once, and does not wait for the vCPU's next access. */
 static void begin_to_nest(void *data)
 {
 	struct soft_slow *slow = data;
 	struct soft_op op = *slow->op;
+	struct kvm_vcpu *vcpu;
 
 	op.kind = SOFT_OP_PAGING;
 	op.vcpu = slow->op->vcpu == 1 ? 2 : 1;
 	op.a = slow->op->b;
 	op.b = SOFT_WP | SOFT_NX;
 	soft_guest_paging(slow->run, &op);
+
+	vcpu = soft_op_vcpu(slow->run, &op);
+	soft_cpu_begin(vcpu);
+	kvm_mmu_reload(vcpu);
+	soft_cpu_end(vcpu);
 }
 
 /* The change is published, and waits for the vCPU whose fault this is. */
