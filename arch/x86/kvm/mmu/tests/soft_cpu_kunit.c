@@ -307,11 +307,11 @@ static void soft_test_pre_fault_clean(struct kunit *test)
 		kunit_skip(test, "only direct paging is indexed by gpa");
 
 	for (i = 0; i < 8; i++)
-		KUNIT_EXPECT_EQ(test, 0, soft_vm_pre_fault(vm, 0, GFN + i));
+		KUNIT_EXPECT_EQ(test, 0, soft_vm_pre_fault(vm, 0, GFN + i, 1));
 	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, GFN, 16, 0,
 						  KVM_MEM_LOG_DIRTY_PAGES));
 	for (i = 8; i < 16; i++)
-		KUNIT_EXPECT_EQ(test, 0, soft_vm_pre_fault(vm, 0, GFN + i));
+		KUNIT_EXPECT_EQ(test, 0, soft_vm_pre_fault(vm, 0, GFN + i, 1));
 	KUNIT_EXPECT_EQ(test, host_dirty(vm), 0);
 	KUNIT_ASSERT_EQ(test, 0, soft_vm_get_dirty_log(vm, 0, &log, 1));
 	KUNIT_EXPECT_EQ(test, log, 0);
@@ -337,7 +337,7 @@ static void soft_test_pre_fault_ring(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, GFN, NR_PAGES, 0,
 						  KVM_MEM_LOG_DIRTY_PAGES));
 	for (i = 0; i < NR_PAGES; i++)
-		KUNIT_ASSERT_EQ(test, 0, soft_vm_pre_fault(vm, 0, GFN + i));
+		KUNIT_ASSERT_EQ(test, 0, soft_vm_pre_fault(vm, 0, GFN + i, 1));
 	KUNIT_EXPECT_FALSE(test, soft_vm_next_dirty(vm, 0, &entry));
 
 	/* With PML, the CPU may log it once more. */
