@@ -71,7 +71,8 @@ static const char *judge_entry(struct kvm_mmu_page *root,
 		return NULL;
 	if (!spte_mmu_writable(spte))
 		return "a page that is not MMU-writable any more";
-	if (due == SOFT_DUE_DONE && !spte_tracked(spte) && !spte_writable(spte))
+	/* Without A bits, ageing takes W along, and needs no flush: M stays. */
+	if (due == SOFT_DUE_DONE && spte_has_ad(spte) && !spte_writable(spte))
 		return "a page that is not writable any more";
 	return NULL;
 }
