@@ -206,6 +206,44 @@ static int random_kind(struct rnd_state *rnd)
 	return kind;
 }
 
+/* What is asked of a slot; false: it is another kind of operation. */
+static bool random_of_slot(struct rnd_state *rnd, struct soft_op *op)
+{
+	switch (op->kind) {
+	case SOFT_OP_CREATE:
+		random_slot(rnd, op);
+		op->a = some_slot(rnd);
+		break;
+	case SOFT_OP_MOVE:
+		op->a = some_slot(rnd);
+		op->b = some_other_gfn(rnd);
+		break;
+	case SOFT_OP_DELETE:
+	case SOFT_OP_GET_LOG:
+		op->a = some_slot(rnd);
+		break;
+	case SOFT_OP_CLEAR_LOG:
+		op->a = some_slot(rnd);
+		op->b = below(rnd, 3);
+		op->c = below(rnd, 8) ? 64 * (1 + below(rnd, 20)) :
+				       1 + below(rnd, 100);
+		op->d = below(rnd, 2) ? U16_MAX : below(rnd, U16_MAX);
+		break;
+	case SOFT_OP_FLAGS:
+		op->a = some_slot(rnd);
+		op->b = below(rnd, 2) ? KVM_MEM_LOG_DIRTY_PAGES : 0;
+		break;
+	case SOFT_OP_PRIVATE:
+		op->a = some_gfn(rnd);
+		op->b = some_pages(rnd);
+		op->c = below(rnd, 2);
+		break;
+	default:
+		return false;
+	}
+	return true;
+}
+
 struct soft_op soft_op_random(struct rnd_state *rnd)
 {
 	struct soft_op op = {
@@ -213,39 +251,14 @@ struct soft_op soft_op_random(struct rnd_state *rnd)
 		.vcpu = below(rnd, SOFT_MAX_VCPUS),
 	};
 
+	if (random_of_slot(rnd, &op))
+		return op;
+
 	switch (op.kind) {
 	case SOFT_OP_READ:
 	case SOFT_OP_WRITE:
 	case SOFT_OP_FETCH:
 		random_access(rnd, &op);
-		break;
-	case SOFT_OP_CREATE:
-		random_slot(rnd, &op);
-		op.a = some_slot(rnd);
-		break;
-	case SOFT_OP_MOVE:
-		op.a = some_slot(rnd);
-		op.b = some_other_gfn(rnd);
-		break;
-	case SOFT_OP_DELETE:
-	case SOFT_OP_GET_LOG:
-		op.a = some_slot(rnd);
-		break;
-	case SOFT_OP_CLEAR_LOG:
-		op.a = some_slot(rnd);
-		op.b = below(rnd, 3);
-		op.c = below(rnd, 8) ? 64 * (1 + below(rnd, 20)) :
-				       1 + below(rnd, 100);
-		op.d = below(rnd, 2) ? U16_MAX : below(rnd, U16_MAX);
-		break;
-	case SOFT_OP_FLAGS:
-		op.a = some_slot(rnd);
-		op.b = below(rnd, 2) ? KVM_MEM_LOG_DIRTY_PAGES : 0;
-		break;
-	case SOFT_OP_PRIVATE:
-		op.a = some_gfn(rnd);
-		op.b = some_pages(rnd);
-		op.c = below(rnd, 2);
 		break;
 	case SOFT_OP_RENEW:
 		random_renewal(rnd, &op);
