@@ -114,7 +114,7 @@ static void check_unchanged(const TEST_DATA *t)
 
 	TEST_ASSERT_EQ(set_row(t, &again), EINVAL);
 	TEST_ASSERT_EQ(set_row(t, &same_gpa), EEXIST);
-	TEST_ASSERT_EQ(set_row(t, &same_part), EINVAL);
+	TEST_ASSERT_EQ(set_row(t, &same_part), EEXIST);
 	TEST_ASSERT_EQ(set_row(t, &shared), 0);
 	TEST_ASSERT_EQ(set_row(t, &free_part), 0);
 	free_part.size = 0;
@@ -178,7 +178,7 @@ TEST_F(memslot_gmem_errno, delete_unbinds)
 	struct row reuse = { "", 0, FREE, GMEM, FREE_GPA, FILE_SIZE, FD_GMEM,
 			     0 };
 
-	EXPECT_EQ(EINVAL, set_row(self, &reuse));
+	EXPECT_EQ(EEXIST, set_row(self, &reuse));
 	EXPECT_EQ(0, set_row(self, &delete));
 	EXPECT_EQ(0, set_row(self, &reuse));
 	EXPECT_EQ(EINVAL, set_row(self, &delete));
