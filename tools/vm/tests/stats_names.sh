@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Our modules have the statistics, tracepoints, parameters of stock's modules:
-# the same names, and parameters with the same modes and values, and one
-# parameter more: slot_zap_all, not set.
+# the same names, and parameters with the same modes and values, and two
+# parameters more, neither of them set: slot_zap_all and allow_unsafe_mappings.
 . "${0%/*}/lib.sh"
 [ -d /stock_modules ] || skip "stock's modules are not here"
 
@@ -30,6 +30,8 @@ names_of /stock_modules >/tmp/names
 	cat /tmp/names
 	echo "-rw-r--r-- kvm/parameters/slot_zap_all"
 	echo "./slot_zap_all:-1"
+	echo "-r--r--r-- kvm/parameters/allow_unsafe_mappings"
+	echo "./allow_unsafe_mappings:N"
 } | sort >/tmp/stock
 names_of /modules >/tmp/ours
 grep -c . /tmp/ours
