@@ -127,6 +127,18 @@ static void do_access(struct soft_run *run, const struct soft_op *op)
 		soft_check_ram(run, as, op->a, &access);
 }
 
+/* More pages than a dirty ring has room for, if there are so many. */
+static void do_fill(struct soft_run *run, const struct soft_op *op)
+{
+	struct soft_op write = { .kind = SOFT_OP_WRITE, .a = op->a };
+	const u32 end = op->a + min(op->b, SOFT_GFNS - op->a);
+
+	if (run->vm->kind.log != SOFT_LOG_RING)
+		return;
+	for (; write.a < end && !run->failed; write.a++)
+		do_access(run, &write);
+}
+
 /* The MMU */
 
 /* One that is not there at the beginning is an error; later it ends the call. */
@@ -212,6 +224,8 @@ static void do_op(struct soft_run *run, const struct soft_op *op)
 	case SOFT_OP_WRITE:
 	case SOFT_OP_FETCH:
 		return do_access(run, op);
+	case SOFT_OP_FILL:
+		return do_fill(run, op);
 	case SOFT_OP_CREATE:
 	case SOFT_OP_DELETE:
 	case SOFT_OP_MOVE:

@@ -160,6 +160,7 @@ static const u8 weights[SOFT_NR_OPS] = {
 	[SOFT_OP_READ] = 60,
 	[SOFT_OP_WRITE] = 60,
 	[SOFT_OP_FETCH] = 10,
+	[SOFT_OP_FILL] = 1,
 	[SOFT_OP_CREATE] = 14,
 	[SOFT_OP_DELETE] = 4,
 	[SOFT_OP_MOVE] = 2,
@@ -279,6 +280,10 @@ struct soft_op soft_op_random(struct rnd_state *rnd)
 	case SOFT_OP_GPTE:
 		random_gpte(rnd, &op);
 		break;
+	case SOFT_OP_FILL:
+		op.a = some_gfn(rnd);
+		op.b = some_pages(rnd);
+		break;
 	case SOFT_OP_PREFAULT:
 		op.a = some_gfn(rnd);
 		op.b = below(rnd, 2) ? 1 : some_pages(rnd);
@@ -320,6 +325,7 @@ void soft_op_print(struct kunit *test, const struct soft_op *op)
 		[SOFT_OP_READ] = "READ",
 		[SOFT_OP_WRITE] = "WRITE",
 		[SOFT_OP_FETCH] = "FETCH",
+		[SOFT_OP_FILL] = "FILL",
 		[SOFT_OP_CREATE] = "CREATE",
 		[SOFT_OP_DELETE] = "DELETE",
 		[SOFT_OP_MOVE] = "MOVE",

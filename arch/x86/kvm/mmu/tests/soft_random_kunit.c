@@ -180,6 +180,9 @@ static void fill_episode(struct kunit *test, struct random_test *t, u64 seed)
 	}
 }
 
+/* Operations among which some must find a full ring. */
+#define FULL_RING_OPS	100000
+
 static void soft_test_random(struct kunit *test)
 {
 	const struct soft_hardware *hw = test->param_value;
@@ -206,6 +209,8 @@ static void soft_test_random(struct kunit *test)
 		   t->run.ends[SOFT_RAM], t->run.emulated,
 		   t->run.ends[SOFT_MMIO], t->run.ends[SOFT_FAULT],
 		   t->run.ends[SOFT_EXIT], t->run.ends[SOFT_RING_FULL]);
+	if (done >= FULL_RING_OPS)
+		KUNIT_EXPECT_GT(test, t->run.ends[SOFT_RING_FULL], 0);
 	kunit_info(test, "looks at yields %llu, late faults %llu, slow ones %llu\n",
 		   t->run.witness->looks, t->run.nr_late, t->run.nr_slow);
 	kunit_info(test, "by gva: RAM %llu, MMIO %llu, faults %llu (missing %llu); old or new %llu, judged loosely %llu; A or D of %llu gPTEs\n",
