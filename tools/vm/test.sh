@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# make test: every part, one after the other, and the sum of their results.
+# make test: every part, one after the other, and the sum of their results.  KUnit
+# is among what runs in VMs, on the debug kernel.
 # A part leaves $(O)/results/PART.ktap; one that ends badly without a failed
 # result there counts as one failure.
 . "$(dirname "$0")/../base/lib.sh"
@@ -57,7 +58,6 @@ part userland "$here/userland.sh"
 [ ! -e "$REPO/tools/verify/verify.mk" ] || part verify make_target verify
 part qemu "$here/qemu.sh"
 part kernels build_kernels
-part kunit "$here/kunit.sh"
 part vm "$here/vm" suite
 
 exec "$here/vm" summary "${parts[@]}"

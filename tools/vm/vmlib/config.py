@@ -16,8 +16,10 @@ SLOWNESS = {"fast": 1, "debug": 6, "kcsan": 6, "coverage": 2}
 # identify_cpu() has cleared the CPU's features, LA57 among them. (The fast
 # kernel uses 5.) It looks for leaks when a test asks for it. What gcov counted
 # outlives its module, and all that KUnit says must be there for kunit-run.
-COMMAND_LINE = {"fast": "", "debug": "no5lvl kmemleak=on", "kcsan": "",
+COMMAND_LINE = {"fast": "", "debug": "no5lvl kmemleak=on log_buf_len=4M", "kcsan": "",
                 "coverage": "gcov_persist=1 log_buf_len=4M"}
+# Whose kvm.ko has its KUnit tests
+HAVE_KUNIT = ("debug", "coverage")
 MODULES = ("irqbypass.ko", "kvm.ko", "kvm-amd.ko", "kvm-intel.ko")
 MEMORY = 2048
 HOST_SPARE = 512
@@ -79,7 +81,7 @@ class Config:
     @property
     def module_names(self):
         """KVM's modules; kvm.ko needs KUnit where it has tests."""
-        kunit = ("kunit.ko",) if self.kernel_config == "coverage" else ()
+        kunit = ("kunit.ko",) if self.kernel_config in HAVE_KUNIT else ()
         return MODULES + kunit
 
     def module_folders(self):

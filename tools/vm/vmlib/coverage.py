@@ -19,7 +19,7 @@ KERNEL_CONFIG = "coverage"
 GOAL = 90
 LEFT = os.path.join(REPO, "tests", "coverage-left.txt")
 # Software CPUs do a part of what make kunit has them do.
-KUNIT = Test("kunit", "kunit-run soft_ops_per_hardware=40000", 1500)
+KUNIT = Test("kunit", "kunit-run -- soft_ops_per_hardware=40000", 1500)
 LCOV = ["lcov", "--quiet", "--rc", "lcov_branch_coverage=1"]
 
 

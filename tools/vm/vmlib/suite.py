@@ -9,7 +9,7 @@ from .errors import Fatal
 from .guest_tests import guest_tests
 from .image import build_nested_image
 from .kselftest import Runner
-from .pool import Pool, print_failures
+from .pool import Pool, Task, Test, print_failures
 from .results import counts, summary, write_ktap
 
 
@@ -17,6 +17,11 @@ from .results import counts, summary, write_ktap
 # of shadow paging take minutes to boot a guest
 SUITE = (("debug", "qemu", "debug", (1, 0)), ("fast", "qemu", "fast", (1, 0)),
          ("fast", "nested", "nested", (1,)), ("fast", "bochs", "bochs", (1, 0)))
+# KUnit on the debug kernel, where random operations take several times as long
+# as in make kunit, which has a million of them; the others are not slow.
+KUNIT = (Test("kunit", "kunit-run 'filter=speed>slow' --", 300),
+         Test("kunit_random", "kunit-run filter_glob=kvm_soft_random -- "
+              "soft_ops_per_hardware=40000", 300))
 
 
 def suite_tasks(out, variant):
@@ -27,6 +32,8 @@ def suite_tasks(out, variant):
         configs = runner.configs(variant, npt)
         build_nested_image(configs[0].nested)
         tests = runner.tests.group(group)
+        if kernel_config == "debug":
+            tasks += [Task(configs[0], test) for test in KUNIT]
         if kernel_config == "fast" and machine != "bochs":
             tests += guest_tests(machine=machine)
         tasks += runner.tasks(tests, configs)
