@@ -233,6 +233,9 @@ void shadow_clear_mmio(struct kvm *kvm, struct kvm_mmu_page *sp);
 bool shadow_clear_rmap(struct kvm *kvm, struct kvm_rmap_head *head,
 		       const struct kvm_memory_slot *slot);
 
+/* Does an entry map the gfn to the pfn already, with whatever rights? */
+bool shadow_maps(const struct kvm_mmu_page *sp, int index, gfn_t gfn, kvm_pfn_t pfn);
+
 /**
  * shadow_set_leaf() - map a page of guest memory
  * @kvm: the VM

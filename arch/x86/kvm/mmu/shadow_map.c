@@ -247,16 +247,6 @@ static int set_mmio(struct shadow_map *map, struct kvm_mmu_page *sp, int index,
 	return RET_PF_EMULATE;
 }
 
-/* The entry maps the page already, with whatever rights. */
-static bool maps_page(const struct kvm_mmu_page *sp, int index,
-		      const struct shadow_leaf *leaf)
-{
-	const u64 old = READ_ONCE(sp->spt[index]);
-
-	return spte_present_leaf(old, sp->role.level) &&
-	       spte_pfn(old) == leaf->pfn && shadow_gfn(sp, index) == leaf->gfn;
-}
-
 /* Return: RET_PF_*. */
 static int set_page(struct shadow_map *map, struct kvm_mmu_page *sp, int index,
 		    const struct shadow_leaf *leaf)
@@ -281,7 +271,7 @@ static int set_page(struct shadow_map *map, struct kvm_mmu_page *sp, int index,
 	u64 spte;
 
 	/* Nobody waits for more; what is there may be newer. */
-	if (leaf->prefetch && maps_page(sp, index, leaf))
+	if (leaf->prefetch && shadow_maps(sp, index, leaf->gfn, leaf->pfn))
 		return ret;
 
 	args.mmu_writable = writable && leaf_may_write(kvm, sp, index, leaf);

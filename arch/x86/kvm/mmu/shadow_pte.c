@@ -256,14 +256,12 @@ static void add_leaf_to_rmap(struct kvm *kvm, struct kvm_mmu_memory_cache *cache
 		zap->flush |= shadow_clear_rmap(kvm, head, slot);
 }
 
-/* Does the entry map the gfn to the same pfn already? */
-static bool maps_same_page(const struct kvm_mmu_page *sp, int index, u64 spte,
-			   gfn_t gfn)
+bool shadow_maps(const struct kvm_mmu_page *sp, int index, gfn_t gfn, kvm_pfn_t pfn)
 {
-	const u64 old = READ_ONCE(sp->spt[index]);
+	const u64 spte = READ_ONCE(sp->spt[index]);
 
-	return spte_present_leaf(old, sp->role.level) &&
-	       spte_pfn(old) == spte_pfn(spte) && shadow_gfn(sp, index) == gfn;
+	return spte_present_leaf(spte, sp->role.level) && spte_pfn(spte) == pfn &&
+	       shadow_gfn(sp, index) == gfn;
 }
 
 /* Other rights, or another A or D, for a page that is mapped already. */
@@ -297,7 +295,7 @@ bool shadow_set_leaf(struct kvm *kvm, struct kvm_mmu_memory_cache *cache,
 	if (!sp->translation && KVM_BUG_ON(gfn != shadow_gfn(sp, index), kvm))
 		return false;
 
-	if (maps_same_page(sp, index, spte, gfn))
+	if (shadow_maps(sp, index, gfn, spte_pfn(spte)))
 		return change_leaf(kvm, sp, index, access, spte, zap);
 
 	if (READ_ONCE(*sptep) != SPTE_NONE)
