@@ -287,6 +287,7 @@ struct kvm_mmu_page *shadow_child(struct kvm_mmu_page *sp, int index, gfn_t gfn,
 
 /**
  * shadow_update() - change a present leaf, not its pfn
+ * @kvm: the VM
  * @sptep: the SPTE
  * @spte: the new value, present
  *
@@ -295,7 +296,7 @@ struct kvm_mmu_page *shadow_child(struct kvm_mmu_page *sp, int index, gfn_t gfn,
  * Return: true if TLBs must be flushed: W or M got lost.  Who needs a flush for A
  * or D, the dirty log say, makes one.
  */
-bool shadow_update(u64 *sptep, u64 spte);
+bool shadow_update(struct kvm *kvm, u64 *sptep, u64 spte);
 
 /* Age a present leaf, atomically; true if it had been accessed.  No flush. */
 bool shadow_clear_accessed(u64 *sptep);

@@ -274,10 +274,7 @@ static bool change_leaf(struct kvm *kvm, struct kvm_mmu_page *sp, int index,
 	if (READ_ONCE(*sptep) == spte)
 		return false;
 
-	if (shadow_update(sptep, spte)) {
-		mmu_owe_flush(kvm);
-		zap->flush = true;
-	}
+	zap->flush |= shadow_update(kvm, sptep, spte);
 	return true;
 }
 
@@ -358,7 +355,7 @@ struct kvm_mmu_page *shadow_child(struct kvm_mmu_page *sp, int index, gfn_t gfn,
 
 /* Update. */
 
-bool shadow_update(u64 *sptep, u64 spte)
+bool shadow_update(struct kvm *kvm, u64 *sptep, u64 spte)
 {
 	u64 old;
 
@@ -369,6 +366,8 @@ bool shadow_update(u64 *sptep, u64 spte)
 	KVM_MMU_WARN_ON(!spte_present(old) || spte_pfn(old) != spte_pfn(spte));
 
 	give_accessed(old, spte);
+	if (spte_mmu_writable(old) && !spte_mmu_writable(spte))
+		mmu_owe_flush(kvm);
 	/* M counts too: a CPU may have cached W before it was cleared. */
 	return spte_loses_write(old, spte);
 }

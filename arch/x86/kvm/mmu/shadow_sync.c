@@ -232,11 +232,7 @@ static bool sync_access(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i,
 		kvm_set_pfn_dirty(spte_pfn(new));
 	if (spte_writable(new) && kvm_slot_dirty_track_enabled(slot))
 		mark_page_dirty_in_slot(vcpu->kvm, slot, leaf->gfn);
-	if (!shadow_update(&sp->spt[i], new))
-		return false;
-
-	mmu_owe_flush(vcpu->kvm);
-	return true;
+	return shadow_update(vcpu->kvm, &sp->spt[i], new);
 }
 
 /*

@@ -40,14 +40,15 @@ static void walk_slot(struct kvm *kvm, const struct kvm_memory_slot *slot,
 }
 
 /* Changes every SPTE of a list.  Return: true if one of the changes says so. */
-static __always_inline bool change_list(struct kvm_rmap_head *head,
-					bool (*change)(u64 *sptep))
+static __always_inline bool change_list(struct kvm *kvm,
+					struct kvm_rmap_head *head,
+					bool (*change)(struct kvm *kvm, u64 *sptep))
 {
 	bool any = false;
 	u64 *sptep;
 
 	for_each_rmap_spte(head, sptep)
-		any |= change(sptep);
+		any |= change(kvm, sptep);
 
 	return any;
 }
@@ -74,10 +75,15 @@ bool shadow_zap_gfn_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
 
 /* Accessed. */
 
+static bool age(struct kvm *kvm, u64 *sptep)
+{
+	return shadow_clear_accessed(sptep);
+}
+
 static bool age_list(struct kvm *kvm, struct kvm_rmap_head *head,
 		     const struct kvm_memory_slot *slot)
 {
-	return change_list(head, shadow_clear_accessed);
+	return change_list(kvm, head, age);
 }
 
 static bool test_age_list(struct kvm *kvm, struct kvm_rmap_head *head,
@@ -117,25 +123,25 @@ bool shadow_test_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
  * Return: true if TLBs must be flushed: if M was set, a writable translation may
  * be cached even though W is clear already.
  */
-static bool take_write(u64 *sptep, u64 bits)
+static bool take_write(struct kvm *kvm, u64 *sptep, u64 bits)
 {
 	const u64 spte = READ_ONCE(*sptep);
 
-	return spte & bits && shadow_update(sptep, spte & ~bits);
+	return spte & bits && shadow_update(kvm, sptep, spte & ~bits);
 }
 
-static bool wrprot(u64 *sptep)
+static bool wrprot(struct kvm *kvm, u64 *sptep)
 {
-	return take_write(sptep, PT_WRITABLE_MASK);
+	return take_write(kvm, sptep, PT_WRITABLE_MASK);
 }
 
-static bool protect(u64 *sptep)
+static bool protect(struct kvm *kvm, u64 *sptep)
 {
-	return take_write(sptep, PT_WRITABLE_MASK | spte_fmt.mmu_writable);
+	return take_write(kvm, sptep, PT_WRITABLE_MASK | spte_fmt.mmu_writable);
 }
 
 /* The next write sets D or faults, whichever the SPTE is logged by. */
-static bool clean(u64 *sptep)
+static bool clean(struct kvm *kvm, u64 *sptep)
 {
 	const u64 spte = READ_ONCE(*sptep);
 
@@ -143,19 +149,19 @@ static bool clean(u64 *sptep)
 		return shadow_clear_writable(sptep);
 
 	return spte & spte_fmt.dirty &&
-	       shadow_update(sptep, spte & ~spte_fmt.dirty);
+	       shadow_update(kvm, sptep, spte & ~spte_fmt.dirty);
 }
 
 static bool wrprot_list(struct kvm *kvm, struct kvm_rmap_head *head,
 			const struct kvm_memory_slot *slot)
 {
-	return change_list(head, wrprot);
+	return change_list(kvm, head, wrprot);
 }
 
 static bool clean_list(struct kvm *kvm, struct kvm_rmap_head *head,
 		       const struct kvm_memory_slot *slot)
 {
-	return change_list(head, clean);
+	return change_list(kvm, head, clean);
 }
 
 void shadow_wrprot_slot(struct kvm *kvm, const struct kvm_memory_slot *slot,
@@ -209,9 +215,7 @@ bool shadow_write_protect_gfn(struct kvm *kvm, const struct kvm_memory_slot *slo
 		return false;
 
 	for (level = min_level; level <= KVM_MAX_HUGEPAGE_LEVEL; level++)
-		flush |= change_list(rmap_of(slot, gfn, level), protect);
+		flush |= change_list(kvm, rmap_of(slot, gfn, level), protect);
 
-	if (flush)
-		mmu_owe_flush(kvm);
 	return flush;
 }

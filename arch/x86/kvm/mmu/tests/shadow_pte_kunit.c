@@ -496,12 +496,12 @@ static void told_to_flush(struct kunit *test)
 	set_leaf(t, sp, 3, GFN_A, ACC_ALL, spte);
 
 	shadow_test_begin(t);
-	flush[0] = shadow_update(&sp->spt[3], spte & ~w);
-	flush[1] = shadow_update(&sp->spt[3], spte & ~(w | m));
-	flush[2] = shadow_update(&sp->spt[3], spte & ~(w | m));
-	flush[3] = shadow_update(&sp->spt[3], used);
-	flush[4] = shadow_update(&sp->spt[3], spte);
-	flush[5] = shadow_update(&sp->spt[3], spte & ~spte_fmt.accessed);
+	flush[0] = shadow_update(t->kvm, &sp->spt[3], spte & ~w);
+	flush[1] = shadow_update(t->kvm, &sp->spt[3], spte & ~(w | m));
+	flush[2] = shadow_update(t->kvm, &sp->spt[3], spte & ~(w | m));
+	flush[3] = shadow_update(t->kvm, &sp->spt[3], used);
+	flush[4] = shadow_update(t->kvm, &sp->spt[3], spte);
+	flush[5] = shadow_update(t->kvm, &sp->spt[3], spte & ~spte_fmt.accessed);
 	shadow_test_end(t);
 
 	KUNIT_EXPECT_TRUE(test, flush[0]);
