@@ -378,22 +378,24 @@ void kvm_mmu_new_pgd(struct kvm_vcpu *vcpu, gpa_t new_pgd)
 }
 EXPORT_SYMBOL_GPL(kvm_mmu_new_pgd);
 
-static void root_invalidate_addr(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu,
-				 u64 addr, hpa_t root, bool trust)
+/* The SPTEs of an address follow the guest's tables, in each of @roots. */
+static void follow_addr(struct kvm_vcpu *vcpu, u64 addr, unsigned long roots,
+			void (*follow)(struct kvm_vcpu *vcpu, u64 addr, hpa_t root))
 {
-	vcpu_clear_mmio_info(vcpu, addr);
-	/* A sync reads the tables in the format of the current MMU. */
-	if (WARN_ON_ONCE(mmu != vcpu->arch.mmu) || !VALID_PAGE(root))
-		return;
-	shadow_sync_addr(vcpu, addr, root, trust);
+	const struct kvm_mmu *mmu = vcpu->arch.mmu;
+	int i;
+
+	if (roots & KVM_MMU_ROOT_CURRENT)
+		follow(vcpu, addr, mmu->root.hpa);
+	for (i = 0; i < KVM_MMU_NUM_PREV_ROOTS; i++)
+		if (roots & KVM_MMU_ROOT_PREVIOUS(i))
+			follow(vcpu, addr, mmu->prev_roots[i].hpa);
 }
 
 /* @check: of @roots: those where the tables are read again, at every level. */
 static void invalidate_addr(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu, u64 addr,
 			    unsigned long roots, unsigned long check)
 {
-	int i;
-
 	WARN_ON_ONCE(roots & ~KVM_MMU_ROOTS_ALL);
 
 	/* For the guest MMU of a nested guest it is a gpa. */
@@ -406,14 +408,13 @@ static void invalidate_addr(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu, u64 addr
 	if (!mmu->sync_spte)
 		return;
 
-	if (roots & KVM_MMU_ROOT_CURRENT)
-		root_invalidate_addr(vcpu, mmu, addr, mmu->root.hpa,
-				     !(check & KVM_MMU_ROOT_CURRENT));
-	for (i = 0; i < KVM_MMU_NUM_PREV_ROOTS; i++)
-		if (roots & KVM_MMU_ROOT_PREVIOUS(i))
-			root_invalidate_addr(vcpu, mmu, addr,
-					     mmu->prev_roots[i].hpa,
-					     !(check & KVM_MMU_ROOT_PREVIOUS(i)));
+	vcpu_clear_mmio_info(vcpu, addr);
+	/* A sync reads the tables in the format of the current MMU. */
+	if (WARN_ON_ONCE(mmu != vcpu->arch.mmu))
+		return;
+
+	follow_addr(vcpu, addr, check, shadow_check_addr);
+	follow_addr(vcpu, addr, roots & ~check, shadow_sync_addr);
 }
 
 /* For a #PF: what it says was just read in the tables. */

@@ -216,19 +216,28 @@ void shadow_sync_roots(struct kvm_vcpu *vcpu);
 bool shadow_root_unsync(hpa_t root);
 
 /**
- * shadow_sync_addr() - the guest flushed one address: its SPTEs follow its gPTEs
+ * shadow_sync_addr() - the guest flushed one address: its SPTE follows its gPTE
  * @vcpu: the vCPU, with its current MMU
  * @addr: the address, gva or nested gpa
  * @root: one of its roots, may be invalid
- * @trust: only what the guest may have changed unseen can be old: unsync pages.
- *	Else the entry of each level is compared with memory: the VMM may have
- *	written there
  *
+ * Only what the guest may have changed unseen is taken for old: unsync pages.
  * Nothing is done to a root of another role than the current one: its address
  * space is another.
  * Context: takes mmu_lock for writing, if there is anything to do; kvm->srcu.
  */
-void shadow_sync_addr(struct kvm_vcpu *vcpu, u64 addr, hpa_t root, bool trust);
+void shadow_sync_addr(struct kvm_vcpu *vcpu, u64 addr, hpa_t root);
+
+/**
+ * shadow_check_addr() - the same, and nothing is believed: the VMM may have written
+ * @vcpu: see shadow_sync_addr()
+ * @addr: the same
+ * @root: the same
+ *
+ * The entry of each level is compared with memory.
+ * Context: takes mmu_lock for writing; kvm->srcu.
+ */
+void shadow_check_addr(struct kvm_vcpu *vcpu, u64 addr, hpa_t root);
 
 /**
  * shadow_try_unsync() - may a gfn be mapped writable: unsync what shadows it

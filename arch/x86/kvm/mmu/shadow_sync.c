@@ -504,7 +504,7 @@ static bool entry_follows(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i)
 			    shadow_child_role(sp, i, entry.maps, entry.access));
 }
 
-static void check_addr_entry(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i)
+static void check_entry(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i)
 {
 	struct shadow_zap zap = {};
 
@@ -519,33 +519,68 @@ static void check_addr_entry(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int
 	}
 }
 
-void shadow_sync_addr(struct kvm_vcpu *vcpu, u64 addr, hpa_t root, bool trust)
+/*
+ * A cached root of another context is for another address space, e.g. L2's.  The
+ * current root has no page if it is a table of PDPTEs.
+ */
+static bool of_current_context(const struct kvm_vcpu *vcpu, hpa_t root)
 {
-	struct kvm_mmu_page *sp;
-	struct shadow_iter iter;
+	const struct kvm_mmu_page *sp;
 
 	if (!VALID_PAGE(root) || mmu_is_dummy_root(root))
-		return;
+		return false;
 
-	/*
-	 * A cached root of another context is for another address space, e.g.
-	 * L2's.  The current root is none if it is a table of PDPTEs.
-	 */
 	sp = root_to_sp(root);
-	if (sp && (sp->role.word != vcpu->arch.mmu->root_role.word ||
-		   (trust && !below_may_be_unsync(sp))))
+	return !sp || sp->role.word == vcpu->arch.mmu->root_role.word;
+}
+
+void shadow_check_addr(struct kvm_vcpu *vcpu, u64 addr, hpa_t root)
+{
+	struct shadow_iter iter;
+
+	if (!of_current_context(vcpu, root))
 		return;
 
 	write_lock(&vcpu->kvm->mmu_lock);
 	shadow_iter_start(&iter, vcpu, root, addr);
 	while (shadow_iter_ok(&iter)) {
+		check_entry(vcpu, sptep_to_sp(iter.sptep), iter.index);
+		shadow_iter_next(&iter, READ_ONCE(*iter.sptep));
+	}
+	mmu_prove_flushed(vcpu->kvm);
+	write_unlock(&vcpu->kvm->mmu_lock);
+}
+
+/* Only the page of level 1 can be unsync; if it is, all above are marked. */
+static void sync_unsync_entry(struct kvm_vcpu *vcpu, u64 addr, hpa_t root)
+{
+	struct kvm_mmu_page *sp;
+	struct shadow_iter iter;
+
+	shadow_iter_start(&iter, vcpu, root, addr);
+	while (shadow_iter_ok(&iter)) {
 		sp = sptep_to_sp(iter.sptep);
-		if (!trust || sp->unsync)
-			check_addr_entry(vcpu, sp, iter.index);
-		if (trust && !sp->unsync_children)
+		if (sp->unsync)
+			sync_addr_entry(vcpu, sp, iter.index);
+		if (!sp->unsync_children)
 			break;
 		shadow_iter_next(&iter, READ_ONCE(*iter.sptep));
 	}
+}
+
+void shadow_sync_addr(struct kvm_vcpu *vcpu, u64 addr, hpa_t root)
+{
+	const struct kvm_mmu_page *sp;
+
+	if (!of_current_context(vcpu, root))
+		return;
+
+	sp = root_to_sp(root);
+	if (sp && !below_may_be_unsync(sp))
+		return;
+
+	write_lock(&vcpu->kvm->mmu_lock);
+	sync_unsync_entry(vcpu, addr, root);
 	mmu_prove_flushed(vcpu->kvm);
 	write_unlock(&vcpu->kvm->mmu_lock);
 }
