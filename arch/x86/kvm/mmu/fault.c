@@ -257,23 +257,16 @@ static int fault_pin(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 }
 
 /*
- * The slot was replaced, and tracking began since: it does not say which gfns are
- * tracked.  The next lookup finds the one that does.
- */
-static bool fault_slot_outdated(struct kvm *kvm, struct kvm_page_fault *fault)
-{
-	return fault->slot && kvm_page_track_slot_outdated(kvm, fault->slot);
-}
-
-/*
  * Did an invalidation hit the gfn since the slot was looked up, or is the slot
  * outdated?  Under mmu_lock.
  */
 static bool fault_invalidated(struct kvm *kvm, struct kvm_page_fault *fault)
 {
-	return fault_slot_outdated(kvm, fault) ||
-	       (fault->slot &&
-		mmu_invalidate_retry_gfn(kvm, fault->mmu_seq, fault->gfn));
+	if (!fault->slot)
+		return false;
+
+	return kvm_page_track_slot_outdated(kvm, fault->slot) ||
+	       mmu_invalidate_retry_gfn(kvm, fault->mmu_seq, fault->gfn);
 }
 
 /* Somebody tracks writes to the gfn, and it is write-protected for that. */
@@ -340,7 +333,8 @@ static int fault_prepare_direct(struct kvm_vcpu *vcpu, struct kvm_page_fault *fa
 
 	fault->access = ACC_ALL;
 	fault_resolve(vcpu, fault, gpa_to_gfn(fault->addr));
-	if (fault_slot_outdated(vcpu->kvm, fault))
+	/* It does not say which gfns are tracked; the next lookup finds one that does. */
+	if (kvm_page_track_slot_outdated(vcpu->kvm, fault->slot))
 		return RET_PF_RETRY;
 	if (fault_write_tracked(vcpu, fault))
 		return RET_PF_WRITE_PROTECTED;

@@ -123,7 +123,8 @@ static const unsigned short *slot_counters(const struct kvm_memory_slot *slot)
 
 bool kvm_page_track_slot_outdated(struct kvm *kvm, const struct kvm_memory_slot *slot)
 {
-	return kvm_page_track_write_tracking_enabled(kvm) && !slot_counters(slot);
+	return slot && kvm_page_track_write_tracking_enabled(kvm) &&
+	       !slot_counters(slot);
 }
 
 /* What an outdated slot does not know may be so. */

@@ -21,7 +21,8 @@ bool kvm_page_track_write_tracking_enabled(struct kvm *kvm);
 /**
  * kvm_page_track_slot_outdated() - was a slot replaced before tracking began
  * @kvm: the VM
- * @slot: a slot that was looked up at any time in this section of kvm->srcu
+ * @slot: a slot that was looked up at any time in this section of kvm->srcu, or
+ *	NULL
  *
  * Tracking begins without waiting for readers of a set that was just replaced:
  * their slots have no counters (locking.txt, 3).  Whoever holds one looks the
