@@ -11,7 +11,8 @@
  *  shadow_rmap.c   from a gfn to the SPTEs that map it
  *  shadow_sync.c   unsync pages: tables that the guest may write to
  *  shadow_root.c   roots
- *  shadow_map.c    faults, prefetch, walks
+ *  shadow_map.c    faults, prefetch
+ *  shadow_walk.c   walks from a root down, with mmu_lock and without
  *  shadow_write.c  emulated writes to shadowed tables
  *  shadow_track.c  by gfn or slot: unmap, write-protection, Dirty, Accessed
  *  shadow_split.c  huge pages: eager split, recovery
@@ -291,6 +292,8 @@ int shadow_map_direct(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault);
  */
 int shadow_map_indirect(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 			const struct guest_walk *walk);
+
+/* shadow_walk.c */
 
 /**
  * shadow_walk_begin() - begin to read SPTEs without mmu_lock

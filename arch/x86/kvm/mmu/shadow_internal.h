@@ -132,6 +132,32 @@ static inline struct kvm_memory_slot *shadow_slot(struct kvm *kvm,
 	return __gfn_to_memslot(kvm_memslots_for_spte_role(kvm, sp->role), gfn);
 }
 
+/* The role of a child of @sp at @index. */
+static inline union kvm_mmu_page_role
+shadow_child_role(const struct kvm_mmu_page *sp, int index, bool direct,
+		  unsigned int access)
+{
+	union kvm_mmu_page_role role = sp->role;
+
+	KVM_MMU_WARN_ON(role.invalid || sp->state == SP_ZAPPED);
+
+	role.level--;
+	role.direct = direct;
+	role.access = access;
+	role.passthrough = 0;
+
+	/*
+	 * A table of 1024 4-byte gPTEs takes two tables of 512 SPTEs: which of
+	 * the two is bit 21 of the address, the lowest that @index stands for.
+	 * The four of a page directory are roots.
+	 */
+	if (role.has_4_byte_gpte) {
+		WARN_ON_ONCE(role.level != PG_LEVEL_4K);
+		role.quadrant = index & 1;
+	}
+	return role;
+}
+
 /* shadow_page.c */
 
 /* How many pages are zapped before mmu_lock may be let go. */
@@ -561,67 +587,5 @@ bool shadow_write_misaligned(union kvm_mmu_page_role role, unsigned int offset,
  */
 unsigned int shadow_write_covers(union kvm_mmu_page_role role, unsigned int offset,
 				 unsigned int *first);
-
-/* shadow_map.c */
-
-/**
- * shadow_wait_for_walks() - wait until the walks that began before have ended
- * @kvm: the VM
- *
- * What was cleared before is not seen by walks that begin later.  A TLB flush
- * does not do for this: a hypercall may flush without an interrupt.
- *
- * Context: mmu_lock for writing.  Spins: walks have interrupts off, and are short.
- */
-void shadow_wait_for_walks(struct kvm *kvm);
-
-/**
- * struct shadow_iter - the SPTEs that translate one address, from the root down
- * @addr: the address
- * @table: the table of @level
- * @sptep: the entry
- * @level: of @sptep; 0 at the end
- * @index: of @sptep
- */
-struct shadow_iter {
-	u64 addr;
-	hpa_t table;
-	u64 *sptep;
-	int level;
-	int index;
-};
-
-void shadow_iter_start(struct shadow_iter *iter, struct kvm_vcpu *vcpu,
-		       hpa_t root, u64 addr);
-bool shadow_iter_ok(struct shadow_iter *iter);
-
-/* @spte: the value of the current entry, as the caller read it. */
-void shadow_iter_next(struct shadow_iter *iter, u64 spte);
-
-/* The role of a child of @sp at @index. */
-static inline union kvm_mmu_page_role
-shadow_child_role(const struct kvm_mmu_page *sp, int index, bool direct,
-		  unsigned int access)
-{
-	union kvm_mmu_page_role role = sp->role;
-
-	KVM_MMU_WARN_ON(role.invalid || sp->state == SP_ZAPPED);
-
-	role.level--;
-	role.direct = direct;
-	role.access = access;
-	role.passthrough = 0;
-
-	/*
-	 * A table of 1024 4-byte gPTEs takes two tables of 512 SPTEs: which of
-	 * the two is bit 21 of the address, the lowest that @index stands for.
-	 * The four of a page directory are roots.
-	 */
-	if (role.has_4_byte_gpte) {
-		WARN_ON_ONCE(role.level != PG_LEVEL_4K);
-		role.quadrant = index & 1;
-	}
-	return role;
-}
 
 #endif /* __KVM_X86_MMU_SHADOW_INTERNAL_H */

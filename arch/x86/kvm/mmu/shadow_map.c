@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Shadow paging: from a fault to a mapping, and walks over what is mapped.
+ * Shadow paging: from a fault to a mapping.
  *
  * A fault goes down from the root in two stretches.  The first follows the
  * guest's tables: each gets its shadow page, and only then the gPTE that leads
@@ -9,8 +9,7 @@
  * guest without paging: at the root): direct tables, down to the size of page
  * that the host allows.
  *
- * Faults hold mmu_lock for writing, and flush once, at their end.  Walks
- * without the lock are between shadow_walk_begin() and shadow_walk_end().
+ * Faults hold mmu_lock for writing, and flush once, at their end.
  */
 #include <linux/kvm_host.h>
 
@@ -21,6 +20,7 @@
 #include "mmutrace.h"
 #include "nx_huge_page.h"
 #include "shadow_internal.h"
+#include "shadow_walk.h"
 
 /**
  * struct shadow_map - a fault on its way down
@@ -57,160 +57,6 @@ struct shadow_leaf {
 	bool write;
 	bool prefetch;
 };
-
-/* Walks. */
-
-/*
- * The guest has 32-bit addresses: its top is the four entries of pae_root,
- * which may hang below a PML4 and a PML5 that nested NPT needs.
- */
-static bool root_is_pae(const struct kvm_mmu *mmu)
-{
-	if (mmu->root_role.level == PT32E_ROOT_LEVEL)
-		return true;
-
-	return !mmu->root_role.direct &&
-	       mmu->cpu_role.base.level < PT64_ROOT_4LEVEL;
-}
-
-void shadow_iter_start(struct shadow_iter *iter, struct kvm_vcpu *vcpu,
-		       hpa_t root, u64 addr)
-{
-	const struct kvm_mmu *mmu = vcpu->arch.mmu;
-
-	iter->addr = addr;
-	iter->table = root;
-	iter->level = 0;
-
-	if (WARN_ON_ONCE(!VALID_PAGE(root)) || mmu_is_dummy_root(root))
-		return;
-
-	if (!root_is_pae(mmu)) {
-		iter->level = mmu->root_role.level;
-		return;
-	}
-
-	/* There is one pae_root: previous roots are never of this kind. */
-	if (WARN_ON_ONCE(root != mmu->root.hpa))
-		return;
-
-	iter->table = mmu->pae_root[(addr >> 30) & 3] & SPTE_ADDR_MASK;
-	if (iter->table)
-		iter->level = PT32E_ROOT_LEVEL - 1;
-}
-
-bool shadow_iter_ok(struct shadow_iter *iter)
-{
-	if (!iter->level)
-		return false;
-
-	iter->index = spte_index_of(iter->addr, iter->level);
-	iter->sptep = (u64 *)__va(iter->table) + iter->index;
-	return true;
-}
-
-void shadow_iter_next(struct shadow_iter *iter, u64 spte)
-{
-	if (!spte_present_table(spte, iter->level)) {
-		iter->level = 0;
-		return;
-	}
-
-	iter->level--;
-	iter->table = spte & SPTE_ADDR_MASK;
-}
-
-void shadow_walk_begin(struct kvm_vcpu *vcpu)
-{
-	local_irq_disable();
-	/*
-	 * SPTEs are read after the mode is seen.  Pairs with smp_mb() in
-	 * shadow_wait_for_walks(), between a zap and its look at the mode.
-	 */
-	smp_store_mb(vcpu->mode, READING_SHADOW_PAGE_TABLES);
-}
-
-void shadow_walk_end(struct kvm_vcpu *vcpu)
-{
-	/* Who sees this mode may free the tables: all reads are over. */
-	smp_store_release(&vcpu->mode, OUTSIDE_GUEST_MODE);
-	local_irq_enable();
-}
-
-void shadow_wait_for_walks(struct kvm *kvm)
-{
-	struct kvm_vcpu *vcpu;
-	unsigned long i;
-
-	lockdep_assert_held_write(&kvm->mmu_lock);
-
-	/*
-	 * The mode is read after the SPTEs were cleared.  Pairs with
-	 * shadow_walk_begin(): a walk that is not waited for sees them so.
-	 */
-	smp_mb();
-	/* All reads of a walk come before what follows: shadow_walk_end(). */
-	kvm_for_each_vcpu(i, vcpu, kvm)
-		smp_cond_load_acquire(&vcpu->mode,
-				      VAL != READING_SHADOW_PAGE_TABLES);
-}
-
-int shadow_walk(struct kvm_vcpu *vcpu, u64 addr, u64 *sptes, int *root_level)
-{
-	struct shadow_iter iter;
-	int last = -1;
-
-	shadow_iter_start(&iter, vcpu, vcpu->arch.mmu->root.hpa, addr);
-	*root_level = iter.level;
-
-	while (shadow_iter_ok(&iter)) {
-		last = iter.level;
-		sptes[last] = READ_ONCE(*iter.sptep);
-		shadow_iter_next(&iter, sptes[last]);
-	}
-	return last;
-}
-
-u64 *shadow_walk_leaf(struct kvm_vcpu *vcpu, u64 addr, u64 *spte)
-{
-	struct shadow_iter iter;
-	u64 *sptep = NULL;
-
-	shadow_iter_start(&iter, vcpu, vcpu->arch.mmu->root.hpa, addr);
-	while (shadow_iter_ok(&iter)) {
-		sptep = iter.sptep;
-		*spte = READ_ONCE(*sptep);
-		shadow_iter_next(&iter, *spte);
-	}
-	return sptep;
-}
-
-gfn_t shadow_sptep_gfn(u64 *sptep)
-{
-	/* Who sees an SPTE sees its gfn: pairs with shadow_set_leaf(). */
-	smp_rmb();
-	return shadow_gfn(sptep_to_sp(sptep), sptep_index(sptep));
-}
-
-/* The table is in use as a table: writes to it so far were no flood. */
-static void forget_writes(struct kvm_mmu_page *sp)
-{
-	if (atomic_read(&sp->write_flooding_count))
-		atomic_set(&sp->write_flooding_count, 0);
-}
-
-void shadow_clear_flood(struct kvm_vcpu *vcpu, u64 addr)
-{
-	struct shadow_iter iter;
-
-	shadow_walk_begin(vcpu);
-	shadow_iter_start(&iter, vcpu, vcpu->arch.mmu->root.hpa, addr);
-	while (shadow_iter_ok(&iter)) {
-		forget_writes(to_sp(iter.table));
-		shadow_iter_next(&iter, READ_ONCE(*iter.sptep));
-	}
-	shadow_walk_end(vcpu);
-}
 
 /* Leaves. */
 
@@ -594,7 +440,7 @@ static bool link_guest_tables(struct shadow_map *map,
 	struct shadow_iter *iter = &map->iter;
 
 	while (shadow_iter_ok(iter)) {
-		forget_writes(to_sp(iter->table));
+		shadow_forget_writes(to_sp(iter->table));
 		if (iter->level == walk->level)
 			break;
 		if (!link_indirect(map, walk, gptes))

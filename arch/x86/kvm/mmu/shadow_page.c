@@ -25,6 +25,7 @@
 #include "nx_huge_page.h"
 #include "page_track.h"
 #include "shadow_internal.h"
+#include "shadow_walk.h"
 
 /* More links than this cost too much whenever one is searched for. */
 #define MAX_PARENTS	1000

@@ -16,6 +16,7 @@
 
 #include "mmu.h"
 #include "shadow_internal.h"
+#include "shadow_walk.h"
 
 /* A list that is longer than this costs too much whenever it is walked. */
 #define RMAP_RECYCLE_THRESHOLD 1000

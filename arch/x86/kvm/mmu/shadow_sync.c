@@ -23,6 +23,7 @@
 #include "mmu.h"
 #include "page_track.h"
 #include "shadow_internal.h"
+#include "shadow_walk.h"
 #include "mmutrace.h"
 
 /* Bookkeeping. */

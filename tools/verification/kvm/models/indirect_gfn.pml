@@ -10,7 +10,7 @@
  * the dirty log of both gfns.  The log is a bitmap or a ring (Config:).
  *   fast_fault_indirect()		arch/x86/kvm/mmu/fast_fault.c
  *   shadow_walk_begin(), _end(), shadow_wait_for_walks(), shadow_sptep_gfn()
- *					arch/x86/kvm/mmu/shadow_map.c
+ *					arch/x86/kvm/mmu/shadow_walk.c
  *   shadow_clear(), log_lost_write(), set_translation(), shadow_set_leaf()
  *					arch/x86/kvm/mmu/shadow_pte.c
  *   kvm_flush_remote_tlbs(), by requests	virt/kvm/request.c

@@ -21,6 +21,7 @@
 #include "mmu.h"
 #include "mmu/mmu_internal.h"
 #include "mmu/shadow_internal.h"
+#include "mmu/shadow_walk.h"
 #include "test_vm.h"
 
 static void table_free(void *table)
