@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Shadow pages (shadow_page.c): found by their whole key and by nothing less, in
- * every index or in none, and reclaimed in order.
+ * every index or in none.
  *
  * No VMX or SVM is needed.
  */
@@ -18,7 +18,6 @@
 #include "mmu/mmu_internal.h"
 #include "mmu/page_track.h"
 #include "mmu/shadow_internal.h"
-#include "forced_yields.h"
 #include "shadow_vm.h"
 #include "test_format.h"
 
@@ -231,23 +230,6 @@ static void state_two_roles(struct kunit *test)
 	shadow_test_finish(t, &zap);
 }
 
-/* What shadow_root.c does when a vCPU loads a root. */
-static void make_root(struct kvm_mmu_page *sp)
-{
-	sp->root_count++;
-	sp->state = SP_ROOT;
-}
-
-static void put_root(struct shadow_test *t, struct kvm_mmu_page *sp,
-		     struct shadow_zap *zap)
-{
-	hpa_t root = __pa(sp->spt);
-
-	shadow_test_begin(t);
-	shadow_root_put(t->kvm, &root, zap);
-	shadow_test_end(t);
-}
-
 /* A root that is zapped is gone for all but those who have it loaded. */
 static void state_zapped_root(struct kunit *test)
 {
@@ -257,8 +239,8 @@ static void state_zapped_root(struct kunit *test)
 	struct kvm_mmu_page *sp, *again;
 
 	sp = shadow_test_get(test, t, TEST_GFN, role);
-	make_root(sp);
-	make_root(sp);
+	shadow_test_make_root(sp);
+	shadow_test_make_root(sp);
 
 	shadow_test_zap(t, sp, &zap);
 	KUNIT_EXPECT_EQ(test, sp->state, SP_ZAPPED);
@@ -269,9 +251,9 @@ static void state_zapped_root(struct kunit *test)
 	KUNIT_EXPECT_PTR_NE(test, again, sp);
 	KUNIT_EXPECT_EQ(test, again->root_count, 0);
 
-	put_root(t, sp, &zap);
+	shadow_test_put_root(t, sp, &zap);
 	KUNIT_EXPECT_TRUE(test, llist_empty(&zap.pages));
-	put_root(t, sp, &zap);
+	shadow_test_put_root(t, sp, &zap);
 	KUNIT_EXPECT_TRUE(test, is_singular(&zap.pages));
 	KUNIT_EXPECT_TRUE(test, shadow_test_finish(t, &zap));
 }
@@ -341,7 +323,7 @@ static void state_obsolete(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(old); i++)
 		old[i] = shadow_test_get(test, t, TEST_GFN + i, role);
 	root = old[3];
-	make_root(root);
+	shadow_test_make_root(root);
 
 	t->kvm->arch.mmu_valid_gen ^= 1;
 	for (i = 0; i < ARRAY_SIZE(old); i += 2)
@@ -360,7 +342,7 @@ static void state_obsolete(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->kvm->arch.n_used_mmu_pages, ARRAY_SIZE(old) / 2);
 	KUNIT_EXPECT_EQ(test, root->state, SP_ZAPPED);
 
-	put_root(t, root, &zap);
+	shadow_test_put_root(t, root, &zap);
 	shadow_test_finish(t, &zap);
 }
 
@@ -465,23 +447,6 @@ static void index_ranges(struct kunit *test)
 	expect_tables(test, t, tables);
 }
 
-/* The quota. */
-
-static bool exists_direct(struct shadow_test *t, gfn_t gfn)
-{
-	return shadow_test_exists(t, gfn, shadow_test_direct(PG_LEVEL_4K));
-}
-
-static int reserve(struct shadow_test *t)
-{
-	int r;
-
-	shadow_test_begin(t);
-	r = shadow_reserve_pages(t->kvm);
-	shadow_test_end(t);
-	return r;
-}
-
 /* Pages without gPTEs are in no index: those that lie in a slot go with it. */
 static void direct_pages_of_a_range(struct kunit *test)
 {
@@ -514,115 +479,6 @@ static void direct_pages_of_a_range(struct kunit *test)
 	root->root_count = 0;
 }
 
-static void quota_takes_the_oldest(struct kunit *test)
-{
-	struct shadow_zap zap = {};
-	struct shadow_test *t = shadow_test_create(test, NULL);
-	struct kvm_mmu_page *root = NULL, *sp;
-	const int nr = KVM_REFILL_PAGES + 10;
-	int i;
-
-	for (i = 0; i < nr; i++) {
-		sp = shadow_test_get(test, t, i, shadow_test_direct(PG_LEVEL_4K));
-		if (i == 4)
-			root = sp;
-	}
-	make_root(root);
-
-	/* Enough: nothing is done. */
-	shadow_change_quota(t->kvm, nr + KVM_MIN_FREE_MMU_PAGES);
-	KUNIT_EXPECT_EQ(test, reserve(t), 0);
-	KUNIT_EXPECT_EQ(test, t->kvm->stat.mmu_recycled, 0);
-
-	shadow_change_quota(t->kvm, nr + 2);
-	KUNIT_EXPECT_EQ(test, reserve(t), 0);
-	KUNIT_EXPECT_EQ(test, t->kvm->stat.mmu_recycled, KVM_REFILL_PAGES - 2);
-	KUNIT_EXPECT_EQ(test, shadow_quota_left(t->kvm), KVM_REFILL_PAGES);
-
-	/* The root is old, too, and stays. */
-	for (i = 0; i < nr; i++)
-		KUNIT_EXPECT_EQ(test, exists_direct(t, i),
-				i == 4 || i > KVM_REFILL_PAGES - 2);
-	put_root(t, root, &zap);
-}
-
-static void quota_is_for_roots_first(struct kunit *test)
-{
-	struct shadow_zap zap = {};
-	struct shadow_test *t = shadow_test_create(test, NULL);
-	struct kvm_mmu_page *root[3];
-	int i;
-
-	for (i = 0; i < 10; i++)
-		shadow_test_get(test, t, i, shadow_test_direct(PG_LEVEL_4K));
-	for (i = 0; i < ARRAY_SIZE(root); i++) {
-		root[i] = shadow_test_get(test, t, i, shadow_test_direct(PG_LEVEL_2M));
-		make_root(root[i]);
-	}
-
-	shadow_change_quota(t->kvm, 2);
-	KUNIT_EXPECT_EQ(test, t->kvm->arch.n_used_mmu_pages, 3);
-	KUNIT_EXPECT_EQ(test, t->kvm->arch.n_max_mmu_pages, 3);
-	KUNIT_EXPECT_EQ(test, t->kvm->stat.mmu_recycled, 10);
-	KUNIT_EXPECT_EQ(test, reserve(t), -ENOSPC);
-
-	for (i = 0; i < ARRAY_SIZE(root); i++)
-		put_root(t, root[i], &zap);
-	KUNIT_EXPECT_EQ(test, reserve(t), 0);
-	KUNIT_EXPECT_EQ(test, t->kvm->arch.n_used_mmu_pages, 0);
-}
-
-/* With mmu_lock let go after each batch, once it is freed. */
-static void quota_yields(struct kunit *test)
-{
-	const unsigned int nr = 5 * SHADOW_ZAP_BATCH + 1;
-	struct shadow_test *t = shadow_test_create(test, NULL);
-	const u64 *flushes = &t->kvm->stat.generic.remote_tlb_flush_requests;
-	struct forced_yields *yields;
-	u64 before;
-	int i;
-
-	for (i = 0; i < nr; i++)
-		shadow_test_get(test, t, i, shadow_test_direct(PG_LEVEL_4K));
-
-	yields = forced_yields_begin(test, nr);
-	before = *flushes;
-	shadow_change_quota(t->kvm, 1);
-	forced_yields_end(test, yields);
-
-	KUNIT_EXPECT_EQ(test, yields->wanted, 5);
-	KUNIT_EXPECT_EQ(test, *flushes - before, 5);
-	KUNIT_EXPECT_EQ(test, t->kvm->arch.n_used_mmu_pages, 1);
-	KUNIT_EXPECT_EQ(test, t->kvm->arch.n_max_mmu_pages, 1);
-	KUNIT_EXPECT_EQ(test, t->kvm->stat.mmu_recycled, nr - 1);
-}
-
-/* Whoever made room looks at its root after that, not before. */
-static void quota_then_root(struct kunit *test)
-{
-	struct shadow_zap zap = {};
-	struct shadow_test *t = shadow_test_create(test, NULL);
-	struct kvm_mmu_page *root;
-	int fresh, zapped;
-
-	root = shadow_test_get(test, t, TEST_GFN, shadow_test_table(PG_LEVEL_512G));
-	make_root(root);
-	t->vcpu->arch.mmu->root.hpa = __pa(root->spt);
-
-	shadow_test_begin(t);
-	fresh = shadow_fault_begin(t->vcpu);
-	shadow_page_zap(t->kvm, root, &zap);
-	zapped = shadow_fault_begin(t->vcpu);
-	shadow_test_end(t);
-
-	KUNIT_EXPECT_EQ(test, fresh, 0);
-	KUNIT_EXPECT_EQ(test, zapped, -EAGAIN);
-
-	t->vcpu->arch.mmu->root.hpa = INVALID_PAGE;
-	put_root(t, root, &zap);
-	shadow_test_finish(t, &zap);
-}
-
 static struct kunit_case shadow_page_cases[] = {
 	KUNIT_CASE(key_every_bit_counts),
 	KUNIT_CASE(key_of_a_child),
@@ -635,10 +491,6 @@ static struct kunit_case shadow_page_cases[] = {
 	KUNIT_CASE(state_obsolete),
 	KUNIT_CASE(index_ranges),
 	KUNIT_CASE(direct_pages_of_a_range),
-	KUNIT_CASE(quota_takes_the_oldest),
-	KUNIT_CASE(quota_is_for_roots_first),
-	KUNIT_CASE(quota_yields),
-	KUNIT_CASE(quota_then_root),
 	{}
 };
 

@@ -134,6 +134,22 @@ bool shadow_test_exists(struct shadow_test *t, gfn_t gfn,
 	return exists;
 }
 
+void shadow_test_make_root(struct kvm_mmu_page *sp)
+{
+	sp->root_count++;
+	sp->state = SP_ROOT;
+}
+
+void shadow_test_put_root(struct shadow_test *t, struct kvm_mmu_page *sp,
+			  struct shadow_zap *zap)
+{
+	hpa_t root = __pa(sp->spt);
+
+	shadow_test_begin(t);
+	shadow_root_put(t->kvm, &root, zap);
+	shadow_test_end(t);
+}
+
 struct kvm_memory_slot *shadow_test_slot(struct shadow_test *t)
 {
 	struct kvm_memory_slot *slot;

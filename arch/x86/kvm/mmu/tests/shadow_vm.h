@@ -63,6 +63,11 @@ bool shadow_test_finish(struct shadow_test *t, struct shadow_zap *zap);
 bool shadow_test_exists(struct shadow_test *t, gfn_t gfn,
 			union kvm_mmu_page_role role);
 
+/* What shadow_root.c does when a vCPU loads a root, or lets go of it. */
+void shadow_test_make_root(struct kvm_mmu_page *sp);
+void shadow_test_put_root(struct shadow_test *t, struct kvm_mmu_page *sp,
+			  struct shadow_zap *zap);
+
 /* The slot of address space 0. */
 struct kvm_memory_slot *shadow_test_slot(struct shadow_test *t);
 
