@@ -4,51 +4,24 @@
  *
  *  - what slots allow that are misaligned, in gfns or in host addresses;
  *  - gfns that are watched, once or several times;
- *  - memory attributes that change at random;
- *  - what a fault makes of it, and how it steps down.
+ *  - memory attributes that change at random.
  *
- * The slots are real ones, of a VM without page tables (test_vm.h).  The host's
- * part of level_max() is not tested: the VM has no mm.
+ * The host's part of level_max() is not tested: the VM has no mm.
  */
 #include <kunit/test.h>
 #include <linux/bitmap.h>
-#include <linux/gfp.h>
 #include <linux/kvm_host.h>
-#include <linux/mm.h>
 #include <linux/prandom.h>
 #include <linux/xarray.h>
 
 #include "mmu.h"
 #include "mmu/level.h"
 #include "mmu/mmu_internal.h"
-#include "mmu/spte.h"
+#include "level_slot.h"
 #include "test_format.h"
 #include "test_vm.h"
 
-/* Pages per huge page, in numbers. */
-#define PAGES_2M	0x200
-#define PAGES_1G	0x40000
-
-static gfn_t pages_of(int level)
-{
-	return level == PG_LEVEL_1G ? PAGES_1G : level == PG_LEVEL_2M ? PAGES_2M : 1;
-}
-
-/**
- * struct geometry - where a slot lies
- * @name: for the test's report
- * @base: its first gfn
- * @npages: how many it has
- * @hva_pages: by how many pages its host addresses are shifted against its gfns
- */
-struct geometry {
-	const char *name;
-	gfn_t base;
-	unsigned long npages;
-	unsigned long hva_pages;
-};
-
-static const struct geometry geometries[] = {
+static const struct level_geometry geometries[] = {
 	{ "one page", 0x100, 1, 0 },
 	{ "one page at the start of 2M", PAGES_2M, 1, 0 },
 	{ "2M", PAGES_2M, PAGES_2M, 0 },
@@ -66,39 +39,16 @@ static const struct geometry geometries[] = {
 
 KUNIT_ARRAY_PARAM_DESC(geometries, geometries, name);
 
-/* The slot of id 0; its host addresses are nobody's. */
-static struct kvm_memory_slot *create_slot(struct kunit *test, struct kvm *kvm,
-					   const struct geometry *g)
-{
-	struct kvm_userspace_memory_region2 mem = {
-		.guest_phys_addr = gfn_to_gpa(g->base),
-		.memory_size = g->npages << PAGE_SHIFT,
-		.userspace_addr = (u64)(PAGES_1G + g->base + g->hva_pages) << PAGE_SHIFT,
-	};
-	struct kvm_memory_slot *slot;
-	int idx;
-
-	KUNIT_ASSERT_EQ(test, 0, kvm_set_memory_region(kvm, &mem));
-
-	/* Nobody deletes it, so it outlives the read section. */
-	idx = srcu_read_lock(&kvm->srcu);
-	slot = gfn_to_memslot(kvm, g->base);
-	srcu_read_unlock(&kvm->srcu, idx);
-
-	KUNIT_ASSERT_NOT_NULL(test, slot);
-	return slot;
-}
-
 /* The page of @level that holds @gfn, if the slot holds it and it is aligned. */
-static bool fits(const struct geometry *g, gfn_t gfn, int level)
+static bool fits(const struct level_geometry *g, gfn_t gfn, int level)
 {
-	const gfn_t pages = pages_of(level), first = gfn / pages * pages;
+	const gfn_t pages = level_pages(level), first = gfn / pages * pages;
 
 	return first >= g->base && first + pages <= g->base + g->npages &&
 	       g->hva_pages % pages == 0;
 }
 
-static int geometry_max(const struct geometry *g, gfn_t gfn)
+static int geometry_max(const struct level_geometry *g, gfn_t gfn)
 {
 	return fits(g, gfn, PG_LEVEL_1G) ? PG_LEVEL_1G :
 	       fits(g, gfn, PG_LEVEL_2M) ? PG_LEVEL_2M : PG_LEVEL_4K;
@@ -118,9 +68,9 @@ static bool slot_max_is(const struct kvm_memory_slot *slot, gfn_t gfn, int want)
 
 static void level_slot_alignment(struct kunit *test)
 {
-	const struct geometry *g = test->param_value;
+	const struct level_geometry *g = test->param_value;
 	struct kvm *kvm = kvm_test_create_vm(test);
-	struct kvm_memory_slot *slot = create_slot(test, kvm, g);
+	struct kvm_memory_slot *slot = level_test_slot(test, kvm, g);
 	unsigned long bad = 0;
 	gfn_t gfn;
 
@@ -144,13 +94,14 @@ static bool watched_below(const struct watched *w, gfn_t gfn, int level)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(w->gfn); i++) {
-		if (w->count[i] && w->gfn[i] / pages_of(level) == gfn / pages_of(level))
+		if (w->count[i] &&
+		    w->gfn[i] / level_pages(level) == gfn / level_pages(level))
 			return true;
 	}
 	return false;
 }
 
-static int watched_max(const struct geometry *g, const struct watched *w, gfn_t gfn)
+static int watched_max(const struct level_geometry *g, const struct watched *w, gfn_t gfn)
 {
 	int level = geometry_max(g, gfn);
 
@@ -173,7 +124,7 @@ static void watched_step(const struct kvm_memory_slot *slot, struct watched *w,
 	}
 }
 
-static const struct geometry two_1g = {
+static const struct level_geometry two_1g = {
 	"two of 1G and bits", PAGES_1G - 0x321, 2 * PAGES_1G + 0x765, 0
 };
 
@@ -181,7 +132,7 @@ static void level_counts(struct kunit *test)
 {
 	struct watched *w = kunit_kzalloc(test, sizeof(*w), GFP_KERNEL);
 	struct kvm *kvm = kvm_test_create_vm(test);
-	struct kvm_memory_slot *slot = create_slot(test, kvm, &two_1g);
+	struct kvm_memory_slot *slot = level_test_slot(test, kvm, &two_1g);
 	unsigned long bad = 0;
 	struct rnd_state rnd;
 	unsigned int i, n;
@@ -213,128 +164,8 @@ static void level_counts(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bad, 0);
 }
 
-/*
- * A fault at the last page of a slot of 1G, and what is to come out.  @watched:
- * the slot's first gfn is; @cpu_level: the CPU's largest page, 0 for 1G.
- */
-struct choose_case {
-	const char *name;
-	u8 max_level;
-	u8 req_level;
-	u8 goal_level;
-	bool exec;
-	bool nx;
-	bool dirty_log;
-	bool watched;
-	u8 cpu_level;
-};
-
-static const struct choose_case choose_cases[] = {
-	{ "1G", PG_LEVEL_1G, PG_LEVEL_1G, PG_LEVEL_1G },
-	{ "up to 2M", PG_LEVEL_2M, PG_LEVEL_2M, PG_LEVEL_2M },
-	{ "up to 4K", PG_LEVEL_4K, PG_LEVEL_4K, PG_LEVEL_4K },
-	{ "CPU up to 2M", PG_LEVEL_1G, PG_LEVEL_2M, PG_LEVEL_2M,
-	  .cpu_level = PG_LEVEL_2M },
-	{ "watched gfn", PG_LEVEL_1G, PG_LEVEL_2M, PG_LEVEL_2M, .watched = true },
-	{ "dirty log", PG_LEVEL_1G, PG_LEVEL_4K, PG_LEVEL_4K, .dirty_log = true },
-	{ "executed", PG_LEVEL_1G, PG_LEVEL_1G, PG_LEVEL_1G, .exec = true },
-	{ "mitigated", PG_LEVEL_1G, PG_LEVEL_1G, PG_LEVEL_1G, .nx = true },
-	{ "executed, mitigated", PG_LEVEL_1G, PG_LEVEL_1G, PG_LEVEL_4K,
-	  .exec = true, .nx = true },
-};
-
-KUNIT_ARRAY_PARAM_DESC(choose_cases, choose_cases, name);
-
-static void level_choose_fault(struct kunit *test)
-{
-	static const struct geometry g = { "1G", PAGES_1G, PAGES_1G, 0 };
-	const struct choose_case *c = test->param_value;
-	struct kvm *kvm = kvm_test_create_vm(test);
-	struct kvm_vcpu *vcpu = kvm_test_create_vcpu(test, kvm);
-	struct kvm_page_fault fault = {
-		.exec = c->exec,
-		.nx_mitigation = c->nx,
-		.is_private = true,
-		.max_level = c->max_level,
-		.gfn = 2 * PAGES_1G - 1,
-		.slot = create_slot(test, kvm, &g),
-		.pfn = 6 * PAGES_1G - 1,
-	};
-
-	spte_fmt.huge_level = c->cpu_level ?: PG_LEVEL_1G;
-	if (c->dirty_log)
-		fault.slot->flags |= KVM_MEM_LOG_DIRTY_PAGES;
-	if (c->watched)
-		level_disallow(fault.slot, g.base);
-
-	level_choose(vcpu, &fault);
-	fault.slot->flags &= ~KVM_MEM_LOG_DIRTY_PAGES;
-
-	KUNIT_EXPECT_EQ(test, fault.req_level, c->req_level);
-	KUNIT_EXPECT_EQ(test, fault.goal_level, c->goal_level);
-	KUNIT_EXPECT_EQ(test, fault.huge_page_disallowed, c->exec && c->nx);
-	KUNIT_EXPECT_EQ(test, fault.pfn, 6 * PAGES_1G - pages_of(c->goal_level));
-}
-
-static void table_free(void *table)
-{
-	free_page((unsigned long)table);
-}
-
-/* An SPTE that links to a table, which goes with the test. */
-static u64 create_link(struct kunit *test, bool nx_huge_page_disallowed)
-{
-	struct kvm_mmu_page *sp = kunit_kzalloc(test, sizeof(*sp), GFP_KERNEL);
-	unsigned long table = get_zeroed_page(GFP_KERNEL);
-
-	KUNIT_ASSERT_NE(test, table, 0);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, table_free,
-							   (void *)table));
-	KUNIT_ASSERT_NOT_NULL(test, sp);
-	sp->nx_huge_page_disallowed = nx_huge_page_disallowed;
-	set_page_private(virt_to_page((void *)table), (unsigned long)sp);
-	return SPTE_PRESENT | __pa(table);
-}
-
-/* The level that a fault for @goal goes to where @spte stands at @level. */
-static int step_down(struct kunit *test, int goal, u64 spte, int level)
-{
-	const gfn_t gfn = 3 * PAGES_1G + 7 * PAGES_2M + 9;
-	struct kvm_page_fault fault = {
-		.gfn = gfn,
-		.pfn = gfn / pages_of(goal) * pages_of(goal),
-		.goal_level = goal,
-	};
-
-	level_step_down(&fault, spte, level);
-	KUNIT_EXPECT_EQ(test, fault.pfn, gfn / pages_of(fault.goal_level) *
-					 pages_of(fault.goal_level));
-	return fault.goal_level;
-}
-
-static void level_step_down_cases(struct kunit *test)
-{
-	const u64 kept = create_link(test, true), other = create_link(test, false);
-	const u64 huge = kept | PT_PAGE_SIZE_MASK, gone = kept & ~SPTE_PRESENT;
-
-	KUNIT_EXPECT_EQ(test, PG_LEVEL_4K, step_down(test, PG_LEVEL_2M, kept, PG_LEVEL_2M));
-	KUNIT_EXPECT_EQ(test, PG_LEVEL_2M, step_down(test, PG_LEVEL_1G, kept, PG_LEVEL_1G));
-
-	/* Not where the fault wants to map. */
-	KUNIT_EXPECT_EQ(test, PG_LEVEL_2M, step_down(test, PG_LEVEL_2M, kept, PG_LEVEL_1G));
-	KUNIT_EXPECT_EQ(test, PG_LEVEL_1G, step_down(test, PG_LEVEL_1G, kept, PG_LEVEL_2M));
-	KUNIT_EXPECT_EQ(test, PG_LEVEL_4K, step_down(test, PG_LEVEL_4K, kept, PG_LEVEL_4K));
-
-	/* Not a table, or not one that is to be kept. */
-	KUNIT_EXPECT_EQ(test, PG_LEVEL_2M, step_down(test, PG_LEVEL_2M, other, PG_LEVEL_2M));
-	KUNIT_EXPECT_EQ(test, PG_LEVEL_2M, step_down(test, PG_LEVEL_2M, huge, PG_LEVEL_2M));
-	KUNIT_EXPECT_EQ(test, PG_LEVEL_2M, step_down(test, PG_LEVEL_2M, gone, PG_LEVEL_2M));
-	KUNIT_EXPECT_EQ(test, PG_LEVEL_2M,
-			step_down(test, PG_LEVEL_2M, SPTE_NONE, PG_LEVEL_2M));
-}
-
 #ifdef CONFIG_KVM_GENERIC_MEMORY_ATTRIBUTES
-static const struct geometry attr_slot = {
+static const struct level_geometry attr_slot = {
 	"1G and more on both sides", PAGES_1G - 0x503, PAGES_1G + 0xa06, 0
 };
 
@@ -368,7 +199,7 @@ static struct attr_vm *create_attr_vm(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, attr_vm_destroy, vm));
 
-	vm->slot = create_slot(test, vm->kvm, &attr_slot);
+	vm->slot = level_test_slot(test, vm->kvm, &attr_slot);
 	vm->private = kunit_kzalloc(test, BITS_TO_LONGS(attr_slot.npages) * sizeof(long),
 				    GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, vm->private);
@@ -378,9 +209,9 @@ static struct attr_vm *create_attr_vm(struct kunit *test)
 /* All gfns of the page are private, or none is. */
 static bool uniform(const struct attr_vm *vm, gfn_t gfn, int level)
 {
-	const unsigned long first = gfn / pages_of(level) * pages_of(level) -
+	const unsigned long first = gfn / level_pages(level) * level_pages(level) -
 				    attr_slot.base;
-	const unsigned long end = first + pages_of(level);
+	const unsigned long end = first + level_pages(level);
 
 	return find_next_bit(vm->private, end, first) >= end ||
 	       find_next_zero_bit(vm->private, end, first) >= end;
@@ -586,8 +417,6 @@ static void level_attributes_hold_off(struct kunit *test)
 static struct kunit_case level_cases[] = {
 	KUNIT_CASE_PARAM(level_slot_alignment, geometries_gen_params),
 	KUNIT_CASE(level_counts),
-	KUNIT_CASE_PARAM(level_choose_fault, choose_cases_gen_params),
-	KUNIT_CASE(level_step_down_cases),
 #ifdef CONFIG_KVM_GENERIC_MEMORY_ATTRIBUTES
 	KUNIT_CASE(level_attributes_random),
 	KUNIT_CASE(level_attributes_and_counts),
