@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Direct paging's writers and roots (tdp_pte.h, tdp.h), in every format: what
- * was replaced, what is counted, what the host's mm is told, which tables go.
+ * Direct paging's writers (tdp_pte.h), in every format: what was replaced, what
+ * is counted, what the host's mm is told, which tables go.
  */
 #include <kunit/test.h>
 #include <linux/kvm_host.h>
@@ -499,74 +499,6 @@ static void huge_replaces_table(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 1);
 }
 
-/* Roots */
-
-static int count_roots(struct kvm *kvm, bool only_valid)
-{
-	struct kvm_mmu_page *root;
-	int n = 0;
-
-	read_lock(&kvm->mmu_lock);
-	tdp_for_each_root(kvm, root, -1, only_valid)
-		n++;
-	read_unlock(&kvm->mmu_lock);
-	return n;
-}
-
-static void roots_are_shared_by_role(struct kunit *test)
-{
-	struct tdp_test *t = tdp_test_create_param(test);
-	union kvm_mmu_page_role role = t->root->role;
-	struct kvm_vcpu *same, *smm;
-
-	same = tdp_test_create_vcpu(test, t->kvm, role);
-	KUNIT_EXPECT_EQ(test, same->arch.mmu->root.hpa, t->vcpu->arch.mmu->root.hpa);
-	KUNIT_EXPECT_EQ(test, refcount_read(&t->root->tdp_refs), 3);
-
-	role.smm = 1;
-	smm = tdp_test_create_vcpu(test, t->kvm, role);
-	KUNIT_EXPECT_NE(test, smm->arch.mmu->root.hpa, t->vcpu->arch.mmu->root.hpa);
-	KUNIT_EXPECT_EQ(test, count_roots(t->kvm, true), 2);
-	KUNIT_EXPECT_EQ(test, refcount_read(&t->root->tdp_refs), 3);
-	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 0);
-}
-
-static void invalidate(struct kvm *kvm)
-{
-	write_lock(&kvm->mmu_lock);
-	tdp_roots_invalidate(kvm);
-	write_unlock(&kvm->mmu_lock);
-}
-
-/* An invalid root is zapped once, not loaded again, and lives as long as used. */
-static void roots_die_in_order(struct kunit *test)
-{
-	struct tdp_test *t = tdp_test_create_param(test);
-	struct kvm_vcpu *later;
-
-	tdp_test_map(test, t, TEST_GFN, PG_LEVEL_4K);
-	invalidate(t->kvm);
-	KUNIT_EXPECT_FALSE(test, tdp_root_valid(t->root));
-	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_4K), 1);
-	KUNIT_EXPECT_EQ(test, count_roots(t->kvm, true), 0);
-	KUNIT_EXPECT_EQ(test, count_roots(t->kvm, false), 1);
-
-	later = tdp_test_create_vcpu(test, t->kvm, t->root->role);
-	KUNIT_EXPECT_NE(test, later->arch.mmu->root.hpa,
-			t->vcpu->arch.mmu->root.hpa);
-
-	tdp_roots_zap_invalid(t->kvm);
-	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_4K), 0);
-	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 0);
-	KUNIT_EXPECT_EQ(test, refcount_read(&t->root->tdp_refs), 1);
-
-	/* The vCPU has not let go of it yet. */
-	invalidate(t->kvm);
-	tdp_roots_zap_invalid(t->kvm);
-	KUNIT_EXPECT_EQ(test, refcount_read(&t->root->tdp_refs), 1);
-	KUNIT_EXPECT_EQ(test, count_roots(t->kvm, false), 2);
-}
-
 static struct kunit_case tdp_cases[] = {
 	KUNIT_CASE_PARAM(set_counts_and_tells, tdp_formats_gen_params),
 	KUNIT_CASE_PARAM(set_sees_volatile_bits, tdp_formats_gen_params),
@@ -587,8 +519,6 @@ static struct kunit_case tdp_cases[] = {
 	KUNIT_CASE_PARAM(unlink_exclusive, tdp_formats_gen_params),
 	KUNIT_CASE(nx_table_without_slot),
 	KUNIT_CASE_PARAM(huge_replaces_table, tdp_formats_gen_params),
-	KUNIT_CASE(roots_are_shared_by_role),
-	KUNIT_CASE(roots_die_in_order),
 	{}
 };
 
