@@ -142,8 +142,32 @@ static inline struct soft_vcpu *to_soft_vcpu(struct kvm_vcpu *vcpu)
 	return container_of(vcpu, struct soft_vcpu, vcpu);
 }
 
+/* soft_cpu.c */
+
 /* The tables that KVM has loaded. */
 struct soft_tables soft_cpu_tables(const struct soft_vcpu *sv);
+
+/**
+ * soft_cpu_enter() - what the CPU does in the guest
+ * @sv: the vCPU
+ * @access: the one access of the guest
+ *
+ * Context: interrupts are off.
+ * Return: the walk for which the guest is left; soft_walk_failed() says no: the
+ * access is done.
+ */
+struct soft_walk soft_cpu_enter(struct soft_vcpu *sv, struct soft_access *access);
+
+/* Ops of the vendor, see struct kvm_x86_ops. */
+int soft_cpu_create(struct kvm_vcpu *vcpu);
+void soft_cpu_flush(struct kvm_vcpu *vcpu);
+void soft_cpu_flush_current(struct kvm_vcpu *vcpu);
+void soft_cpu_flush_gva(struct kvm_vcpu *vcpu, gva_t gva);
+int soft_cpu_flush_by_hypercall(struct kvm *kvm);
+void soft_cpu_update_pml(struct kvm_vcpu *vcpu);
+void soft_cpu_load_root(struct kvm_vcpu *vcpu, hpa_t root, int level);
+
+/* soft_vcpu_run.c */
 
 /* What KVM_RUN has around the guest: the vCPU is loaded on this CPU. */
 void soft_cpu_begin(struct kvm_vcpu *vcpu);
@@ -162,14 +186,5 @@ int soft_cpu_access(struct kvm_vcpu *vcpu, struct soft_access *access);
 
 /* The same for a vCPU that is not loaded: KVM_RUN with one access. */
 int soft_cpu_run(struct kvm_vcpu *vcpu, struct soft_access *access);
-
-/* Ops of the vendor, see struct kvm_x86_ops. */
-int soft_cpu_create(struct kvm_vcpu *vcpu);
-void soft_cpu_flush(struct kvm_vcpu *vcpu);
-void soft_cpu_flush_current(struct kvm_vcpu *vcpu);
-void soft_cpu_flush_gva(struct kvm_vcpu *vcpu, gva_t gva);
-int soft_cpu_flush_by_hypercall(struct kvm *kvm);
-void soft_cpu_update_pml(struct kvm_vcpu *vcpu);
-void soft_cpu_load_root(struct kvm_vcpu *vcpu, hpa_t root, int level);
 
 #endif /* __KVM_X86_MMU_SOFT_CPU_H */

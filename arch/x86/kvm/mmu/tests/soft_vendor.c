@@ -135,7 +135,7 @@ static void soft_no_performance_counters(struct kvm_vcpu *vcpu)
 {
 }
 
-/* Instructions: there are none, so the MMU's wish is noted for soft_cpu.c. */
+/* Instructions: there are none, so the MMU's wish is noted for soft_vcpu_run.c. */
 static int soft_check_emulate(struct kvm_vcpu *vcpu, int emul_type, void *insn,
 			      int insn_len)
 {
