@@ -5,14 +5,13 @@
  * the VMM says so by KVM_SET_SREGS.  The next access goes by what is in memory, at
  * every level (SDM vol. 3, 5.10.4.1; APM vol. 2, 5.5.2).
  *
- * vCPU 1 pages; gva n leads to gfn DATA_GFN + n.
+ * gva n leads to gfn DATA_GFN + n.
  */
 #include <kunit/test.h>
 #include <linux/kvm_host.h>
 
 #include "mmu.h"
-#include "soft_paging.h"
-#include "soft_vm.h"
+#include "soft_guest.h"
 
 /* One slot: gfn n is page n.  Behind the tables is what they map. */
 #define NR_PAGES	256UL
@@ -33,19 +32,14 @@ static void make_tables(struct soft_vm *vm)
 {
 	const struct soft_link *link;
 	gfn_t other;
-	int i;
 
-	soft_vm_mark_pages(vm, 0, NR_PAGES);
-	soft_make_links(vm, SOFT_TABLE_GFN, false);
+	soft_guest_make_memory(vm, false, DATA_GFN, BITS);
 	for (link = soft_links; link < soft_links + SOFT_NR_LINKS; link++) {
 		other = link->to == SOFT_PT0 ? SOFT_TABLE_GFN + SOFT_PT1 :
 					       OTHER_GFN + link->to;
 		soft_vm_write(vm, OTHER_GFN + link->table, link->word,
 			      soft_link_as(false, link, other, BITS));
 	}
-	for (i = 0; i < SOFT_NR_GVAS; i++)
-		soft_vm_write(vm, SOFT_TABLE_GFN + soft_pt(i), soft_pt_word(i),
-			      soft_gpte(DATA_GFN + i, BITS));
 }
 
 static const enum soft_mode_id edited_modes[] = {
@@ -108,18 +102,13 @@ static struct edited new_edited(struct kunit *test, void (*flush)(struct edited 
 	e.vm = soft_vm_create(test, 2, soft_memory_create(test, NR_PAGES));
 	make_tables(e.vm);
 	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(e.vm, 0, 0, NR_PAGES, 0, 0));
-	soft_cpu_begin(e.vm->vcpu[1]);
-	KUNIT_EXPECT_TRUE(test, soft_set_paging(e.vm->vcpu[1], &e.paging));
-	soft_cpu_end(e.vm->vcpu[1]);
+	soft_guest_begin_paging(e.vm, &e.paging);
 	return e;
 }
 
 static u64 page_at(struct edited *e, unsigned int n)
 {
-	struct soft_access access = { .addr = soft_gva(e->paging.mode, n) };
-
-	KUNIT_EXPECT_EQ(e->vm->test, soft_cpu_run(e->vm->vcpu[1], &access), SOFT_RAM);
-	return access.value - SOFT_PAGE_ID;
+	return soft_guest_page_at(e->vm, &e->paging, n);
 }
 
 /* Of the second word: the first one is the page's name. */

@@ -15,8 +15,7 @@
 #include "mmu.h"
 #include "mmu/fault.h"
 #include "mmu/mmutrace.h"
-#include "soft_paging.h"
-#include "soft_vm.h"
+#include "soft_guest.h"
 
 /* One slot: gfn n is page n.  Behind the tables is what they map. */
 #define NR_PAGES	256UL
@@ -48,33 +47,19 @@ static struct soft_vm *new_guest(struct kunit *test,
 				 const struct soft_paging *paging, u64 bits)
 {
 	struct soft_vm *vm;
-	unsigned long i;
 
 	soft_vendor_load(test, &shadow);
 	vm = soft_vm_create(test, 2, soft_memory_create(test, NR_PAGES));
-	soft_vm_mark_pages(vm, 0, NR_PAGES);
-	soft_make_links(vm, SOFT_TABLE_GFN, false);
-	for (i = 0; i < SOFT_NR_GVAS; i++)
-		soft_vm_write(vm, SOFT_TABLE_GFN + soft_pt(i), soft_pt_word(i),
-			      soft_gpte(DATA_GFN + i, bits));
+	soft_guest_make_memory(vm, false, DATA_GFN, bits);
 	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_quota(vm, 64));
 	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, 0, NR_PAGES, 0, 0));
-
-	soft_cpu_begin(vm->vcpu[1]);
-	KUNIT_EXPECT_TRUE(test, soft_set_paging(vm->vcpu[1], paging));
-	soft_cpu_end(vm->vcpu[1]);
+	soft_guest_begin_paging(vm, paging);
 	return vm;
 }
 
 static void set_gpte(struct soft_vm *vm, unsigned int n, u64 gpte)
 {
-	struct soft_access write = {
-		.addr = soft_table_gpa(soft_pt(n), soft_pt_word(n)),
-		.write = true,
-		.value = gpte,
-	};
-
-	KUNIT_EXPECT_EQ(vm->test, soft_cpu_run(vm->vcpu[0], &write), SOFT_RAM);
+	soft_guest_write(vm, soft_table_gpa(soft_pt(n), soft_pt_word(n)), gpte);
 }
 
 static void invlpg(struct soft_vm *vm, unsigned int n)
@@ -123,18 +108,9 @@ static int fetch_by(struct soft_vm *vm, unsigned int n, bool user)
 	return run(vm, access);
 }
 
-static u64 page_in(struct soft_vm *vm, const struct soft_paging *paging,
-		   unsigned int n)
-{
-	struct soft_access access = { .addr = soft_gva(paging->mode, n) };
-
-	KUNIT_EXPECT_EQ(vm->test, soft_cpu_run(vm->vcpu[1], &access), SOFT_RAM);
-	return access.value - SOFT_PAGE_ID;
-}
-
 static u64 page_at(struct soft_vm *vm, unsigned int n)
 {
-	return page_in(vm, &long_mode, n);
+	return soft_guest_page_at(vm, &long_mode, n);
 }
 
 /* SDM 5.6: with CR0.WP=0 the kernel may write to it, and nobody else. */
@@ -278,13 +254,13 @@ static void soft_test_pae_sync(struct kunit *test)
 {
 	struct soft_vm *vm = new_guest(test, &pae, WRITABLE | USER);
 
-	KUNIT_EXPECT_EQ(test, page_in(vm, &pae, 0), DATA_GFN);
+	KUNIT_EXPECT_EQ(test, soft_guest_page_at(vm, &pae, 0), DATA_GFN);
 	set_gpte(vm, 1, 0);
 	set_gpte(vm, 0, soft_gpte(DATA_GFN + 7, WRITABLE | USER));
 	soft_cpu_begin(vm->vcpu[1]);
 	KUNIT_EXPECT_TRUE(test, soft_load_cr3(vm->vcpu[1], &pae));
 	soft_cpu_end(vm->vcpu[1]);
-	KUNIT_EXPECT_EQ(test, page_in(vm, &pae, 0), DATA_GFN + 7);
+	KUNIT_EXPECT_EQ(test, soft_guest_page_at(vm, &pae, 0), DATA_GFN + 7);
 }
 
 /* SDM 4.4.1: they are in registers, and need their memory to be loaded only. */
@@ -293,14 +269,14 @@ static void soft_test_pdptrs_without_slot(struct kunit *test)
 	struct soft_vm *vm = new_guest(test, &pae, WRITABLE | USER);
 	const gfn_t gone = SOFT_TABLE_GFN + SOFT_PDPTES;
 
-	KUNIT_EXPECT_EQ(test, page_in(vm, &pae, 0), DATA_GFN);
+	KUNIT_EXPECT_EQ(test, soft_guest_page_at(vm, &pae, 0), DATA_GFN);
 	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, 0, 0, 0, 0));
 	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, 0, gone, 0, 0));
 	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 1, gone + 1,
 						  NR_PAGES - gone - 1, gone + 1,
 						  0));
 	soft_vm_zap_all(vm);
-	KUNIT_EXPECT_EQ(test, page_in(vm, &pae, 0), DATA_GFN);
+	KUNIT_EXPECT_EQ(test, soft_guest_page_at(vm, &pae, 0), DATA_GFN);
 
 	soft_cpu_begin(vm->vcpu[1]);
 	KUNIT_EXPECT_FALSE(test, soft_load_cr3(vm->vcpu[1], &pae));

@@ -6,7 +6,7 @@
  *
  * (APM vol. 2, 10.3.1: SMM sees the memory of the system; only SMRAM is its own.)
  *
- * vCPU 0 does not page, and writes; vCPU 1 pages.
+ * vCPU 0 writes; vCPU 1 pages, and its gva n leads to gfn DATA_GFN + n.
  */
 #include <kunit/test.h>
 #include <linux/kvm_host.h>
@@ -17,10 +17,9 @@
 #include "mmu/fault.h"
 #include "mmu/spte.h"
 #include "smm.h"
+#include "soft_guest.h"
 #include "soft_hardware.h"
 #include "soft_nested.h"
-#include "soft_paging.h"
-#include "soft_vm.h"
 
 /* Gfn n is page n in both: some huge pages; the tables are in the first one. */
 #define NR_PAGES	1024UL
@@ -76,20 +75,6 @@ static void allow_huge_pages(struct soft_vm *vm)
 	mmap_write_unlock(mm);
 }
 
-/* The n-th word of the PTs leads to gfn DATA_GFN + n. */
-static void make_tables(struct two_spaces *t)
-{
-	const bool ept = t->paging.mode->ept;
-	int i;
-
-	soft_vm_mark_pages(t->vm, 0, NR_PAGES);
-	soft_make_links(t->vm, SOFT_TABLE_GFN, ept);
-	for (i = 0; i < SOFT_NR_GVAS; i++)
-		soft_vm_write(t->vm, SOFT_TABLE_GFN + soft_pt(i), soft_pt_word(i),
-			      soft_pte_as(ept, DATA_GFN + i,
-					  RIGHTS | ACCESSED_DIRTY));
-}
-
 static struct two_spaces create(struct kunit *test, bool writer_smm)
 {
 	const struct soft_hardware *hw = test->param_value;
@@ -109,7 +94,8 @@ static struct two_spaces create(struct kunit *test, bool writer_smm)
 				  soft_own_mode(SOFT_4_LEVELS);
 	t.vm = soft_vm_create(test, 2, soft_memory_create(test, NR_PAGES));
 	allow_huge_pages(t.vm);
-	make_tables(&t);
+	soft_guest_make_memory(t.vm, t.paging.mode->ept, DATA_GFN,
+			       RIGHTS | ACCESSED_DIRTY);
 	create_slot(&t, false);
 	create_slot(&t, true);
 	begin_smm(t.vm->vcpu[!writer_smm]);
@@ -118,9 +104,7 @@ static struct two_spaces create(struct kunit *test, bool writer_smm)
 
 static void begin_paging(struct two_spaces *t)
 {
-	soft_cpu_begin(t->vm->vcpu[1]);
-	KUNIT_EXPECT_TRUE(t->vm->test, soft_set_paging(t->vm->vcpu[1], &t->paging));
-	soft_cpu_end(t->vm->vcpu[1]);
+	soft_guest_begin_paging(t->vm, &t->paging);
 }
 
 static void flush(struct two_spaces *t)
@@ -130,19 +114,9 @@ static void flush(struct two_spaces *t)
 	soft_cpu_end(t->vm->vcpu[1]);
 }
 
-static void write_word(struct two_spaces *t, gpa_t gpa, u64 value)
-{
-	struct soft_access write = { .addr = gpa, .write = true, .value = value };
-
-	KUNIT_EXPECT_EQ(t->vm->test, soft_cpu_run(t->vm->vcpu[0], &write), SOFT_RAM);
-}
-
 static u64 page_at(struct two_spaces *t, unsigned int n)
 {
-	struct soft_access access = { .addr = soft_gva(t->paging.mode, n) };
-
-	KUNIT_EXPECT_EQ(t->vm->test, soft_cpu_run(t->vm->vcpu[1], &access), SOFT_RAM);
-	return access.value - SOFT_PAGE_ID;
+	return soft_guest_page_at(t->vm, &t->paging, n);
 }
 
 /* A word that translates nothing, in each table: the writer has it mapped. */
@@ -151,13 +125,14 @@ static void touch_tables(struct two_spaces *t)
 	int i;
 
 	for (i = 0; i < SOFT_NR_TABLES; i++)
-		write_word(t, soft_table_gpa(i, 511), 0);
+		soft_guest_write(t->vm, soft_table_gpa(i, 511), 0);
 }
 
 static void write_pte(struct two_spaces *t, unsigned int n, gfn_t gfn)
 {
-	write_word(t, soft_table_gpa(soft_pt(n), soft_pt_word(n)),
-		   soft_pte_as(t->paging.mode->ept, gfn, RIGHTS | ACCESSED_DIRTY));
+	soft_guest_write(t->vm, soft_table_gpa(soft_pt(n), soft_pt_word(n)),
+			 soft_pte_as(t->paging.mode->ept, gfn,
+				     RIGHTS | ACCESSED_DIRTY));
 }
 
 /* The link to the first PT leads to @to. */
@@ -165,9 +140,9 @@ static void write_link(struct two_spaces *t, enum soft_table to)
 {
 	const struct soft_link *link = &soft_links[SOFT_LINK_OF_PT0];
 
-	write_word(t, soft_table_gpa(link->table, link->word),
-		   soft_link_as(t->paging.mode->ept, link, SOFT_TABLE_GFN + to,
-				RIGHTS | ACCESSED_DIRTY));
+	soft_guest_write(t->vm, soft_table_gpa(link->table, link->word),
+			 soft_link_as(t->paging.mode->ept, link, SOFT_TABLE_GFN + to,
+				      RIGHTS | ACCESSED_DIRTY));
 }
 
 /* Each write takes effect with the next flush, a PTE's and a link's. */
@@ -274,7 +249,7 @@ static int mapped_level(struct two_spaces *t, gfn_t gfn)
 	u64 sptes[PT64_ROOT_MAX_LEVEL + 1];
 	int root_level, leaf;
 
-	write_word(t, gfn_to_gpa(gfn) + 511 * sizeof(u64), 0);
+	soft_guest_write(t->vm, gfn_to_gpa(gfn) + 511 * sizeof(u64), 0);
 	soft_cpu_begin(t->vm->vcpu[0]);
 	leaf = fault_walk(t->vm->vcpu[0], gfn_to_gpa(gfn), sptes, &root_level);
 	soft_cpu_end(t->vm->vcpu[0]);
