@@ -27,6 +27,7 @@
 #define READ_ONLY	1
 #define PFNMAP		2
 #define PFNMAP_GFN	0x200
+#define PFNMAP_PAGE	(2 * NR_PAGES)
 #define WORD_ID		0x574f524400000000ULL
 
 static u64 word_id(unsigned long page, unsigned int index)
@@ -431,50 +432,75 @@ static void free_driver_page(void *page)
 	__free_page(page);
 }
 
-/* A page of zeros that the VMM maps by its pfn, in place of one of its pages. */
-static struct page *map_driver_page(struct soft_vm *vm, unsigned long at, int prot)
+/* A page of zeros that the VMM maps by its pfn, in place of PFNMAP_PAGE. */
+static struct page *map_driver_page(struct soft_vm *vm, int prot)
 {
 	struct kunit *test = vm->test;
 	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	const unsigned long hva = soft_vm_hva(vm, PFNMAP_PAGE);
 	struct file *file;
 
 	KUNIT_ASSERT_NOT_NULL(test, page);
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, free_driver_page, page));
 	file = anon_inode_getfile("kunit-pfn", &pfn_fops, page, O_RDWR);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
-	KUNIT_EXPECT_EQ(test, soft_vm_hva(vm, at),
-			vm_mmap(file, soft_vm_hva(vm, at), PAGE_SIZE, prot,
-				MAP_SHARED | MAP_FIXED, 0));
+	KUNIT_EXPECT_EQ(test, hva, vm_mmap(file, hva, PAGE_SIZE, prot,
+					   MAP_SHARED | MAP_FIXED, 0));
 	fput(file);
 	return page;
+}
+
+/**
+ * struct pfnmap - a page of a driver's that the guest has, at PFNMAP_GFN
+ * @vm: the VM
+ * @page: the page
+ * @words: what is in it
+ */
+struct pfnmap {
+	struct soft_vm *vm;
+	struct page *page;
+	u64 *words;
+};
+
+static struct pfnmap new_pfnmap(struct kunit *test, int prot)
+{
+	struct soft_vm *vm = new_vm(test);
+	struct page *page = map_driver_page(vm, prot);
+
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, PFNMAP, PFNMAP_GFN, 1,
+						  PFNMAP_PAGE, 0));
+	return (struct pfnmap) { vm, page, page_address(page) };
+}
+
+/* The guest writes there.  Return: enum soft_end. */
+static int write_pfnmap(const struct pfnmap *map, u64 value)
+{
+	struct soft_access write = { .addr = gfn_to_gpa(PFNMAP_GFN), .write = true,
+				     .value = value };
+
+	return soft_cpu_run(map->vm->vcpu[0], &write);
 }
 
 /* The guest has what a driver has mapped, and KVM leaves no reference behind. */
 static void driver_page(struct kunit *test)
 {
-	struct soft_access write = { .addr = gfn_to_gpa(PFNMAP_GFN), .write = true,
-				     .value = 5 };
-	struct soft_vm *vm = new_vm(test);
-	struct page *page = map_driver_page(vm, 2 * NR_PAGES, PROT_READ | PROT_WRITE);
+	const struct pfnmap driver = new_pfnmap(test, PROT_READ | PROT_WRITE);
+	struct soft_vm *vm = driver.vm;
 	struct kvm_host_map map = {};
-	u64 *words = page_address(page);
 
-	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, PFNMAP, PFNMAP_GFN, 1,
-						  2 * NR_PAGES, 0));
-	KUNIT_EXPECT_EQ(test, SOFT_RAM, soft_cpu_run(vm->vcpu[0], &write));
-	KUNIT_EXPECT_EQ(test, words[0], 5);
+	KUNIT_EXPECT_EQ(test, SOFT_RAM, write_pfnmap(&driver, 5));
+	KUNIT_EXPECT_EQ(test, driver.words[0], 5);
 
 	KUNIT_ASSERT_EQ(test, 0, map_frame(vm, PFNMAP_GFN, &map));
-	KUNIT_EXPECT_PTR_EQ(test, map.hva, (void *)words);
+	KUNIT_EXPECT_PTR_EQ(test, map.hva, (void *)driver.words);
 	unmap_frame(vm, &map, true);
-	KUNIT_EXPECT_EQ(test, page_count(page), 1);
+	KUNIT_EXPECT_EQ(test, page_count(driver.page), 1);
 
 	/* The driver takes the page back: the guest cannot have it any more. */
-	soft_vm_renew_pages(vm, 2 * NR_PAGES, 1);
-	write.value = 6;
-	KUNIT_EXPECT_EQ(test, SOFT_RAM, soft_cpu_run(vm->vcpu[0], &write));
-	KUNIT_EXPECT_EQ(test, words[0], 5);
-	KUNIT_EXPECT_EQ(test, soft_vm_read(vm, 2 * NR_PAGES, 0), 6);
+	soft_vm_renew_pages(vm, PFNMAP_PAGE, 1);
+	KUNIT_EXPECT_EQ(test, SOFT_RAM, write_pfnmap(&driver, 6));
+	KUNIT_EXPECT_EQ(test, driver.words[0], 5);
+	KUNIT_EXPECT_EQ(test, soft_vm_read(vm, PFNMAP_PAGE, 0), 6);
 }
 
 static void not_reserved(void *page)
@@ -488,45 +514,34 @@ static void not_reserved(void *page)
  */
 static void driver_page_reserved(struct kunit *test)
 {
-	struct soft_access write = { .addr = gfn_to_gpa(PFNMAP_GFN), .write = true,
-				     .value = 5 };
-	struct soft_vm *vm = new_vm(test);
-	struct page *page = map_driver_page(vm, 2 * NR_PAGES, PROT_READ | PROT_WRITE);
+	const struct pfnmap driver = new_pfnmap(test, PROT_READ | PROT_WRITE);
 	struct kvm_host_map map = {};
-	u64 *words = page_address(page);
 
-	SetPageReserved(page);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, not_reserved, page));
-	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, PFNMAP, PFNMAP_GFN, 1,
-						  2 * NR_PAGES, 0));
-	KUNIT_EXPECT_EQ(test, SOFT_RAM, soft_cpu_run(vm->vcpu[0], &write));
-	KUNIT_EXPECT_EQ(test, words[0], 5);
+	SetPageReserved(driver.page);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, not_reserved,
+							   driver.page));
+	KUNIT_EXPECT_EQ(test, SOFT_RAM, write_pfnmap(&driver, 5));
+	KUNIT_EXPECT_EQ(test, driver.words[0], 5);
 
-	KUNIT_EXPECT_EQ(test, -EINVAL, map_frame(vm, PFNMAP_GFN, &map));
+	KUNIT_EXPECT_EQ(test, -EINVAL, map_frame(driver.vm, PFNMAP_GFN, &map));
 	KUNIT_EXPECT_NULL(test, map.hva);
-	KUNIT_EXPECT_EQ(test, page_count(page), 1);
+	KUNIT_EXPECT_EQ(test, page_count(driver.page), 1);
 	/* The guest must not have it when the driver frees it. */
-	soft_vm_renew_pages(vm, 2 * NR_PAGES, 1);
+	soft_vm_renew_pages(driver.vm, PFNMAP_PAGE, 1);
 }
 
 /* The driver maps a page for reading: the guest's writes go elsewhere. */
 static void driver_page_read_only(struct kunit *test)
 {
-	struct soft_access access = { .addr = gfn_to_gpa(PFNMAP_GFN), .value = 1 };
-	struct soft_vm *vm = new_vm(test);
-	struct page *page = map_driver_page(vm, 2 * NR_PAGES, PROT_READ);
-	u64 *words = page_address(page);
+	struct soft_access read = { .addr = gfn_to_gpa(PFNMAP_GFN), .value = 1 };
+	const struct pfnmap driver = new_pfnmap(test, PROT_READ);
 
-	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, PFNMAP, PFNMAP_GFN, 1,
-						  2 * NR_PAGES, 0));
-	KUNIT_EXPECT_EQ(test, SOFT_RAM, soft_cpu_run(vm->vcpu[0], &access));
-	KUNIT_EXPECT_EQ(test, access.value, 0);
+	KUNIT_EXPECT_EQ(test, SOFT_RAM, soft_cpu_run(driver.vm->vcpu[0], &read));
+	KUNIT_EXPECT_EQ(test, read.value, 0);
 
-	access.write = true;
-	access.value = 5;
-	KUNIT_EXPECT_NE(test, SOFT_RAM, soft_cpu_run(vm->vcpu[0], &access));
-	KUNIT_EXPECT_EQ(test, words[0], 0);
-	KUNIT_EXPECT_EQ(test, page_count(page), 1);
+	KUNIT_EXPECT_NE(test, SOFT_RAM, write_pfnmap(&driver, 5));
+	KUNIT_EXPECT_EQ(test, driver.words[0], 0);
+	KUNIT_EXPECT_EQ(test, page_count(driver.page), 1);
 }
 
 static struct kunit_case guest_memory_cases[] = {
