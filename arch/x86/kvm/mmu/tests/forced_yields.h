@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Loops of the MMU that let go of mmu_lock: for the test's own thread the CPU is
- * wanted by somebody else from the moment on when the loop has unmapped something,
- * which it tells by a tracepoint.
+ * wanted by somebody else from the moment on when the loop has unmapped something.
  */
 #ifndef __KVM_X86_MMU_FORCED_YIELDS_H
 #define __KVM_X86_MMU_FORCED_YIELDS_H
@@ -10,13 +9,17 @@
 #include <kunit/test.h>
 #include <linux/sched.h>
 
+#include "unmap_hook.h"
+
 /**
  * struct forced_yields - when the CPU is wanted
+ * @hook: calls for it
  * @task: the test's thread
  * @limit: how often at most
  * @wanted: how often it was so far: but for the last time the thread has yielded
  */
 struct forced_yields {
+	struct unmap_hook hook;
 	struct task_struct *task;
 	unsigned int limit;
 	unsigned int wanted;

@@ -2,7 +2,7 @@
 /*
  * A witness of yields, see soft_witness.h.
  *
- * Tracepoints wake it at each change of an SPTE of direct paging, and for each
+ * It is woken (unmap_hook.h) at each change of an SPTE of direct paging, and for each
  * shadow page that goes.  It has the higher priority on its only CPU: from then on
  * need_resched() is true, and it runs as soon as mmu_lock is dropped.  When it
  * sleeps again, it leaves the flag behind: the walk goes on to let go of the lock
@@ -12,10 +12,7 @@
 #include <linux/kthread.h>
 #include <linux/kvm_host.h>
 #include <linux/sched.h>
-#include <linux/tracepoint.h>
 
-#include "mmu/mmu_internal.h"
-#include "mmu/mmutrace.h"
 #include "soft_check.h"
 #include "soft_ops_internal.h"
 #include "soft_witness.h"
@@ -55,31 +52,19 @@ static int run_witness(void *data)
 }
 
 /* mmu_lock is held: it looks when that is over. */
-static void wake(struct soft_witness *witness)
+static void wake(void *data)
 {
+	struct soft_witness *witness = data;
+
 	if (current == witness->main && witness->run &&
 	    !completion_done(&witness->go))
 		complete(&witness->go);
-}
-
-static void spte_changed(void *data, int as_id, gfn_t gfn, int level, u64 old,
-			 u64 new)
-{
-	wake(data);
-}
-
-static void page_zapped(void *data, struct kvm_mmu_page *sp)
-{
-	wake(data);
 }
 
 static void end_witness(void *data)
 {
 	struct soft_witness *witness = data;
 
-	unregister_trace_kvm_tdp_mmu_spte_changed(spte_changed, witness);
-	unregister_trace_kvm_mmu_prepare_zap_page(page_zapped, witness);
-	tracepoint_synchronize_unregister();
 	WRITE_ONCE(witness->stop, true);
 	complete(&witness->go);
 	wait_for_completion(&witness->ended);
@@ -100,14 +85,12 @@ struct soft_witness *soft_witness_create(struct kunit *test)
 	KUNIT_ASSERT_FALSE(test, IS_ERR(witness->task));
 	sched_set_fifo_low(witness->task);
 	wake_up_process(witness->task);
-	KUNIT_ASSERT_EQ(test, 0,
-			register_trace_kvm_tdp_mmu_spte_changed(spte_changed,
-								witness));
-	KUNIT_ASSERT_EQ(test, 0,
-			register_trace_kvm_mmu_prepare_zap_page(page_zapped,
-								witness));
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, end_witness,
 							   witness));
+	/* Ends before the thread does. */
+	witness->hook.call = wake;
+	witness->hook.data = witness;
+	unmap_hook_begin(test, &witness->hook);
 	return witness;
 }
 
