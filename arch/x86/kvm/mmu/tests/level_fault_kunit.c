@@ -70,7 +70,8 @@ static void level_choose_fault(struct kunit *test)
 	if (c->watched)
 		level_disallow(fault.slot, g.base);
 
-	level_choose(vcpu, &fault);
+	scoped_guard(srcu, &kvm->srcu)
+		level_choose(vcpu, &fault);
 	fault.slot->flags &= ~KVM_MEM_LOG_DIRTY_PAGES;
 
 	KUNIT_EXPECT_EQ(test, fault.req_level, c->req_level);
