@@ -21,7 +21,7 @@ SUITE = (("debug", "qemu", "debug", (1, 0)), ("fast", "qemu", "fast", (1, 0)),
 # as in make kunit, which has a million of them; the others are not slow.
 KUNIT = (Test("kunit", "kunit-run 'filter=speed>slow' --", 300),
          Test("kunit_random", "kunit-run filter_glob=kvm_soft_random -- "
-              "soft_ops_per_hardware=40000", 300))
+              "soft_ops_per_hardware=10000", 300))
 
 
 def suite_tasks(out, variant):

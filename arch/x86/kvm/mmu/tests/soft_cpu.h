@@ -23,8 +23,8 @@
 
 #define SOFT_TLB_ENTRIES	64
 
-/* Of a page-modification log, as the SDM has it. */
-#define SOFT_PML_ENTRIES	512
+/* Of a page-modification log: fewer than the 512 of the SDM, for short rings. */
+#define SOFT_PML_ENTRIES	64
 
 /**
  * struct soft_tlb_entry - a translation

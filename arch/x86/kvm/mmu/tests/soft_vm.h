@@ -41,8 +41,8 @@ enum soft_log {
 	SOFT_NR_LOGS
 };
 
-/* Of a ring: enough for what KVM reserves for Intel's PML. */
-#define SOFT_RING_ENTRIES	1024
+/* Of a ring: few, and enough for what KVM reserves for PML. */
+#define SOFT_RING_ENTRIES	256
 
 /**
  * struct soft_vm_kind - what is decided when a VM is created
