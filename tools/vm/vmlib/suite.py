@@ -17,7 +17,7 @@ from .results import counts, summary, write_ktap
 # of shadow paging take minutes to boot a guest
 SUITE = (("debug", "qemu", "debug", (1, 0)), ("fast", "qemu", "fast", (1, 0)),
          ("fast", "nested", "nested", (1,)), ("fast", "bochs", "bochs", (1, 0)))
-# KUnit on the debug kernel, where random operations take several times as long
+# KUnit on the debug kernel, where random operations take ten times as long
 # as in make kunit, which has a million of them; the others are not slow.
 KUNIT = (Test("kunit", "kunit-run 'filter=speed>slow' --", 300),
          Test("kunit_random", "kunit-run filter_glob=kvm_soft_random -- "
