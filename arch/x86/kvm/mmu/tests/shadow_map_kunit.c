@@ -200,6 +200,7 @@ static void child_role_at_all_indices(struct kunit *test)
 
 /**
  * struct root_kind - what decides how a walk begins
+ * @name: for the test's report
  * @level: of KVM's root
  * @guest_level: of the guest's, 0 without paging
  * @direct: nothing is shadowed
