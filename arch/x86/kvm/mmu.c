@@ -72,9 +72,10 @@ int kvm_mmu_init_vm(struct kvm *kvm)
 
 void kvm_mmu_uninit_vm(struct kvm *kvm)
 {
+	/* No vCPU is left whose TLB has anything of this VM. */
+	mmu_forget_owed(kvm);
 	tdp_uninit_vm(kvm);
 	shadow_uninit_vm(kvm);
-	mmu_forget_owed(kvm);
 	kvm_mmu_free_memory_cache(&kvm->arch.split_desc_cache);
 	kvm_mmu_free_memory_cache(&kvm->arch.split_page_header_cache);
 	kvm_mmu_free_memory_cache(&kvm->arch.split_shadow_page_cache);
