@@ -14,7 +14,7 @@ from .selftests import Selftests
 NPT = {"both": (1, 0), "1": (1,), "0": (0,)}
 # What a kernel runs when TESTS names nothing, instead of all: groups of the
 # tests that end on it in some minutes
-SHORT = {"kcsan": ("debug", "kcsan")}
+SHORT = {"kcsan": ("debug", "debug1", "kcsan")}
 
 
 class Runner:

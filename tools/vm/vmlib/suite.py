@@ -15,7 +15,8 @@ from .results import counts, summary, write_ktap
 
 # Kernel, what runs the VM, the group of selftests, and paging modes: two layers
 # of shadow paging take minutes to boot a guest
-SUITE = (("debug", "qemu", "debug", (1, 0)), ("fast", "qemu", "fast", (1, 0)),
+SUITE = (("debug", "qemu", "debug", (1, 0)), ("debug", "qemu", "debug1", (1,)),
+         ("fast", "qemu", "fast", (1, 0)),
          ("fast", "nested", "nested", (1,)), ("fast", "bochs", "bochs", (1, 0)))
 # KUnit on the debug kernel, where random operations take ten times as long
 # as in make kunit, which has a million of them; the others are not slow.
@@ -32,9 +33,9 @@ def suite_tasks(out, variant):
         configs = runner.configs(variant, npt)
         build_nested_image(configs[0].nested)
         tests = runner.tests.group(group)
-        if kernel_config == "debug":
+        if group == "debug":
             tasks += [Task(configs[0], test) for test in KUNIT]
-        if kernel_config == "fast" and machine != "bochs":
+        if group in ("fast", "nested"):
             tests += guest_tests(machine=machine)
         tasks += runner.tasks(tests, configs)
     return tasks
