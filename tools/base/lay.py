@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""lay.py [--stock|--check] REPO O: lays REPO's overlay and patches on O/tree
-(--stock: nothing; --check: finds out whether all patches apply, and stops).
+"""lay.py [--stock|--check|--modules] REPO O: lays REPO's overlay and patches on
+O/tree (--stock: nothing; --check: finds out whether all patches apply, and stops;
+--modules: what KVM's modules are built from alone, and a patch that marks them).
 
 The wanted content of every touched file is worked out first (patches are
 applied to copies of the base's files), so a patch that does not apply leaves
@@ -25,6 +26,9 @@ import tempfile
 
 OVERLAY = ["arch", "virt", "include", "Documentation", "lib",
            "tools/testing", "tools/verification"]
+# The folders that the sources of KVM's modules are in
+SOURCES = ("arch/", "virt/", "include/")
+MARK = "tools/dkms/mark.patch"
 TOUCHED = re.compile(r"^(?:---|\+\+\+) [ab]/(\S+)", re.M)
 
 
@@ -83,7 +87,13 @@ def write(path, content, executable):
 
 
 def overlay_paths(repo):
-    """Lists the overlay's files: tracked, or new and not ignored."""
+    """Lists the overlay's files: tracked, or new and not ignored; in a package,
+    which is no repository, all of them."""
+    if not os.path.exists(os.path.join(repo, ".git")):
+        return sorted(os.path.relpath(os.path.join(folder, name), repo)
+                      for top in OVERLAY
+                      for folder, _, names in os.walk(os.path.join(repo, top))
+                      for name in names)
     listing = subprocess.run(
         ["git", "-c", "safe.directory=*", "-C", repo, "ls-files", "-z", "--cached",
          "--others", "--exclude-standard", "--", *OVERLAY],
@@ -129,10 +139,16 @@ def has_diff(text):
     return bool(re.search(r"^(?:diff --git |--- (?:a/|/dev/null))", text, re.M))
 
 
-def apply_patches(repo, base, stage):
-    """Applies all patches to copies in stage; returns the paths they touch."""
+def apply_patches(repo, base, stage, modules):
+    """Applies all patches to copies in stage; returns the paths they touch.
+    modules: only what they change in SOURCES, and the patch that marks them."""
     touched = set()
-    for patch, text in patches(repo, kernel_version(base)):
+    chosen = patches(repo, kernel_version(base))
+    options = [f"--include={folder}*" for folder in SOURCES] if modules else []
+    if modules:
+        with open(os.path.join(repo, MARK), encoding="utf-8") as file:
+            chosen.append((os.path.join(repo, MARK), file.read()))
+    for patch, text in chosen:
         for path in head_values(text, "Delete"):
             touched.add(path)
             if os.path.exists(os.path.join(stage, path)):
@@ -140,23 +156,26 @@ def apply_patches(repo, base, stage):
         if not has_diff(text):
             continue
         for path in set(TOUCHED.findall(text)) - touched:
+            if modules and not path.startswith(SOURCES):
+                continue
             touched.add(path)
             found = read(os.path.join(base, path))
             if found:
                 write(os.path.join(stage, path), *found)
-        if git_apply(stage, patch).returncode:
-            raise PatchError(f"patches/{os.path.basename(patch)} does not apply: "
+        if git_apply(stage, patch, *options).returncode:
+            raise PatchError(f"{os.path.relpath(patch, repo)} does not apply: "
                              + explain(stage, patch))
     return touched
 
 
-def wanted_files(repo, base):
+def wanted_files(repo, base, modules=False):
     """Returns {path: (content, executable), or None for a deleted file}."""
     with tempfile.TemporaryDirectory(prefix="lay-") as stage:
-        touched = apply_patches(repo, base, stage)
+        touched = apply_patches(repo, base, stage, modules)
         wanted = {path: read(os.path.join(stage, path)) for path in touched}
     for path in overlay_paths(repo):
-        wanted[path] = read(os.path.join(repo, path))
+        if not modules or path.startswith(SOURCES):
+            wanted[path] = read(os.path.join(repo, path))
     return wanted
 
 
@@ -207,7 +226,7 @@ def main():
     stock = "--stock" in options
     base, tree = os.path.join(out, "base"), os.path.join(out, "tree")
     try:
-        wanted = {} if stock else wanted_files(repo, base)
+        wanted = {} if stock else wanted_files(repo, base, "--modules" in options)
     except PatchError as error:
         sys.exit(f"error: {error}")
     if "--check" in options:
