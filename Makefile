@@ -59,7 +59,7 @@ debian13: ## TARGET="..." (default: test) in a Debian 13 of its own, $(O)/debian
 	@$(B)/deps.sh debian13
 	@$(B)/debian13.sh $(TARGET)
 
-kernel: ## build kernel and modules (CONFIG=fast|debug|kcsan|coverage)
+kernel: ## build kernel and modules (CONFIG=fast|debug|kcsan|coverage|debian)
 	@$(B)/deps.sh base tree kernel
 	@$(B)/kernel.sh
 
@@ -75,4 +75,4 @@ clean: ## remove what was built, keep the downloaded base
 distclean: ## remove $(O)
 	@$(B)/clean.sh all
 
--include tools/vm/vm.mk tools/series/series.mk tools/verify/verify.mk
+-include tools/vm/vm.mk tools/dkms/dkms.mk tools/series/series.mk tools/verify/verify.mk

@@ -13,8 +13,14 @@ group_packages()
 	base) echo python3 xz-utils ;;
 	tree) echo python3 git ;;
 	debian13) echo debootstrap python3 ;;
-	kernel) echo gcc libc6-dev make flex bison bc libelf-dev perl xz-utils cpio kmod ;;
+	kernel)
+		case $CONFIG in
+		debian) echo gcc make python3 git xz-utils zstd kmod binutils pahole ;;
+		*) echo gcc libc6-dev make flex bison bc libelf-dev perl xz-utils cpio kmod ;;
+		esac
+		;;
 	vm) echo qemu-system-x86 busybox-static cpio kmod python3 ;;
+	deb) echo debhelper dh-dkms dpkg-dev lintian git ;;
 	qemu) echo dpkg-dev xz-utils patch gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libpixman-1-dev libfdt-dev libattr1-dev libcap-ng-dev ;;
 	bochs) echo bochs bochs-term bochsbios seabios ;;
 	kselftest) echo gcc libc6-dev make rsync ;;

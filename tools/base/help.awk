@@ -5,7 +5,7 @@ BEGIN {
 	print "Start with \"make run\" or \"make test\"; each target does what it needs of the others.\n"
 	print "Targets:"
 }
-/^[a-z][a-z-]*:.*##/ {
+/^[a-z][a-z0-9-]*:.*##/ {
 	text = $0
 	sub(/.*## */, "", text)
 	sub(/:.*/, "")
@@ -17,7 +17,8 @@ END {
 	print "  BASE=VERSION  one of Debian's versions, 6.12.118-1 or 6.12.118 (default: the newest tested one)"
 	print "  O=PATH        where everything built goes (default: build)"
 	print "  JOBS=N        parallel jobs (default: number of CPUs)"
-	print "  CONFIG=NAME   fast (default) or debug: KASAN, lockdep and more"
+	print "  CONFIG=NAME   fast (default) or debug: KASAN, lockdep and more; debian: Debian's own"
+	print "  KERNEL=NAME   debian (default: Debian's own, nothing to build), fast or debug: for run, boot, test"
 	print "  MODULES=NAME  ours (default) or stock: whose KVM modules the VM loads"
 	print "  TESTS=\"A B\"   only these tests"
 	print "  ACCEL=NAME    tcg, kvm or empty (kvm where the host really has nested SVM or VMX)"

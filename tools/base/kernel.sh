@@ -3,6 +3,7 @@
 # Builds what is out of date of: stock's modules, our kernel, our modules.
 # On a cold build the whole kernel is built from the stock tree, stock's modules
 # are put aside, the overlay is laid, and only what it changes is built again.
+# CONFIG=debian: Debian's kernel, and our modules built for it.
 . "$(dirname "$0")/lib.sh"
 
 here=$REPO/tools/base
@@ -95,6 +96,7 @@ build_ours()
 }
 
 check_config
+[ "$CONFIG" != debian ] || exec "$REPO/tools/dkms/kernel.sh"
 lock_o
 "$here/base.sh"
 mkdir -p "$BUILD"

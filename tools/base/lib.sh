@@ -17,9 +17,14 @@ BASE_DIR=$O/base
 # The checks build other trees in other folders, with other make arguments.
 TREE=${KVM_TREE:-$O/tree}
 BUILD=${KVM_BUILD:-$O/$CONFIG}
+BZIMAGE=$BUILD/arch/x86/boot/bzImage
+# Debian's own kernel, unpacked
+if [ "$CONFIG" = debian ]; then
+	BUILD=$O/debian-kernel
+	BZIMAGE=$BUILD/vmlinuz
+fi
 KVM_FRAGMENTS=${KVM_FRAGMENTS:-}
 KVM_MAKE=${KVM_MAKE:-}
-BZIMAGE=$BUILD/arch/x86/boot/bzImage
 OUR_MODULES=$O/modules/$CONFIG
 STOCK_MODULES=$O/stock_modules/$CONFIG
 LOGS=$O/logs
@@ -89,8 +94,8 @@ need_memory()
 check_config()
 {
 	case $CONFIG in
-	fast | debug | kcsan | coverage) ;;
-	*) die "CONFIG=$CONFIG: must be fast, debug, kcsan or coverage" ;;
+	debian | fast | debug | kcsan | coverage) ;;
+	*) die "CONFIG=$CONFIG: must be debian, fast, debug, kcsan or coverage" ;;
 	esac
 	case $MODULES in
 	ours | stock) ;;

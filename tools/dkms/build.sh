@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # build.sh HEADERS OUT: builds KVM's modules of OUT/tree (tree.sh) against a kernel's
 # headers, /lib/modules/VERSION/build, and checks that they fit that kernel. They
-# are OUT/*.ko then.
+# are OUT/*.ko then, without debug information.
 . "$(dirname "$0")/../base/lib.sh"
 . "$(dirname "$0")/../base/needs.sh"
 
 headers=$1
-out=$2
+out=$(realpath -m "$2")
 log=$out/build.log
 modules=(kvm kvm-amd kvm-intel)
 TREE=$headers
@@ -24,7 +24,7 @@ release=$(cat "$headers/include/config/kernel.release")
 version=${release%%[!0-9.]*}
 tested "$version" || die "$release is Linux $version; $(way_out)"
 [ "$(kernel_version "$out/base")" = "$version" ] ||
-	die "the headers are of $release, the source is $(kernel_version "$out/base")"
+	die "the headers are of $release, linux-source-6.12 is $(kernel_version "$out/base"): install that kernel, or the source of this one"
 : >"$log"
 total=$(kbuild M="$out/tree" -n modules 2>/dev/null |
 	grep -cE "echo '  [A-Z][A-Z0-9_]+ (\[M\])? +[^ ']+'" || true)
@@ -36,5 +36,5 @@ kbuild M="$out/tree" -j"$JOBS" modules 2>&1 |
 	die "KVM's modules do not fit $release"
 }
 for module in "${modules[@]}"; do
-	cp -p "$out/tree/arch/x86/kvm/$module.ko" "$out/"
+	strip --strip-debug -o "$out/$module.ko" "$out/tree/arch/x86/kvm/$module.ko"
 done

@@ -7,7 +7,7 @@
 . "$(dirname "$0")/../base/needs.sh"
 
 source=$1
-out=$2
+out=$(realpath -m "$2")
 here=$REPO/tools/dkms
 
 # The files and folders of stock that are needed.
@@ -49,14 +49,6 @@ start_over()
 	echo "$id" >"$out/base.id"
 }
 
-# Ours: the day and name of the commit, which a package has in a file.
-our_version()
-{
-	cat "$here/version" 2>/dev/null ||
-		git -c safe.directory='*' -C "$REPO" log -1 --date=format:%Y%m%d \
-			--abbrev=10 --format=%cd.%h
-}
-
 # Writes standard input to a file, unless that is what it has.
 update()
 {
@@ -73,7 +65,7 @@ mkdir -p "$out"
 [ "$(cat "$out/base.id" 2>/dev/null)" = "$id" ] || start_over
 "$REPO/tools/base/lay.py" --modules "$REPO" "$out"
 update "$out/tree/Kbuild" <"$here/Kbuild"
-version=$(our_version)
+version=$("$here/our-version.sh")
 update "$out/tree/arch/x86/kvm/version.h" <<END
 #define KVM_VERSION "$version"
 END

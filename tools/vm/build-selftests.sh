@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Builds the tree's KVM selftests, static, into $(O)/kselftest.
+# build-selftests.sh [TEST...]: builds the tree's KVM selftests, static, into
+# $(O)/kselftest: all of them, or these.
 . "$(dirname "$0")/../base/lib.sh"
 
 OUT=$O/kselftest
@@ -12,9 +13,10 @@ lock_o
 mkdir -p "$OUT" "$LOGS"
 say "building the KVM selftests (log: $LOG)"
 export LDFLAGS=-static EXTRA_CFLAGS=-g0
-if ! { kbuild O="$BUILD" headers &&
+if ! { kbuild O="$O/headers" headers &&
        kbuild -C "$DIR" -j"$JOBS" OUTPUT="$OUT" \
-		KHDR_INCLUDES="-isystem $BUILD/usr/include"; } >"$LOG" 2>&1; then
+		KHDR_INCLUDES="-isystem $O/headers/usr/include" \
+		"${@/#/$OUT/x86_64/}"; } >"$LOG" 2>&1; then
 	grep -m 5 -E 'error|\*\*\*' "$LOG" >&2 || tail -n 5 "$LOG" >&2
 	die "the selftests do not build: $LOG"
 fi

@@ -12,6 +12,15 @@ NPT ?=
 FORCE ?=
 export NPT FORCE
 
+# KERNEL=debian|fast|debug: whose kernel runs, of which Debian's need not be built.
+# It is of Debian's version, so it is for no other base.
+ifndef KERNEL
+KERNEL := $(if $(filter-out file,$(origin CONFIG)),$(CONFIG),$(if $(KSRC)$(BASE),fast,debian))
+endif
+run boot: override CONFIG := $(KERNEL)
+debian13: export KERNEL := $(KERNEL)
+run: export STARTED := $(shell date +%s)
+
 .PHONY: bench boot coverage qemu run test kselftest kselftest-table kunit mutants
 .PHONY: soak vmtest
 
@@ -19,16 +28,16 @@ qemu: ## build the QEMU of the VMs, or check the one that is named (QEMU)
 	@$(B)/deps.sh vm qemu
 	@$(V)/qemu.sh
 
-run: qemu ## boot a Linux guest on our KVM in a VM, then race MMIO against memslots
+run: qemu ## a Linux guest on our KVM in a VM, then MMIO against memslots (KERNEL)
 	@$(B)/deps.sh base tree kernel vm kselftest
 	@$(B)/kernel.sh
-	@$(V)/build-selftests.sh
+	@$(V)/build-selftests.sh mmio_memslot_race_test
 	@$(V)/vm run
 
-test: ## everything: userland, series, KUnit, the VM with both kernels
+test: ## everything: userland, series, KUnit, the VM with two kernels
 	@$(V)/test.sh
 
-boot: qemu ## a shell in the VM, the host's files at /host (CONFIG, MODULES, NPT)
+boot: qemu ## a shell in the VM, the host's files at /host (KERNEL, MODULES, NPT)
 	@$(B)/deps.sh base tree kernel vm
 	@$(B)/kernel.sh
 	@$(V)/vm boot

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What a VM consists of, and where the driver put it."""
 import dataclasses
+import glob
 import os
 import shlex
 import subprocess
@@ -9,14 +10,16 @@ from .errors import Fatal
 from .machines import MACHINES, check_programs
 
 REPO = os.path.realpath(os.path.join(os.path.dirname(__file__), "../../.."))
-# Nothing but these comes from outside; kernels with checks take much longer.
-SLOWNESS = {"fast": 1, "debug": 6, "kcsan": 6, "coverage": 2}
+# Nothing but these comes from outside; kernels with checks take much longer, and
+# Debian's takes longer to boot.
+SLOWNESS = {"debian": 2, "fast": 1, "debug": 6, "kcsan": 6, "coverage": 2}
 # For the kernel's command line. The debug kernel uses 4 levels of page tables:
 # with 5, KASAN takes what a timer interrupt accesses for wild at boot, while
 # identify_cpu() has cleared the CPU's features, LA57 among them. (The fast
 # kernel uses 5.) It looks for leaks when a test asks for it. What gcov counted
 # outlives its module, and all that KUnit says must be there for kunit-run.
-COMMAND_LINE = {"fast": "", "debug": "no5lvl kmemleak=on log_buf_len=4M", "kcsan": "",
+COMMAND_LINE = {"debian": "", "fast": "", "debug": "no5lvl kmemleak=on log_buf_len=4M",
+                "kcsan": "",
                 "coverage": "gcov_persist=1 log_buf_len=4M"}
 # Whose kvm.ko has its KUnit tests
 HAVE_KUNIT = ("debug", "coverage")
@@ -90,6 +93,11 @@ class Config:
         if os.path.exists(os.path.join(self.stock_modules, "kvm.ko")):
             folders["stock_modules"] = self.stock_modules
         return folders
+
+    def drivers(self):
+        """Modules of the kernel that the VM needs, in the order to load them."""
+        folder = os.path.join(os.path.dirname(self.kconfig), "drivers")
+        return sorted(glob.glob(os.path.join(folder, "*.ko")))
 
     def command_line(self, *loglevel):
         """The kernel's; APPEND adds to it."""

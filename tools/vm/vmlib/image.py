@@ -19,6 +19,8 @@ def build_image(config, mode, commands=""):
         image.add_file(place, script, 0o755)
     for folder, source in config.module_folders().items():
         add_modules(image, folder, source, config.module_names)
+    for source in config.drivers():
+        image.add_file("drivers/" + os.path.basename(source), source)
     for source in config.files:
         image.add_file("host" + source, source, 0o755)
     image.add_bytes("vm.conf", config.guest_settings(mode).encode())

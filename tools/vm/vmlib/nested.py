@@ -16,6 +16,10 @@ from .selftests import Selftests
 
 RACE = "mmio_memslot_race_test"
 MODES = {1: "nested paging (npt=1)", 0: "shadow paging (npt=0)"}
+# What the VM says of its kernel and of its KVM, which has a version if it was
+# built outside of the kernel's tree
+MARK = "whose: "
+WHOSE = (f'echo "{MARK}$(uname -r) $(cat /sys/module/kvm/version 2>/dev/null)"')
 FACTS = ("slot changes", "judged accesses", "stale accesses", "mmio exits",
          "mmio cache hits", "generation")
 
@@ -26,6 +30,7 @@ class Demo:
     def __init__(self, config, log):
         self.guest = Guest(config, log)
         self.results = []
+        self.identity = ""
 
     def run(self, steps):
         mode = MODES[self.guest.config.npt]
@@ -36,6 +41,7 @@ class Demo:
             self.guest.boot()
             print(f"the VM is up after {time.monotonic() - started:.0f} s, "
                   "KVM is loaded", flush=True)
+            self.identity = self._output(WHOSE)
             for step in steps:
                 self._step(step)
         except Died as error:
@@ -44,6 +50,16 @@ class Demo:
             self.guest.stop()
         self._check_reports("power-off")
         return self.results
+
+    def _output(self, command):
+        """What a short command prints."""
+        start = self.guest.console_size()
+        self.guest.run(command, 20)
+        with open(self.guest.log, encoding="utf-8", errors="replace") as file:
+            file.seek(start)
+            lines = [line.strip() for line in file]
+        return next((line.removeprefix(MARK) for line in lines
+                     if line.startswith(MARK)), "")
 
     def _step(self, test):
         print(f"{test.name} ...", flush=True)
@@ -81,6 +97,16 @@ def show_facts(text):
             print("    " + line)
 
 
+def whose(kernel_config, variant, identity):
+    """Whose kernel and modules ran, and how long all of make run took."""
+    release, _, version = identity.partition(" ")
+    owner = "Debian's" if kernel_config == "debian" else "our"
+    modules = " ".join(filter(None, [variant, version]))
+    started = os.environ.get("STARTED")
+    took = f"; {time.time() - int(started):.0f} s in all" if started else ""
+    return f"{owner} kernel {release}, KVM's modules {modules}{took}"
+
+
 def run_demo(out, kernel_config, variant):
     """make run; the exit status."""
     check_host()
@@ -95,8 +121,10 @@ def run_demo(out, kernel_config, variant):
         build_nested_image(config.nested)
         log = os.path.join(paths["logs"], "run", config.slug + ".log")
         os.makedirs(os.path.dirname(log), exist_ok=True)
-        results += Demo(config, log).run(steps)
+        demo = Demo(config, log)
+        results += demo.run(steps)
     print()
+    print(whose(kernel_config, variant, demo.identity))
     print_failures(results)
     write_ktap(os.path.join(out, "results", "run.ktap"), results)
     print(f"logs: {os.path.dirname(log)}")
