@@ -77,6 +77,7 @@ unpack()
 	sed -i "s, /usr/src/, $out/root/usr/src/," "$headers/Makefile"
 	cp "$out/root/boot/config-$release" "$out/.config"
 	cp "$out/root/boot/vmlinuz-$release" "$out/vmlinuz"
+	"$REPO/tools/dkms/vmlinux.py" "$out/vmlinuz" >"$out/vmlinux"
 }
 
 # Prints where a module of Debian's is, unless it is built in.

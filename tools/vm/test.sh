@@ -8,6 +8,8 @@
 
 here=$REPO/tools/vm
 base=$REPO/tools/base
+# The kernel of the tests without checks in it: Debian's need not be built
+fast=${KERNEL:-fast}
 parts=()
 
 # part NAME COMMAND...: only an interrupt (130) ends the run.
@@ -34,17 +36,23 @@ qemu) ;;
 *) die "VM=$VM: make test has tests in QEMU and in Bochs" ;;
 esac
 
+case $fast in
+debian | fast) ;;
+*) die "KERNEL=$fast: make test takes debian or fast" ;;
+esac
+
 # What all parts need, and whose failure leaves nothing to test.
 build_all()
 {
-	"$base/deps.sh" base tree kernel vm qemu bochs kselftest series
+	CONFIG=$fast "$base/deps.sh" kernel
+	CONFIG=debug "$base/deps.sh" base tree kernel vm qemu bochs kselftest series
 	"$base/tree.sh"
 }
 
 # A configuration that does not build is one failed test.
 build_kernels()
 {
-	CONFIG=fast "$base/kernel.sh" && CONFIG=debug "$base/kernel.sh" &&
+	CONFIG=$fast "$base/kernel.sh" && CONFIG=debug "$base/kernel.sh" &&
 		CONFIG=fast "$here/build-selftests.sh"
 }
 

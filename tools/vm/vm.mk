@@ -18,7 +18,7 @@ ifndef KERNEL
 KERNEL := $(if $(filter-out file,$(origin CONFIG)),$(CONFIG),$(if $(KSRC)$(BASE),fast,debian))
 endif
 run boot: override CONFIG := $(KERNEL)
-debian13: export KERNEL := $(KERNEL)
+test debian13: export KERNEL := $(KERNEL)
 run: export STARTED := $(shell date +%s)
 
 .PHONY: bench boot coverage qemu run test kselftest kselftest-table kunit mutants
@@ -34,7 +34,7 @@ run: qemu ## a Linux guest on our KVM in a VM, then MMIO against memslots (KERNE
 	@$(V)/build-selftests.sh mmio_memslot_race_test
 	@$(V)/vm run
 
-test: ## everything: userland, series, KUnit, the VM with two kernels
+test: ## everything: userland, series, KUnit, the VM with two kernels (KERNEL)
 	@$(V)/test.sh
 
 boot: qemu ## a shell in the VM, the host's files at /host (KERNEL, MODULES, NPT)

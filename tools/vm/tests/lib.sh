@@ -35,7 +35,7 @@ start_guest()
 	inhost /usr/bin/qemu-system-x86_64 -accel kvm -smp "$cpus" \
 		-m 192 -nodefaults -no-user-config -display none -no-reboot \
 		-serial "file:$GUEST_LOG" $QEMU_ARGS -kernel "$KERNEL" -initrd "$NESTED" \
-		-append "console=ttyS0 panic=-1 loglevel=5 no_timer_check $*" &
+		-append "console=ttyS0 panic=-1 loglevel=5 no_timer_check nokaslr mitigations=off $*" &
 	GUEST_PID=$!
 }
 

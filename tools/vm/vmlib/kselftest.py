@@ -21,8 +21,8 @@ class Runner:
     """Selftests on one kernel configuration, with a cache of results."""
 
     def __init__(self, kernel_config, out, machine="qemu"):
-        if machine == "bochs" and kernel_config != "fast":
-            raise Fatal("VM=bochs: runs the kernel of CONFIG=fast only")
+        if machine == "bochs" and kernel_config not in ("debian", "fast"):
+            raise Fatal("VM=bochs: runs the kernels of CONFIG=debian and fast only")
         self.paths = where(kernel_config)
         self.kernel_config = kernel_config
         self.machine = machine

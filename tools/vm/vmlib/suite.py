@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What of `make test` runs in VMs: short tests debug, more of them fast, some in
-a guest of the VM, and some with kvm-intel in Bochs."""
+"""What of `make test` runs in VMs: short tests debug, more of them on a fast kernel,
+some in a guest of the VM, and some with kvm-intel in Bochs."""
 import os
 
 from . import machines
@@ -13,11 +13,13 @@ from .pool import Pool, Task, Test, print_failures
 from .results import counts, summary, write_ktap
 
 
+# The kernel without checks: Debian's, or the one of fast.config
+FAST = os.environ.get("KERNEL") or "fast"
 # Kernel, what runs the VM, the group of selftests, and paging modes: two layers
 # of shadow paging take minutes to boot a guest
 SUITE = (("debug", "qemu", "debug", (1, 0)), ("debug", "qemu", "debug1", (1,)),
-         ("fast", "qemu", "fast", (1, 0)),
-         ("fast", "nested", "nested", (1,)), ("fast", "bochs", "bochs", (1, 0)))
+         (FAST, "qemu", "fast", (1, 0)),
+         (FAST, "nested", "nested", (1,)), (FAST, "bochs", "bochs", (1, 0)))
 # KUnit on the debug kernel, where random operations take ten times as long
 # as in make kunit, which has a million of them; the others are not slow.
 KUNIT = (Test("kunit", "kunit-run 'filter=speed>slow' --", 300),
