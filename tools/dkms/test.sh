@@ -13,9 +13,10 @@ log=$LOGS/dkms-test.log
 
 in_root() { inside "$root" "$@"; }
 
+# The VM has an initramfs of its own: none is made for the kernels there.
 apt_in_root()
 {
-	in_root env DEBIAN_FRONTEND=noninteractive apt-get -y --no-install-recommends \
+	in_root env DEBIAN_FRONTEND=noninteractive INITRD=No apt-get -y --no-install-recommends \
 		"$@" >>"$log" 2>&1 || die "apt-get $1 failed (log: $log)"
 }
 
