@@ -23,6 +23,8 @@ from .results import FAIL, PASS, Result, counts, summary, write_ktap
 FOLDER = os.path.join(REPO, "tests", "mutants")
 HEAD = re.compile(r"^([A-Z][a-z-]+): ((?:.+\n)(?:[ \t]+.+\n)*)", re.MULTILINE)
 KERNEL_CONFIG = "fast"
+# Of all tests; make kunit has more, and a case may take 300 s.
+ALL_ARGUMENTS = "soft_ops_per_hardware=20000"
 # In seconds; only for what never ends.
 ONE_LIMIT, ALL_LIMIT = 300, 1200
 
@@ -151,10 +153,12 @@ class Trial:
         return FAIL, "survives", outcome.log
 
     def _run(self, name, module, pattern):
-        limit = ALL_LIMIT if pattern == "*" else ONE_LIMIT
-        suffix = ".all" if pattern == "*" else ""
-        return run_kunit(self.config, module, pattern, limit,
-                         os.path.join(self.logs, f"{name}{suffix}.log"))
+        if pattern == "*":
+            limit, suffix, arguments = ALL_LIMIT, ".all", ALL_ARGUMENTS
+        else:
+            limit, suffix, arguments = ONE_LIMIT, "", ""
+        log = os.path.join(self.logs, f"{name}{suffix}.log")
+        return run_kunit(self.config, module, pattern, limit, log, arguments)
 
     def _add(self, result, total=0):
         number = len(self.results)
