@@ -481,6 +481,12 @@ static int write_pfnmap(const struct pfnmap *map, u64 value)
 	return soft_cpu_run(map->vm->vcpu[0], &write);
 }
 
+/* The guest must not have the page when the driver frees it, after the test. */
+static void take_back(const struct pfnmap *map)
+{
+	soft_vm_renew_pages(map->vm, PFNMAP_PAGE, 1);
+}
+
 /* The guest has what a driver has mapped, and KVM leaves no reference behind. */
 static void driver_page(struct kunit *test)
 {
@@ -496,8 +502,8 @@ static void driver_page(struct kunit *test)
 	unmap_frame(vm, &map, true);
 	KUNIT_EXPECT_EQ(test, page_count(driver.page), 1);
 
-	/* The driver takes the page back: the guest cannot have it any more. */
-	soft_vm_renew_pages(vm, PFNMAP_PAGE, 1);
+	/* The guest cannot have it any more. */
+	take_back(&driver);
 	KUNIT_EXPECT_EQ(test, SOFT_RAM, write_pfnmap(&driver, 6));
 	KUNIT_EXPECT_EQ(test, driver.words[0], 5);
 	KUNIT_EXPECT_EQ(test, soft_vm_read(vm, PFNMAP_PAGE, 0), 6);
@@ -526,8 +532,7 @@ static void driver_page_reserved(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EINVAL, map_frame(driver.vm, PFNMAP_GFN, &map));
 	KUNIT_EXPECT_NULL(test, map.hva);
 	KUNIT_EXPECT_EQ(test, page_count(driver.page), 1);
-	/* The guest must not have it when the driver frees it. */
-	soft_vm_renew_pages(driver.vm, PFNMAP_PAGE, 1);
+	take_back(&driver);
 }
 
 /* The driver maps a page for reading: the guest's writes go elsewhere. */
@@ -542,6 +547,7 @@ static void driver_page_read_only(struct kunit *test)
 	KUNIT_EXPECT_NE(test, SOFT_RAM, write_pfnmap(&driver, 5));
 	KUNIT_EXPECT_EQ(test, driver.words[0], 0);
 	KUNIT_EXPECT_EQ(test, page_count(driver.page), 1);
+	take_back(&driver);
 }
 
 static struct kunit_case guest_memory_cases[] = {
