@@ -106,17 +106,15 @@ def main():
     with open(os.path.join(headers, "include/config/kernel.release"),
               encoding="ascii") as file:
         release = file.read().strip()
-    kernel = {symbol: row for symbol, row in
-              symvers(os.path.join(headers, "Module.symvers")).items()
-              if row[1] != OURS}
     stock = symvers(os.path.join(headers, "Module.symvers"))
-    ours = {symbol: row for symbol, row in
-            symvers(os.path.join(tree, "Module.symvers")).items()}
+    kernel = {symbol: row for symbol, row in stock.items() if row[1] != OURS}
+    ours = symvers(os.path.join(tree, "Module.symvers"))
+    options = configuration(headers)
     check = Check()
     for name in MODULES:
         path = os.path.join(tree, "arch/x86/kvm", name + ".ko")
         check.symbols(path, kernel, ours)
-        check.shape(path, release, configuration(headers))
+        check.shape(path, release, options)
     check.kvmgt(stock, ours)
     return 0 if check.good else 1
 
