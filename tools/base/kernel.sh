@@ -51,8 +51,8 @@ collect()
 	mv "$1.new" "$1"
 }
 
-# KASAN watches KVM: the kernel proper is built without its checks, which halves
-# what it costs to build and to run, and has the allocators that KASAN needs.
+# KASAN watches KVM: the kernel proper is built without its checks, which would make
+# the build and each VM slower, and has the allocators that KASAN needs.
 build_kernel()
 {
 	KVM_MAKE="$KVM_MAKE KASAN_SANITIZE=n" "$here/build.sh" "$CONFIG kernel" bzImage

@@ -8,7 +8,7 @@
 
 here=$REPO/tools/vm
 base=$REPO/tools/base
-# The kernel of the tests without checks in it: Debian's need not be built
+# The kernel without checks: of fast.config, or Debian's, which need not be built
 fast=${KERNEL:-fast}
 parts=()
 
