@@ -58,6 +58,16 @@ make_o()
 	touch "$O/.kvm-build" 2>/dev/null || die "O=$O is not writable"
 }
 
+# Writes a module of the kernel, which may be compressed, to standard output.
+plain_module()
+{
+	case $1 in
+	*.xz) xz -dc "$1" ;;
+	*.zst) zstd -qdc "$1" ;;
+	*) cat "$1" ;;
+	esac
+}
+
 # One script at a time changes $(O); the scripts that it calls inherit the lock.
 lock_o()
 {

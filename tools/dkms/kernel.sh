@@ -102,14 +102,7 @@ module_files()
 # put NAME FOLDER [PREFIX]: a module of Debian's, uncompressed
 put()
 {
-	local file
-
-	file=$(find_module "$1")
-	case $file in
-	*.xz) xz -dc "$file" ;;
-	*.zst) zstd -qdc "$file" ;;
-	*) cat "$file" ;;
-	esac >"$2/${3:-}$1.ko"
+	plain_module "$(find_module "$1")" >"$2/${3:-}$1.ko"
 }
 
 # The drivers, with numbers: the VM loads them in this order.

@@ -84,16 +84,13 @@ expect()
 # Copies the modules of the newest tested kernel for the VM, as modprobe takes them.
 collect()
 {
-	local file module
+	local module
 
 	rm -rf "$out/modules"
 	mkdir -p "$out/modules"
 	for module in irqbypass kvm kvm-amd kvm-intel; do
-		file=$root$(in_root modinfo -k "$newest" -n "$module")
-		case $file in
-		*.xz) xz -dc "$file" ;;
-		*) cat "$file" ;;
-		esac >"$out/modules/$module.ko"
+		plain_module "$root$(in_root modinfo -k "$newest" -n "$module")" \
+			>"$out/modules/$module.ko"
 	done
 }
 
