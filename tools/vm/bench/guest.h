@@ -35,6 +35,7 @@
 
 #define MEMORY			GIB(1)
 #define MEMORY_SIZE		MIB(64)
+#define LARGE_SIZE		MIB(512)
 #define OTHER_SLOTS		0x90000000
 #define MMIO			0xd0000000
 #define MMIO_EVENT		0xd8000000

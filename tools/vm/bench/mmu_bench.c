@@ -7,7 +7,9 @@
  * others around the system call. All is done ROUNDS times with new VMs, and
  * the least cost counts: timer interrupts and first times only add to it. The
  * guest's memory stays the same, so that after the first round the host's mm
- * has it as active, and does not move it between its lists any more.
+ * has it as active, and does not move it between its lists any more. But what a
+ * slot that is deleted, or a VM that is destroyed, had in "new" memory was new
+ * to the host's mm each time.
  */
 #include <err.h>
 #include <stdbool.h>
@@ -23,12 +25,15 @@
 #include "vm.h"
 
 #define ROUNDS		5
+/* Of what takes long. */
+#define LARGE_ROUNDS	2
 #define EXITS		1024
 #define OTHER_CREATED	128
 #define SLOT_PAIRS	8
 #define CR3_PAIRS	1024
 #define PAGES_4K	(MEMORY_SIZE / PAGE_4K)
 #define PAGES_2M	(MEMORY_SIZE / PAGE_2M)
+#define LARGE_4K	(LARGE_SIZE / PAGE_4K)
 
 enum cost {
 	COST_PIO,
@@ -52,6 +57,10 @@ enum cost {
 	COST_CR3_PAIR,
 	COST_DESTROY,
 	COST_DESTROY_WAITS,
+	COST_DESTROY_NEW,
+	COST_DELETE_4K,
+	COST_POPULATE_AGAIN,
+	COST_DELETE_2M,
 	COSTS,
 };
 
@@ -77,6 +86,10 @@ static const char * const names[COSTS] = {
 	[COST_CR3_PAIR] = "guest's own 4K tables: CR3 pair",
 	[COST_DESTROY] = "destroy the VM",
 	[COST_DESTROY_WAITS] = "  with its waits for RCU",
+	[COST_DESTROY_NEW] = "  with its waits, new memory",
+	[COST_DELETE_4K] = "delete 512 MiB of new 4K pages",
+	[COST_POPULATE_AGAIN] = "  populate 2M pages there, per 4K",
+	[COST_DELETE_2M] = "delete 512 MiB of new 2M pages",
 };
 
 /* The least so far; a negative one is none. */
@@ -105,20 +118,20 @@ static uint64_t thread_time(void)
 }
 
 /* Memory that is present, in 4K pages or as the advice says. */
-static void *alloc_memory(int advice)
+static void *alloc_memory(uint64_t size, int advice)
 {
-	char *area = mmap(NULL, MEMORY_SIZE + PAGE_2M, PROT_READ | PROT_WRITE,
+	char *area = mmap(NULL, size + PAGE_2M, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char *memory;
 
 	if (area == MAP_FAILED)
 		err(EXIT_FAILURE, "mmap of the guest's memory");
 	memory = (char *)(((uintptr_t)area + PAGE_2M - 1) & -PAGE_2M);
-	if (madvise(memory, MEMORY_SIZE, advice))
+	if (madvise(memory, size, advice))
 		err(EXIT_FAILURE, "madvise");
-	memset(memory, 1, MEMORY_SIZE);
+	memset(memory, 1, size);
 	munmap(area, memory - area);
-	munmap(memory + MEMORY_SIZE, PAGE_2M - (memory - area));
+	munmap(memory + size, PAGE_2M - (memory - area));
 	return memory;
 }
 
@@ -348,8 +361,8 @@ static void bench_tables(void *memory)
 	vm_free(&vm);
 }
 
-/* Is all of it in huge pages? The kernel tells for the whole process. */
-static bool is_huge(void)
+/* Are there huge pages for all of it? The kernel tells for the whole process. */
+static bool is_huge(uint64_t size)
 {
 	unsigned long kib = 0;
 	char line[128];
@@ -361,20 +374,96 @@ static bool is_huge(void)
 		if (sscanf(line, "AnonHugePages: %lu", &kib) == 1)
 			break;
 	fclose(file);
-	return KIB(kib) >= MEMORY_SIZE;
+	return KIB(kib) >= size;
 }
 
 static void bench_huge_pages(void *memory)
 {
 	struct vm vm;
 
-	if (!is_huge())
+	if (!is_huge(MEMORY_SIZE))
 		return;
 	vm_create(&vm);
 	set_memory(&vm, 0, memory);
 	report(COST_POPULATE_2M, write_memory(&vm, PAGE_2M), PAGES_2M);
 	vm_destroy(&vm);
 	vm_free(&vm);
+}
+
+static void set_large(struct vm *vm, uint64_t size, void *memory)
+{
+	vm_set_slot(vm, SLOT_MEMORY, 0, MEMORY, size, memory);
+}
+
+/* What it costs the guest to write to each 4K page of the large slot once. */
+static uint64_t write_large(struct vm *vm)
+{
+	struct guest_job job = {
+		.op = GUEST_WRITE,
+		.addr = MEMORY,
+		.step = PAGE_4K,
+		.count = LARGE_4K,
+	};
+
+	return vm_do(vm, job);
+}
+
+static void time_delete(struct vm *vm, enum cost cost)
+{
+	uint64_t start = now();
+
+	set_large(vm, 0, NULL);
+	report(cost, now() - start, 1);
+}
+
+static void bench_delete_4k(struct vm *vm)
+{
+	void *memory = alloc_memory(LARGE_SIZE, MADV_NOHUGEPAGE);
+
+	set_large(vm, LARGE_SIZE, memory);
+	write_large(vm);
+	time_delete(vm, COST_DELETE_4K);
+	munmap(memory, LARGE_SIZE);
+}
+
+/* What was there before has left nothing that keeps the pages small. */
+static void bench_delete_2m(struct vm *vm)
+{
+	void *memory = alloc_memory(LARGE_SIZE, MADV_HUGEPAGE);
+
+	if (is_huge(MEMORY_SIZE + LARGE_SIZE)) {
+		set_large(vm, LARGE_SIZE, memory);
+		report(COST_POPULATE_AGAIN, write_large(vm), LARGE_4K);
+		time_delete(vm, COST_DELETE_2M);
+	}
+	munmap(memory, LARGE_SIZE);
+}
+
+static void bench_delete(void)
+{
+	struct vm vm;
+
+	vm_create(&vm);
+	bench_delete_4k(&vm);
+	bench_delete_2m(&vm);
+	vm_destroy(&vm);
+	vm_free(&vm);
+}
+
+static void bench_destroy_new(void)
+{
+	void *memory = alloc_memory(MEMORY_SIZE, MADV_NOHUGEPAGE);
+	uint64_t start;
+	struct vm vm;
+
+	vm_create(&vm);
+	set_memory(&vm, 0, memory);
+	write_memory(&vm, PAGE_4K);
+	start = now();
+	vm_destroy(&vm);
+	report(COST_DESTROY_NEW, now() - start, 1);
+	vm_free(&vm);
+	munmap(memory, MEMORY_SIZE);
 }
 
 static void print_costs(void)
@@ -391,8 +480,8 @@ static void print_costs(void)
 
 int main(void)
 {
-	void *small = alloc_memory(MADV_NOHUGEPAGE);
-	void *huge = alloc_memory(MADV_HUGEPAGE);
+	void *small = alloc_memory(MEMORY_SIZE, MADV_NOHUGEPAGE);
+	void *huge = alloc_memory(MEMORY_SIZE, MADV_HUGEPAGE);
 	int i;
 
 	for (i = 0; i < COSTS; i++)
@@ -405,6 +494,9 @@ int main(void)
 		bench_memory(small);
 		bench_tables(small);
 		bench_huge_pages(huge);
+		bench_destroy_new();
+		if (i < LARGE_ROUNDS)
+			bench_delete();
 	}
 	print_costs();
 	return 0;
