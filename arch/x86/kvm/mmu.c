@@ -46,6 +46,7 @@ int kvm_mmu_vendor_module_init(void)
 
 void kvm_mmu_vendor_module_exit(void)
 {
+	tdp_module_exit();
 	shadow_module_exit();
 }
 

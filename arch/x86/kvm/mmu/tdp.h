@@ -21,13 +21,16 @@
 
 #include "spte.h"
 
+/* Waits until RCU has freed the tables of all VMs, of which none is left. */
+void tdp_module_exit(void);
+
 void tdp_init_vm(struct kvm *kvm);
 
 /**
  * tdp_uninit_vm() - free all roots
  * @kvm: the VM, which nobody uses any more
  *
- * Waits until RCU has freed the tables.
+ * Does not wait until RCU has freed the tables: tdp_module_exit() does.
  */
 void tdp_uninit_vm(struct kvm *kvm);
 

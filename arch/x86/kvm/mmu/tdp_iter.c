@@ -9,8 +9,9 @@
  * not 0, that is, past the parents, which were visited before their tables.
  *
  * What the path remembers may be unlinked meanwhile, but is not freed before
- * the walk leaves RCU.  A walk in an unlinked table sees frozen SPTEs, which
- * nobody acts on; after a yield the path is dropped.
+ * the walk leaves RCU.  In an unlinked table a walk with mmu_lock sees frozen
+ * SPTEs, which nobody acts on, and one without may see it as it was; after a yield
+ * the path is dropped.
  */
 #include "tdp_iter.h"
 #include "tdp_pte.h"

@@ -9,9 +9,9 @@
  *
  * A table is SP_ALLOC while it is private, SP_ACTIVE from just before it is
  * linked, SP_ZAPPED once it is unlinked.  Whoever unlinks it owns what is below:
- * mmu_lock for writing keeps others away, mmu_lock for reading does not, so that
- * each entry is frozen as it is accounted for, and nobody maps anything there
- * unseen.  Readers are waited for by RCU.
+ * mmu_lock for writing keeps others away, and the entries are only counted;
+ * mmu_lock for reading does not, so that each entry is frozen as it is accounted
+ * for, and nobody maps anything there unseen.  Readers are waited for by RCU.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -171,36 +171,40 @@ static void tdp_tell_host(u64 old, u64 kept)
 }
 
 /*
- * Takes down the table that @link linked to, and all below.  The CPU may still
- * have the link cached, and set A and D in the entries: see tdp_replace().
+ * The value of an entry of a table that was unlinked.  With mmu_lock for reading,
+ * whoever finds an entry frozen leaves it alone.  With mmu_lock for writing nobody
+ * maps anything here any more, and the entry may stay: what the CPU, ageing, or a
+ * fast page fault that came here before still changes in it means nothing.
+ */
+static u64 tdp_last_value(u64 *sptep, bool shared)
+{
+	return shared ? tdp_freeze(sptep) : READ_ONCE(*sptep);
+}
+
+/*
+ * Takes down the table that @link linked to, and all below.  The host's mm is not
+ * told of A: whoever still uses the pages comes by a fault, which tells.
  */
 static void tdp_unlink(struct kvm *kvm, u64 link, bool shared)
 {
 	struct kvm_mmu_page *sp = spte_child(link);
 	int level = sp->role.level, leaves = 0, i;
 	gfn_t gfn = sp->gfn;
-	u64 *sptep, old;
+	u64 old;
 
 	tdp_table_retire(kvm, sp);
 
 	for (i = 0; i < SPTE_ENT_PER_PAGE; i++, gfn += KVM_PAGES_PER_HPAGE(level)) {
-		sptep = &sp->spt[i];
-		old = READ_ONCE(*sptep);
-		if (shared)
-			old = tdp_freeze(sptep);
-		else if (spte_present(old))
-			old = tdp_replace(sptep, old, SPTE_FROZEN, level);
-		else
+		old = tdp_last_value(&sp->spt[i], shared);
+		if (!spte_present(old))
 			continue;
 
 		trace_kvm_tdp_mmu_spte_changed(role_as_id(sp->role), gfn, level,
 					       old, SPTE_FROZEN);
-		if (spte_present_leaf(old, level)) {
-			tdp_tell_host(old, 0);
+		if (spte_leaf(old, level))
 			leaves++;
-		} else if (spte_present(old)) {
+		else
 			tdp_unlink(kvm, old, shared);
-		}
 	}
 
 	if (leaves)

@@ -40,8 +40,11 @@ void tdp_uninit_vm(struct kvm *kvm)
 
 	WARN_ON(!list_empty(&kvm->arch.tdp_mmu_roots));
 	WARN_ON(atomic64_read(&kvm->arch.tdp_mmu_pages));
+}
 
-	/* The tables' callbacks use what kvm.ko frees when it is unloaded. */
+void tdp_module_exit(void)
+{
+	/* What frees the tables of VMs that are gone is in here. */
 	rcu_barrier();
 }
 

@@ -217,37 +217,37 @@ static void zap_spte(struct kvm *kvm, struct tdp_iter *iter, bool shared)
 	}
 }
 
-/* Zap what is present at @level, with all that is below. */
-static void zap_level(struct kvm *kvm, struct kvm_mmu_page *root, int level,
-		      bool shared)
+/* Unlink the tables below the SPTEs of @level, with all that they map. */
+static void zap_tables(struct kvm *kvm, struct kvm_mmu_page *root, int level,
+		       bool shared)
 {
 	struct tdp_iter iter;
 
 	tdp_for_each_level(iter, root, level, 0, tdp_end_gfn()) {
 		if (tdp_yield(kvm, &iter, false, shared))
 			continue;
-		if (iter.level <= level && spte_present(iter.old))
+		if (iter.level == level && spte_present_table(iter.old, level))
 			zap_spte(kvm, &iter, shared);
 	}
 }
 
 /*
  * Unlinking a table takes as long as there are SPTEs below, without a yield.
- * Hence the passes from the leafs up: each finds empty what the last one left.
- * Faults replace full 1G tables by huge pages in one step anyway, which is rare:
+ * Hence the passes from the leaves up: each finds no table below those that it
+ * unlinks, and leaves go with their table; a root has none of its own.  Faults
+ * replace full 1G tables by huge pages in one step anyway, which is rare:
  * CONFIG_KVM_PROVE_MMU makes it common.
  */
 void tdp_zap_root(struct kvm *kvm, struct kvm_mmu_page *root, bool shared)
 {
-	int level = IS_ENABLED(CONFIG_KVM_PROVE_MMU) ? PG_LEVEL_1G : PG_LEVEL_4K;
+	int level = IS_ENABLED(CONFIG_KVM_PROVE_MMU) ? PG_LEVEL_1G : PG_LEVEL_2M;
 
 	tdp_assert_locked(kvm, shared);
 	WARN_ON_ONCE(!refcount_read(&root->tdp_refs));
 
 	rcu_read_lock();
-	for (; level <= PG_LEVEL_1G; level++)
-		zap_level(kvm, root, level, shared);
-	zap_level(kvm, root, root->role.level, shared);
+	for (; level <= root->role.level; level++)
+		zap_tables(kvm, root, level, shared);
 	rcu_read_unlock();
 }
 

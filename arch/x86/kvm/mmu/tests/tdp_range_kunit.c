@@ -12,6 +12,7 @@
 #include "mmu.h"
 #include "mmu/mmio.h"
 #include "mmu/mmu_internal.h"
+#include "forced_yields.h"
 #include "test_tdp_formats.h"
 
 /* Three pages side by side, in one table; most tests are about the second. */
@@ -162,7 +163,17 @@ static void zap_slot_unlinks_tables(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_2M), 0);
 	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 0);
 	KUNIT_EXPECT_TRUE(test, tdp_root_valid(t->root));
-	KUNIT_EXPECT_TRUE(test, tdp_test_told_accessed(t));
+}
+
+/* What goes with a table is counted: it is not told to the host's mm, page by page. */
+static void zap_slot_tells_nothing(struct kunit *test)
+{
+	struct tdp_test *t = create(test);
+
+	zap_slot(t, create_slot(test, 0));
+	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_4K), 0);
+	KUNIT_EXPECT_FALSE(test, tdp_test_told_accessed(t));
+	KUNIT_EXPECT_FALSE(test, tdp_test_told_dirty(t));
 }
 
 /* A table that the slot has in part stays if it maps something else. */
@@ -197,6 +208,43 @@ static void zap_slot_in_invalid_roots(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 0);
 }
 
+/* Tables of 4K pages side by side, a few pages in each, and two tables above. */
+#define NR_TABLES	3
+
+static struct tdp_test *create_tables(struct kunit *test)
+{
+	struct tdp_test *t = create(test);
+	int i;
+
+	for (i = NR_PAGES; i < NR_TABLES * NR_PAGES; i++)
+		tdp_test_map(test, t, TEST_HUGE_GFN + i / NR_PAGES * 512 + i % NR_PAGES,
+			     PG_LEVEL_4K);
+	KUNIT_ASSERT_EQ(test, tdp_test_tables(t), NR_TABLES + 2);
+	return t;
+}
+
+/*
+ * A fault waits for one table, and not for each page either.  TLBs are flushed
+ * whenever mmu_lock is let go, and at the end.
+ */
+static void zap_slot_yields_by_table(struct kunit *test)
+{
+	struct tdp_test *t = create_tables(test);
+	struct kvm_memory_slot *slot = create_slot(test, 0);
+	struct forced_yields *yields;
+
+	slot->npages = NR_TABLES * 512;
+	yields = forced_yields_begin(test, UINT_MAX);
+	zap_slot(t, slot);
+	forced_yields_end(test, yields);
+
+	KUNIT_EXPECT_GE(test, yields->wanted, NR_TABLES);
+	KUNIT_EXPECT_LE(test, yields->wanted, NR_TABLES + 2);
+	KUNIT_EXPECT_GE(test, tdp_test_flushes(t), NR_TABLES);
+	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 0);
+	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_4K), 0);
+}
+
 static void test_zap_mmio(struct kunit *test, bool valid_root)
 {
 	struct tdp_test *t = create(test);
@@ -227,11 +275,8 @@ static void zap_mmio_in_invalid_roots(struct kunit *test)
 	test_zap_mmio(test, false);
 }
 
-static void test_zap_root(struct kunit *test, bool shared)
+static void zap_root(struct tdp_test *t, bool shared)
 {
-	struct tdp_test *t = create(test);
-
-	tdp_test_map(test, t, TEST_HUGE_GFN + 512, PG_LEVEL_2M);
 	if (shared)
 		read_lock(&t->kvm->mmu_lock);
 	else
@@ -241,7 +286,14 @@ static void test_zap_root(struct kunit *test, bool shared)
 		read_unlock(&t->kvm->mmu_lock);
 	else
 		write_unlock(&t->kvm->mmu_lock);
+}
 
+static void test_zap_root(struct kunit *test, bool shared)
+{
+	struct tdp_test *t = create(test);
+
+	tdp_test_map(test, t, TEST_HUGE_GFN + 512, PG_LEVEL_2M);
+	zap_root(t, shared);
 	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_4K), 0);
 	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_2M), 0);
 	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 0);
@@ -255,6 +307,33 @@ static void zap_root_shared(struct kunit *test)
 static void zap_root_exclusive(struct kunit *test)
 {
 	test_zap_root(test, false);
+}
+
+static void test_zap_root_yields(struct kunit *test, bool shared)
+{
+	struct tdp_test *t = create_tables(test);
+	struct forced_yields *yields;
+
+	if (IS_ENABLED(CONFIG_KVM_PROVE_MMU))
+		kunit_skip(test, "tables go by the GiB");
+
+	yields = forced_yields_begin(test, UINT_MAX);
+	zap_root(t, shared);
+	forced_yields_end(test, yields);
+
+	KUNIT_EXPECT_GE(test, yields->wanted, NR_TABLES);
+	KUNIT_EXPECT_LE(test, yields->wanted, NR_TABLES + 2);
+	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 0);
+}
+
+static void zap_root_yields_shared(struct kunit *test)
+{
+	test_zap_root_yields(test, true);
+}
+
+static void zap_root_yields_exclusive(struct kunit *test)
+{
+	test_zap_root_yields(test, false);
 }
 
 /* Accessed. */
@@ -481,12 +560,16 @@ static struct kunit_case tdp_range_cases[] = {
 	KUNIT_CASE(unmap_by_address_space),
 	KUNIT_CASE(unmap_in_invalid_roots),
 	KUNIT_CASE_PARAM(zap_slot_unlinks_tables, tdp_formats_gen_params),
+	KUNIT_CASE_PARAM(zap_slot_tells_nothing, tdp_formats_gen_params),
+	KUNIT_CASE(zap_slot_yields_by_table),
 	KUNIT_CASE(zap_slot_leaves_others),
 	KUNIT_CASE(zap_slot_in_invalid_roots),
 	KUNIT_CASE(zap_mmio_only),
 	KUNIT_CASE(zap_mmio_in_invalid_roots),
 	KUNIT_CASE(zap_root_shared),
 	KUNIT_CASE(zap_root_exclusive),
+	KUNIT_CASE(zap_root_yields_shared),
+	KUNIT_CASE(zap_root_yields_exclusive),
 	KUNIT_CASE_PARAM(age_only_the_range, tdp_formats_gen_params),
 	KUNIT_CASE_PARAM(protect_takes_w_and_m, tdp_formats_gen_params),
 	KUNIT_CASE(protect_after_w_is_gone),

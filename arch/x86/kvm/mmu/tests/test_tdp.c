@@ -33,8 +33,7 @@ void tdp_test_suite_exit(struct kunit_suite *suite)
 	if (!own_header_cache)
 		return;
 
-	/* Without TDP, nobody has waited yet until the tables are freed. */
-	rcu_barrier();
+	tdp_module_exit();
 	mmu_page_header_cache = NULL;
 	kmem_cache_destroy(own_header_cache);
 	own_header_cache = NULL;
