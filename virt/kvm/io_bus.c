@@ -5,9 +5,11 @@
  * A bus is an array of ranges, sorted by kvm_io_range_cmp(), that is never
  * changed once it is published in kvm->buses (but for its count of ioeventfds,
  * which is eventfd.c's).  Readers hold kvm->srcu; registering and unregistering
- * happen under kvm->slots_lock, publish a changed copy, and free the old array
- * after a grace period.  A bus is NULL after a copy that failed, and while its
- * VM is built or destroyed.
+ * happen under kvm->slots_lock, and publish a changed copy.  A bus is NULL after
+ * a copy that failed, and while its VM is built or destroyed.
+ *
+ * Unregistering waits for readers, as the device goes.  Registering does not: all
+ * that goes is an array, which is kept until somebody waits for readers anyway.
  *
  * A registered device belongs to the bus, which calls its destructor.
  */
@@ -17,13 +19,31 @@
 #include <linux/minmax.h>
 #include <linux/overflow.h>
 #include <linux/printk.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/srcu.h>
 #include <linux/string.h>
 
+#include <kunit/visibility.h>
 #include <kvm/iodev.h>
 
 #include "kvm_core.h"
+
+/* More than that of arrays is not kept for whoever waits next. */
+#define KVM_IO_BUS_MAX_REPLACED	SZ_256K
+
+/**
+ * struct kvm_io_bus_copy - a bus, and what readers may still have of it
+ * @replaced: the copy that this one has replaced, whose own is an older one;
+ *	protected by slots_lock
+ * @replaced_size: of all of them, in bytes
+ * @bus: what is published; it ends with its ranges
+ */
+struct kvm_io_bus_copy {
+	struct kvm_io_bus_copy *replaced;
+	size_t replaced_size;
+	struct kvm_io_bus bus;
+};
 
 /* An access of the guest.  A write of no bytes can have no @src. */
 struct kvm_io_access {
@@ -110,14 +130,22 @@ static int kvm_io_bus_search(struct kvm_vcpu *vcpu,
 	return -EOPNOTSUPP;
 }
 
+/*
+ * What the guest, or whoever looks, had learned of before it came into kvm->srcu
+ * is found: pairs with smp_mb() in kvm_io_bus_register_dev().
+ */
+static struct kvm_io_bus *kvm_io_bus_of_reader(struct kvm *kvm, enum kvm_bus bus_idx)
+{
+	smp_mb__after_srcu_read_lock();
+	return srcu_dereference(kvm->buses[bus_idx], &kvm->srcu);
+}
+
 /* Return: index of the device that took the access, or an error. */
 static int kvm_io_bus_dispatch(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
 			       const struct kvm_io_access *access, long cookie)
 {
-	struct kvm *kvm = vcpu->kvm;
-	const struct kvm_io_bus *bus;
+	const struct kvm_io_bus *bus = kvm_io_bus_of_reader(vcpu->kvm, bus_idx);
 
-	bus = srcu_dereference(kvm->buses[bus_idx], &kvm->srcu);
 	if (!bus)
 		return -ENOMEM;
 
@@ -223,7 +251,7 @@ struct kvm_io_device *kvm_io_bus_get_dev(struct kvm *kvm, enum kvm_bus bus_idx,
 
 	lockdep_assert_held(&kvm->srcu);
 
-	bus = srcu_dereference(kvm->buses[bus_idx], &kvm->srcu);
+	bus = kvm_io_bus_of_reader(kvm, bus_idx);
 	if (!bus)
 		return NULL;
 
@@ -238,37 +266,121 @@ static void kvm_iodevice_destroy(struct kvm_io_device *dev)
 		dev->ops->destructor(dev);
 }
 
+static struct kvm_io_bus_copy *kvm_io_bus_to_copy(struct kvm_io_bus *bus)
+{
+	return container_of(bus, struct kvm_io_bus_copy, bus);
+}
+
+static size_t kvm_io_bus_size(int dev_count)
+{
+	return offsetof(struct kvm_io_bus_copy, bus.range[dev_count]);
+}
+
+static struct kvm_io_bus *kvm_io_bus_alloc(int dev_count)
+{
+	struct kvm_io_bus_copy *copy;
+
+	copy = kmalloc(kvm_io_bus_size(dev_count), GFP_KERNEL_ACCOUNT);
+	if (!copy)
+		return NULL;
+
+	*copy = (struct kvm_io_bus_copy) { .bus.dev_count = dev_count };
+	return &copy->bus;
+}
+
+/* Nobody reads what @bus has replaced any more. */
+static void kvm_io_bus_free_replaced(struct kvm_io_bus *bus)
+{
+	struct kvm_io_bus_copy *copy = kvm_io_bus_to_copy(bus), *old;
+
+	while ((old = copy->replaced)) {
+		copy->replaced = old->replaced;
+		kfree(old);
+	}
+	copy->replaced_size = 0;
+}
+
+static void kvm_io_bus_free(struct kvm_io_bus *bus)
+{
+	kvm_io_bus_free_replaced(bus);
+	kfree(kvm_io_bus_to_copy(bus));
+}
+
 static void kvm_io_bus_destroy(struct kvm_io_bus *bus)
 {
 	int idx;
 
 	for (idx = 0; idx < bus->dev_count; idx++)
 		kvm_iodevice_destroy(bus->range[idx].dev);
-	kfree(bus);
-}
-
-/* On return nobody reads the array that @bus replaced. */
-static void kvm_io_bus_publish(struct kvm *kvm, enum kvm_bus bus_idx,
-			       struct kvm_io_bus *bus)
-{
-	rcu_assign_pointer(kvm->buses[bus_idx], bus);
-	synchronize_srcu_expedited(&kvm->srcu);
+	kvm_io_bus_free(bus);
 }
 
 /* Return: a bus with room for @dev_count devices, the first @keep as in @bus. */
 static struct kvm_io_bus *kvm_io_bus_copy(const struct kvm_io_bus *bus,
 					  int dev_count, int keep)
 {
-	struct kvm_io_bus *copy;
+	struct kvm_io_bus *copy = kvm_io_bus_alloc(dev_count);
 
-	copy = kmalloc(struct_size(copy, range, dev_count), GFP_KERNEL_ACCOUNT);
 	if (!copy)
 		return NULL;
 
-	copy->dev_count = dev_count;
 	copy->ioeventfd_count = bus->ioeventfd_count;
 	memcpy(copy->range, bus->range, flex_array_size(bus, range, keep));
 	return copy;
+}
+
+/* @bus keeps @old, which readers may still have. */
+static void kvm_io_bus_publish(struct kvm *kvm, enum kvm_bus bus_idx,
+			       struct kvm_io_bus *bus, struct kvm_io_bus *old)
+{
+	struct kvm_io_bus_copy *copy = kvm_io_bus_to_copy(bus);
+
+	copy->replaced = kvm_io_bus_to_copy(old);
+	copy->replaced_size = copy->replaced->replaced_size +
+			      kvm_io_bus_size(old->dev_count);
+	rcu_assign_pointer(kvm->buses[bus_idx], bus);
+}
+
+/**
+ * kvm_io_buses_reclaim() - free what the buses have replaced
+ * @kvm: the VM
+ *
+ * Context: a grace period of kvm->srcu has ended that began under the same hold of
+ * kvm->slots_lock.
+ */
+void kvm_io_buses_reclaim(struct kvm *kvm)
+{
+	struct kvm_io_bus *bus;
+	int idx;
+
+	lockdep_assert_held(&kvm->slots_lock);
+
+	for (idx = 0; idx < KVM_NR_BUSES; idx++) {
+		bus = kvm_get_bus(kvm, idx);
+		if (bus)
+			kvm_io_bus_free_replaced(bus);
+	}
+}
+
+static void kvm_io_buses_wait(struct kvm *kvm)
+{
+	synchronize_srcu_expedited(&kvm->srcu);
+	kvm_io_buses_reclaim(kvm);
+}
+
+/**
+ * kvm_io_bus_replaced_size() - how much the bus keeps for readers
+ * @kvm: the VM
+ * @bus_idx: the bus
+ *
+ * Context: under kvm->slots_lock.
+ *
+ * Return: the size of the arrays, in bytes.
+ */
+VISIBLE_IF_KUNIT
+size_t kvm_io_bus_replaced_size(struct kvm *kvm, enum kvm_bus bus_idx)
+{
+	return kvm_io_bus_to_copy(kvm_get_bus(kvm, bus_idx))->replaced_size;
 }
 
 /**
@@ -279,7 +391,11 @@ static struct kvm_io_bus *kvm_io_bus_copy(const struct kvm_io_bus *bus,
  * @len: the number of bytes; 0 takes an access of any length to @addr
  * @dev: the device, which belongs to the bus on success
  *
- * Context: process context, under kvm->slots_lock; waits for kvm->srcu.
+ * When it returns, an access of the guest that begins finds the device; one that
+ * has begun before may not, and goes to userspace.
+ *
+ * Context: process context, under kvm->slots_lock; waits for kvm->srcu only if
+ * very much was registered since somebody waited last.
  *
  * Return: 0, -ENOSPC beyond NR_IOBUS_DEVS devices (ioeventfds, which the limit
  * on files bounds, do not count), or -ENOMEM.
@@ -315,9 +431,25 @@ int kvm_io_bus_register_dev(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
 	memcpy(&new->range[at + 1], &old->range[at],
 	       flex_array_size(old, range, old->dev_count - at));
 
-	kvm_io_bus_publish(kvm, bus_idx, new);
-	kfree(old);
+	kvm_io_bus_publish(kvm, bus_idx, new, old);
+	/*
+	 * Whoever is told of the device from here on, through memory too, finds it:
+	 * pairs with smp_mb__after_srcu_read_lock() in kvm_io_bus_of_reader().
+	 */
+	smp_mb();
+	if (kvm_io_bus_replaced_size(kvm, bus_idx) > KVM_IO_BUS_MAX_REPLACED)
+		kvm_io_buses_wait(kvm);
 	return 0;
+}
+
+/* Readers must not meet a device again that goes, at whatever price. */
+static void kvm_io_bus_lose(struct kvm *kvm, enum kvm_bus bus_idx,
+			    struct kvm_io_bus *bus)
+{
+	pr_err("kvm: failed to shrink bus, removing it completely\n");
+	rcu_assign_pointer(kvm->buses[bus_idx], NULL);
+	kvm_io_buses_wait(kvm);
+	kvm_io_bus_destroy(bus);
 }
 
 /**
@@ -348,20 +480,16 @@ int kvm_io_bus_unregister_dev(struct kvm *kvm, enum kvm_bus bus_idx,
 		return 0;
 
 	new = kvm_io_bus_copy(old, old->dev_count - 1, at);
-	if (new)
-		memcpy(&new->range[at], &old->range[at + 1],
-		       flex_array_size(new, range, new->dev_count - at));
-	kvm_io_bus_publish(kvm, bus_idx, new);
-
-	/* Readers must not meet @dev again, at whatever price. */
 	if (!new) {
-		pr_err("kvm: failed to shrink bus, removing it completely\n");
-		kvm_io_bus_destroy(old);
+		kvm_io_bus_lose(kvm, bus_idx, old);
 		return -ENOMEM;
 	}
 
+	memcpy(&new->range[at], &old->range[at + 1],
+	       flex_array_size(new, range, new->dev_count - at));
+	kvm_io_bus_publish(kvm, bus_idx, new, old);
+	kvm_io_buses_wait(kvm);
 	kvm_iodevice_destroy(dev);
-	kfree(old);
 	return 0;
 }
 
@@ -379,7 +507,7 @@ int kvm_io_buses_init(struct kvm *kvm)
 	int idx;
 
 	for (idx = 0; idx < KVM_NR_BUSES; idx++) {
-		bus = kzalloc(sizeof(*bus), GFP_KERNEL_ACCOUNT);
+		bus = kvm_io_bus_alloc(0);
 		if (!bus) {
 			kvm_io_buses_destroy(kvm);
 			return -ENOMEM;

@@ -186,6 +186,10 @@ int kvm_vm_set_mem_attributes(struct kvm *kvm,
 /* io_bus.c: the buses that carry guest I/O to in-kernel devices. */
 int kvm_io_buses_init(struct kvm *kvm);
 void kvm_io_buses_destroy(struct kvm *kvm);
+void kvm_io_buses_reclaim(struct kvm *kvm);
+#if IS_ENABLED(CONFIG_KUNIT)
+size_t kvm_io_bus_replaced_size(struct kvm *kvm, enum kvm_bus bus_idx);
+#endif
 
 /* device.c: files of in-kernel devices. */
 int kvm_create_device_fd(struct kvm *kvm, struct kvm_create_device *cd);

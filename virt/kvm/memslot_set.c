@@ -106,6 +106,8 @@ void kvm_memslots_install(struct kvm *kvm, u16 as_id)
 
 	synchronize_srcu_expedited(&kvm->srcu);
 	kvm_memslots_settle(kvm, as_id);
+	/* Of the readers of buses, which wait with those of slots. */
+	kvm_io_buses_reclaim(kvm);
 }
 
 /**

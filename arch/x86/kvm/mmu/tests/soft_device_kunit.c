@@ -13,11 +13,14 @@
 #include <linux/kvm_host.h>
 #include <linux/mman.h>
 #include <linux/sched/signal.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/srcu.h>
 #include <linux/uaccess.h>
 
 #include <kvm/iodev.h>
 
+#include "kvm_core.h"
 #include "soft_vendor.h"
 #include "soft_vm.h"
 
@@ -375,6 +378,94 @@ static void device_on_bus(struct kunit *test)
 	mutex_unlock(&kvm->slots_lock);
 }
 
+static const struct kvm_io_device_ops silent_ops;
+
+static void put_on_bus(struct soft_vm *vm, gpa_t addr, struct kvm_io_device *dev)
+{
+	dev->ops = &silent_ops;
+	KUNIT_ASSERT_EQ(vm->test, 0, kvm_io_bus_register_dev(vm->kvm, KVM_MMIO_BUS,
+							     addr, 8, dev));
+}
+
+static size_t kept(struct soft_vm *vm)
+{
+	return kvm_io_bus_replaced_size(vm->kvm, KVM_MMIO_BUS);
+}
+
+/* A device that comes waits for no reader, and one that goes does. */
+static void bus_waits_for_what_goes(struct kunit *test)
+{
+	struct kvm_io_device dev, next;
+	struct soft_vm *vm = new_vm(test);
+	struct kvm *kvm = vm->kvm;
+	const struct kvm_io_bus *old;
+	unsigned long grace;
+	int devices;
+
+	mutex_lock(&kvm->slots_lock);
+	put_on_bus(vm, 0x1000, &dev);
+	old = kvm_get_bus(kvm, KVM_MMIO_BUS);
+	devices = old->dev_count;
+
+	grace = get_state_synchronize_srcu(&kvm->srcu);
+	put_on_bus(vm, 0x1008, &next);
+	KUNIT_EXPECT_FALSE(test, poll_state_synchronize_srcu(&kvm->srcu, grace));
+	/* A reader may still have it. */
+	KUNIT_EXPECT_GT(test, kept(vm), 0);
+	KUNIT_EXPECT_EQ(test, old->dev_count, devices);
+
+	KUNIT_EXPECT_EQ(test, 0, kvm_io_bus_unregister_dev(kvm, KVM_MMIO_BUS, &dev));
+	KUNIT_EXPECT_TRUE(test, poll_state_synchronize_srcu(&kvm->srcu, grace));
+	KUNIT_EXPECT_EQ(test, kept(vm), 0);
+	KUNIT_EXPECT_EQ(test, 0, kvm_io_bus_unregister_dev(kvm, KVM_MMIO_BUS, &next));
+	mutex_unlock(&kvm->slots_lock);
+}
+
+/* Who changes a slot has waited for the readers of buses too. */
+static void bus_is_freed_with_a_slot(struct kunit *test)
+{
+	struct soft_vm *vm = new_vm(test);
+	struct kvm *kvm = vm->kvm;
+	struct kvm_io_device dev;
+
+	mutex_lock(&kvm->slots_lock);
+	put_on_bus(vm, 0x1000, &dev);
+	KUNIT_EXPECT_GT(test, kept(vm), 0);
+	mutex_unlock(&kvm->slots_lock);
+
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 5, 0x800, 1, 0, 0));
+
+	mutex_lock(&kvm->slots_lock);
+	KUNIT_EXPECT_EQ(test, kept(vm), 0);
+	KUNIT_EXPECT_EQ(test, 0, kvm_io_bus_unregister_dev(kvm, KVM_MMIO_BUS, &dev));
+	mutex_unlock(&kvm->slots_lock);
+}
+
+#define MANY_DEVICES	200
+
+/* What is kept for nobody in particular is not much. */
+static void bus_keeps_little(struct kunit *test)
+{
+	struct kvm_io_device *devs;
+	size_t most = 0;
+	struct soft_vm *vm;
+	int i;
+
+	/* They end with the VM: they are there until after that. */
+	devs = kunit_kcalloc(test, MANY_DEVICES, sizeof(*devs), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, devs);
+	vm = new_vm(test);
+
+	mutex_lock(&vm->kvm->slots_lock);
+	for (i = 0; i < MANY_DEVICES; i++) {
+		put_on_bus(vm, 0x1000 + i * 8, &devs[i]);
+		most = max(most, kept(vm));
+	}
+	mutex_unlock(&vm->kvm->slots_lock);
+	KUNIT_EXPECT_GT(test, most, SZ_128K);
+	KUNIT_EXPECT_LE(test, most, SZ_256K);
+}
+
 static struct kunit_case device_cases[] = {
 	KUNIT_CASE(device_types),
 	KUNIT_CASE(device_calls),
@@ -385,6 +476,9 @@ static struct kunit_case device_cases[] = {
 	KUNIT_CASE(device_not_created),
 	KUNIT_CASE(device_without_file),
 	KUNIT_CASE(device_on_bus),
+	KUNIT_CASE(bus_waits_for_what_goes),
+	KUNIT_CASE(bus_is_freed_with_a_slot),
+	KUNIT_CASE(bus_keeps_little),
 	{}
 };
 
