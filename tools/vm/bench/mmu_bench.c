@@ -30,6 +30,7 @@
 #define EXITS		1024
 #define OTHER_CREATED	128
 #define SLOT_PAIRS	8
+#define EVENTS		32
 #define CR3_PAIRS	1024
 #define PAGES_4K	(MEMORY_SIZE / PAGE_4K)
 #define PAGES_2M	(MEMORY_SIZE / PAGE_2M)
@@ -40,6 +41,7 @@ enum cost {
 	COST_MMIO_READ,
 	COST_MMIO_WRITE,
 	COST_IOEVENTFD,
+	COST_ADD_IOEVENTFD,
 	COST_MMIO_FIRST,
 	COST_MMIO_CACHED,
 	COST_MMIO_AFTER_CREATE,
@@ -69,6 +71,7 @@ static const char * const names[COSTS] = {
 	[COST_MMIO_READ] = "MMIO read exit",
 	[COST_MMIO_WRITE] = "MMIO write exit",
 	[COST_IOEVENTFD] = "MMIO write to an ioeventfd",
+	[COST_ADD_IOEVENTFD] = "make an ioeventfd",
 	[COST_MMIO_FIRST] = "MMIO page, first touch",
 	[COST_MMIO_CACHED] = "MMIO page, cached",
 	[COST_MMIO_AFTER_CREATE] = "MMIO page after a slot was created",
@@ -191,6 +194,19 @@ static void bench_ioeventfd(struct vm *vm)
 	close(event);
 }
 
+/* What a VM does for the queues of its devices before it starts. */
+static void bench_add_ioeventfds(struct vm *vm)
+{
+	uint64_t start = now(), i;
+	int events[EVENTS];
+
+	for (i = 0; i < EVENTS; i++)
+		events[i] = vm_add_ioeventfd(vm, MMIO_EVENT + i * PAGE_4K);
+	report(COST_ADD_IOEVENTFD, now() - start, EVENTS);
+	for (i = 0; i < EVENTS; i++)
+		close(events[i]);
+}
+
 /* Each of the pages is cached, until a slot elsewhere is created. */
 static void bench_mmio_after_create(struct vm *vm)
 {
@@ -223,6 +239,11 @@ static void bench_exits(void)
 	bench_mmio(&vm);
 	bench_ioeventfd(&vm);
 	bench_mmio_after_create(&vm);
+	vm_destroy(&vm);
+	vm_free(&vm);
+
+	vm_create(&vm);
+	bench_add_ioeventfds(&vm);
 	vm_destroy(&vm);
 	vm_free(&vm);
 }
