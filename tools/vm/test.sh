@@ -8,8 +8,8 @@
 
 here=$REPO/tools/vm
 base=$REPO/tools/base
-# The kernel without checks: of fast.config, or Debian's, which need not be built
-fast=${KERNEL:-fast}
+# The kernel without checks: Debian's, which need not be built, or that of fast.config
+fast=${KERNEL:-debian}
 parts=()
 
 # part NAME COMMAND...: only an interrupt (130) ends the run.

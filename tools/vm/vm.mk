@@ -14,12 +14,12 @@ export NPT FORCE
 
 # KERNEL=debian|fast|debug: whose kernel runs, of which Debian's need not be built.
 # It is of Debian's version, so it is for no other base.
+DEFAULT_KERNEL := $(if $(KSRC)$(BASE),fast,debian)
+test: export KERNEL := $(or $(KERNEL),$(DEFAULT_KERNEL))
 ifndef KERNEL
-KERNEL := $(if $(filter-out file,$(origin CONFIG)),$(CONFIG),$(if $(KSRC)$(BASE),fast,debian))
+KERNEL := $(if $(filter-out file,$(origin CONFIG)),$(CONFIG),$(DEFAULT_KERNEL))
 endif
 run boot: override CONFIG := $(KERNEL)
-# Tests want a thread for each CPU, which Debian's kernel cannot have (accel.py).
-test: export KERNEL := $(if $(filter file,$(origin KERNEL)),fast,$(KERNEL))
 debian13: export KERNEL := $(if $(filter file,$(origin KERNEL)),,$(KERNEL))
 run: export STARTED := $(shell date +%s)
 

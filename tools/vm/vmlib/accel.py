@@ -27,19 +27,11 @@ def arguments(config):
     """QEMU's arguments for a VM, and its TSC's frequency in kHz if known.
 
     With icount, a clock cycle of the VM is an instruction.
-
-    Debian's kernel changes its own code while it runs (jump labels), which those
-    of configs/ do not. QEMU 7.2 may translate what another CPU is changing, and
-    keep that: a kernel that runs into an int3 of long ago. One thread for all
-    CPUs does one thing after the other.
     """
     if config.icount:
         return ["-accel", "tcg,thread=single", "-cpu", "max",
                 "-icount", "shift=0"], ICOUNT_KHZ
     qemu_arguments, _ = choose(config.accel)
-    if config.kernel_config == "debian":
-        qemu_arguments = [word.replace("thread=multi", "thread=single")
-                          for word in qemu_arguments]
     return qemu_arguments, "tcg" in qemu_arguments[1] and tsc.host_khz()
 
 

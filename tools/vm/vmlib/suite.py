@@ -14,7 +14,7 @@ from .results import counts, summary, write_ktap
 
 
 # The kernel without checks: Debian's, or the one of fast.config
-FAST = os.environ.get("KERNEL") or "fast"
+FAST = os.environ.get("KERNEL") or "debian"
 # Kernel, what runs the VM, the group of selftests, and paging modes: two layers
 # of shadow paging take minutes to boot a guest
 SUITE = (("debug", "qemu", "debug", (1, 0)), ("debug", "qemu", "debug1", (1,)),
