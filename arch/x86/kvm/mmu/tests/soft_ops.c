@@ -127,16 +127,21 @@ static void do_access(struct soft_run *run, const struct soft_op *op)
 		soft_check_ram(run, as, op->a, &access);
 }
 
-/* More pages than a dirty ring has room for, if there are so many. */
+/* Writes to all that is logged there: often more than a dirty ring has room for. */
 static void do_fill(struct soft_run *run, const struct soft_op *op)
 {
-	struct soft_op write = { .kind = SOFT_OP_WRITE, .a = op->a };
+	struct soft_as *as = soft_vcpu_as(run, soft_op_vcpu(run, op));
+	struct soft_op write = { .kind = SOFT_OP_WRITE, .vcpu = op->vcpu, .a = op->a };
 	const u32 end = op->a + min(op->b, SOFT_GFNS - op->a);
+	const struct soft_slot *slot;
 
 	if (run->vm->kind.log != SOFT_LOG_RING)
 		return;
-	for (; write.a < end && !run->failed; write.a++)
-		do_access(run, &write);
+	for (; write.a < end && !run->failed; write.a++) {
+		slot = soft_as_slot(as, write.a);
+		if (slot && slot->flags & KVM_MEM_LOG_DIRTY_PAGES)
+			do_access(run, &write);
+	}
 }
 
 /* The MMU */

@@ -25,7 +25,7 @@ enum soft_op_kind {
 	SOFT_OP_READ,	/* a: gfn, or c: n-th gva, b: CPL 3, and 2: EFLAGS.AC, d */
 	SOFT_OP_WRITE,	/* as SOFT_OP_READ */
 	SOFT_OP_FETCH,	/* as SOFT_OP_READ */
-	SOFT_OP_FILL,	/* a: gfn, b: pages: vCPU 0 writes to all, if there are rings */
+	SOFT_OP_FILL,	/* a: gfn, b: pages: writes to the logged ones, if there are rings */
 	SOFT_OP_CREATE,	/* a: slot, b: gfn, c: page, d: pages, e: flags, SOFT_TWIN */
 	SOFT_OP_DELETE,	/* a: slot */
 	SOFT_OP_MOVE,	/* a: slot, b: gfn */

@@ -281,8 +281,8 @@ struct soft_op soft_op_random(struct rnd_state *rnd)
 		random_gpte(rnd, &op);
 		break;
 	case SOFT_OP_FILL:
-		op.a = some_gfn(rnd);
-		op.b = some_pages(rnd);
+		op.a = below(rnd, 2) * some_gfn(rnd);
+		op.b = SOFT_GFNS - op.a;
 		break;
 	case SOFT_OP_PREFAULT:
 		op.a = some_gfn(rnd);
