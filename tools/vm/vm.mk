@@ -83,7 +83,7 @@ coverage: qemu ## lines of our KVM that KUnit and the selftests execute (TESTS)
 	@CONFIG=coverage MODULES=ours $(V)/build-selftests.sh
 	@CONFIG=coverage MODULES=ours $(V)/vm coverage
 
-mutants: qemu ## break our code, one rule at a time: a KUnit test must fail (TESTS)
+mutants: qemu ## break our code, one rule at a time: a KUnit test must fail (TESTS, RANDOM_OPS)
 	@$(B)/deps.sh base tree kernel vm
 	@CONFIG=fast MODULES=ours $(B)/kernel.sh
 	@CONFIG=fast MODULES=ours $(V)/mutants.sh

@@ -4,6 +4,9 @@
 Each patch of tests/mutants breaks one rule. Its head says which, and which test
 has to fail. KVM is built with it and loaded in a VM, where that test runs; if it
 passes, all tests run, to tell whether any other notices.
+
+With RANDOM_OPS=N, do N random operations for each kind of hardware notice?  What
+they do not find is left to the test that is named, and skipped here.
 """
 import dataclasses
 import glob
@@ -15,10 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from .config import REPO, check_host, make_config, where
 from .errors import Fatal
-from .kunit_vm import run_kunit
+from .kunit_vm import read_log, run_kunit
 from .mutant_tree import DoesNotApply, DoesNotBuild, MutantTree
 from .pool import MARKS, claim_logs
-from .results import FAIL, PASS, Result, counts, summary, write_ktap
+from .results import FAIL, PASS, SKIP, Result, counts, summary, write_ktap
 
 FOLDER = os.path.join(REPO, "tests", "mutants")
 HEAD = re.compile(r"^([A-Z][a-z-]+): ((?:.+\n)(?:[ \t]+.+\n)*)", re.MULTILINE)
@@ -27,6 +30,11 @@ KERNEL_CONFIG = "fast"
 ALL_ARGUMENTS = "soft_ops_per_hardware=20000"
 # In seconds; only for what never ends.
 ONE_LIMIT, ALL_LIMIT = 300, 1200
+RANDOM_TEST = "kvm_soft_random.soft_test_random"
+# What that says: how many operations were right on one kind of hardware, and when
+# one was not
+RANDOM_RIGHT = re.compile(r"soft_test_random: seed \d+: (\d+) operations in")
+RANDOM_WRONG = re.compile(r" (\d+) with those before: (.+)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,19 +80,24 @@ class Built:
 
 
 class Trial:
-    """Tries mutants, and keeps what came out."""
+    """Tries mutants, and keeps what came out.
 
-    def __init__(self, config, tree, logs):
+    random_ops: 0, or how many operations try instead of the test that is named.
+    """
+
+    def __init__(self, config, tree, logs, random_ops=0):
         self.config = config
         self.tree = tree
         self.logs = logs
+        self.random_ops = random_ops
         self.results = []
         self.known = set()
 
     def try_original(self):
         """Without a mutant all tests pass: True if they do."""
         started = time.monotonic()
-        outcome = self._run("original", self.tree.module, "*")
+        outcome = self._run("original", self.tree.module,
+                            RANDOM_TEST if self.random_ops else "*")
         self.known = set(outcome.cases)
         problem = outcome.trouble
         if outcome.failed():
@@ -127,12 +140,13 @@ class Trial:
     def _try(self, built):
         started = time.monotonic()
         mutant = built.mutant
-        if mutant.test not in self.known:
+        if mutant.test not in self.known and not self.random_ops:
             built.obstacle = built.obstacle or f"there is no test {mutant.test}"
         if built.obstacle:
             status, detail, log = FAIL, built.obstacle, mutant.path
         else:
-            status, detail, log = self._judge(mutant, built.module)
+            judge = self._find if self.random_ops else self._judge
+            status, detail, log = judge(mutant, built.module)
         if built.module:
             os.unlink(built.module)
         return Result(mutant.name, status,
@@ -152,9 +166,25 @@ class Trial:
             return FAIL, f"no test fails, but it {outcome.trouble}", outcome.log
         return FAIL, "survives", outcome.log
 
+    def _find(self, mutant, module):
+        """The same by random operations; (status, after how many, log)"""
+        outcome = self._run(mutant.name, module, RANDOM_TEST)
+        text = read_log(outcome.log)
+        right = sum(map(int, RANDOM_RIGHT.findall(text)))
+        if wrong := RANDOM_WRONG.search(text):
+            return (PASS, f"found in {right + int(wrong[1])} operations: "
+                    f"{wrong[2].strip()}", outcome.log)
+        if outcome.trouble or outcome.failed():
+            return (PASS, f"found after {right} operations: "
+                    f"{outcome.trouble or outcome.failed()[0]}", outcome.log)
+        return SKIP, f"not found in {right} operations", outcome.log
+
     def _run(self, name, module, pattern):
         if pattern == "*":
             limit, suffix, arguments = ALL_LIMIT, ".all", ALL_ARGUMENTS
+        elif self.random_ops:
+            limit, suffix = ONE_LIMIT, ".random"
+            arguments = f"soft_ops_per_hardware={self.random_ops}"
         else:
             limit, suffix, arguments = ONE_LIMIT, "", ""
         log = os.path.join(self.logs, f"{name}{suffix}.log")
@@ -187,10 +217,19 @@ def run_mutants(out, *_):
     logs, _lock = claim_logs(os.path.join(paths["logs"], "mutants"))
     tree = MutantTree(paths["tree"], os.path.join(out, "mutants"), logs)
     tree.prepare()
-    trial = Trial(make_config(paths, KERNEL_CONFIG, "ours", 1), tree, logs)
+    trial = Trial(make_config(paths, KERNEL_CONFIG, "ours", 1), tree, logs,
+                  wanted_ops())
     if trial.try_original():
         trial.try_all(mutants)
     return finish(out, trial.results)
+
+
+def wanted_ops():
+    """RANDOM_OPS=N, or 0."""
+    wanted = os.environ.get("RANDOM_OPS") or "0"
+    if not wanted.isdecimal():
+        raise Fatal(f"RANDOM_OPS={wanted}: must be a number")
+    return int(wanted)
 
 
 def finish(out, results):

@@ -140,9 +140,10 @@ static void report(struct kunit *test, struct random_test *t, int nr, u64 seed)
 {
 	int i;
 
-	KUNIT_FAIL(test, "seed %llu, log of kind %d%s%s, after %d operations: %s",
+	KUNIT_FAIL(test, "seed %llu, log of kind %d%s%s, after %d operations, %llu with those before: %s",
 		   seed, t->kind.log, t->kind.private ? ", private memory" : "",
-		   t->kind.nested ? ", nested" : "", nr, t->run.why);
+		   t->kind.nested ? ", nested" : "", nr,
+		   (seed - soft_seed) * EPISODE_OPS + nr, t->run.why);
 	/* What the kernel warns of, it warns of once. */
 	if (run_episode(test, t, t->ops, nr) == nr) {
 		kunit_info(test, "it does not happen again\n");
