@@ -156,9 +156,9 @@ static void zap_slot_unlinks_tables(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, zap_slot(t, create_slot(test, 1)));
 	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 3);
 
-	/* The tables may not be freed before it is flushed. */
+	/* The tables may not be freed before a flush.  Each yield is one more. */
 	KUNIT_EXPECT_FALSE(test, zap_slot(t, slot));
-	KUNIT_EXPECT_EQ(test, tdp_test_flushes(t), 1);
+	KUNIT_EXPECT_GE(test, tdp_test_flushes(t), 1);
 	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_4K), 0);
 	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_2M), 0);
 	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 0);
