@@ -28,18 +28,20 @@ static const struct soft_hardware shadow = {
 	"shadow paging", .levels = 4, .huge_level = PG_LEVEL_1G,
 };
 
+/* Where the link of the other process leads. */
+static gfn_t other_table(const struct soft_link *link)
+{
+	return link->to == SOFT_PT0 ? SOFT_TABLE_GFN + SOFT_PT1 : OTHER_GFN + link->to;
+}
+
 static void make_tables(struct soft_vm *vm)
 {
 	const struct soft_link *link;
-	gfn_t other;
 
 	soft_guest_make_memory(vm, false, DATA_GFN, BITS);
-	for (link = soft_links; link < soft_links + SOFT_NR_LINKS; link++) {
-		other = link->to == SOFT_PT0 ? SOFT_TABLE_GFN + SOFT_PT1 :
-					       OTHER_GFN + link->to;
+	for (link = soft_links; link < soft_links + SOFT_NR_LINKS; link++)
 		soft_vm_write(vm, OTHER_GFN + link->table, link->word,
-			      soft_link_as(false, link, other, BITS));
-	}
+			      soft_link_as(false, link, other_table(link), BITS));
 }
 
 static const enum soft_mode_id edited_modes[] = {
@@ -140,11 +142,9 @@ static void unlink_at(struct edited *e, enum soft_table table, unsigned int word
 /* Away, to the other process' tables, which have PT1 in place of PT0, and back. */
 static void edit_link(struct edited *e, const struct soft_link *link)
 {
-	const gfn_t other = link->to == SOFT_PT0 ? SOFT_TABLE_GFN + SOFT_PT1 :
-						   OTHER_GFN + link->to;
 	struct kunit *test = e->vm->test;
 
-	edit(e, link->table, link->word, other, 0);
+	edit(e, link->table, link->word, other_table(link), 0);
 	KUNIT_EXPECT_EQ(test, page_at(e, 0), DATA_GFN + SOFT_PT_ENTRIES);
 	edit(e, link->table, link->word, SOFT_TABLE_GFN + link->to, 0);
 	KUNIT_EXPECT_EQ(test, page_at(e, 0), DATA_GFN);
@@ -220,6 +220,36 @@ static void soft_test_vmm_edits_sregs(struct kunit *test)
 	test_edits(test, flush_by_vmm);
 }
 
+static const struct soft_link *first_link(const struct soft_mode *mode)
+{
+	const struct soft_link *link = soft_links;
+
+	while (!is_used(mode, link))
+		link++;
+	return link;
+}
+
+/* Tables that the guest has left count as well; no other table leads to them. */
+static void soft_test_vmm_edits_left(struct kunit *test)
+{
+	struct edited e = new_edited(test, flush_by_invlpg);
+	const struct soft_link *link = first_link(e.paging.mode);
+	const gfn_t here = SOFT_TABLE_GFN + link->to, other = other_table(link);
+
+	edit(&e, link->table, link->word, other, 0);
+	KUNIT_EXPECT_EQ(test, page_at(&e, 1), DATA_GFN + SOFT_PT_ENTRIES + 1);
+	edit(&e, link->table, link->word, here, 0);
+	KUNIT_EXPECT_EQ(test, page_at(&e, 1), DATA_GFN + 1);
+
+	soft_vm_write(e.vm, SOFT_TABLE_GFN + SOFT_PT1, soft_pt_word(1),
+		      soft_gpte(DATA_GFN + 7, BITS));
+	flush_by_vmm(&e);
+	edit(&e, link->table, link->word, other, 0);
+	/* Its fault makes the links, so that the next access needs none. */
+	KUNIT_EXPECT_EQ(test, page_at(&e, 0), DATA_GFN + SOFT_PT_ENTRIES);
+	KUNIT_EXPECT_EQ(test, page_at(&e, 1), DATA_GFN + 7);
+}
+
 /* What has not changed stays mapped, for its own gva and for its neighbours'. */
 static void soft_test_invlpg_keeps(struct kunit *test)
 {
@@ -239,6 +269,7 @@ static struct kunit_case edit_cases[] = {
 	KUNIT_CASE_PARAM(soft_test_vmm_edits_invlpg, edited_modes_gen_params),
 	KUNIT_CASE_PARAM(soft_test_vmm_edits_invpcid, edited_modes_gen_params),
 	KUNIT_CASE_PARAM(soft_test_vmm_edits_sregs, edited_modes_gen_params),
+	KUNIT_CASE_PARAM(soft_test_vmm_edits_left, edited_modes_gen_params),
 	KUNIT_CASE_PARAM(soft_test_invlpg_keeps, edited_modes_gen_params),
 	{}
 };
