@@ -113,7 +113,9 @@ package=$(echo "$O"/kvm-mmu-dkms_*.deb)
 cp "$package" "$root/tmp/kvm-mmu-dkms.deb"
 version=$("$REPO/tools/dkms/our-version.sh")
 
-apt_in_root purge kvm-mmu-dkms
+if in_root dpkg-query -s kvm-mmu-dkms >/dev/null 2>&1; then
+	apt_in_root purge kvm-mmu-dkms
+fi
 install_tested "${kernels[-1]}"
 say "installing the package: DKMS builds it (log: $log)"
 apt_in_root install /tmp/kvm-mmu-dkms.deb
