@@ -29,7 +29,7 @@ KERNEL_CONFIG = "fast"
 # Of all tests; make kunit has more, and a case may take 300 s.
 ALL_ARGUMENTS = "soft_ops_per_hardware=20000"
 # In seconds; only for what never ends.
-ONE_LIMIT, ALL_LIMIT = 300, 1200
+ONE_LIMIT, ALL_LIMIT = 900, 1800
 RANDOM_TEST = "kvm_soft_random.soft_test_random"
 # What that says: how many operations were right on one kind of hardware, and when
 # one was not
