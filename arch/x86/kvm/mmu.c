@@ -35,13 +35,22 @@ void __init kvm_mmu_x86_module_init(void)
 
 int kvm_mmu_vendor_module_init(void)
 {
+	int r;
+
 	/* Roles are compared, and hashed, as words. */
 	BUILD_BUG_ON(sizeof(union kvm_mmu_page_role) != sizeof(u32));
 	BUILD_BUG_ON(sizeof(union kvm_mmu_extended_role) != sizeof(u32));
 	BUILD_BUG_ON(sizeof(union kvm_cpu_role) != sizeof(u64));
 
 	spte_format_reset();
-	return shadow_module_init();
+	r = tdp_module_init();
+	if (r)
+		return r;
+
+	r = shadow_module_init();
+	if (r)
+		tdp_module_exit();
+	return r;
 }
 
 void kvm_mmu_vendor_module_exit(void)

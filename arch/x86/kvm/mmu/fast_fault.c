@@ -60,7 +60,7 @@ static u64 fast_fixed(const struct kvm_page_fault *fault, u64 spte, int level)
 static int fast_try(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault,
 		    u64 *sptep, u64 spte)
 {
-	int level = sptep_to_sp(sptep)->role.level;
+	int level = sptep_to_table(sptep)->role.level;
 	u64 fixed;
 
 	if (!spte_present_leaf(spte, level))

@@ -341,7 +341,7 @@ static int fault_prepare_direct(struct kvm_vcpu *vcpu, struct kvm_page_fault *fa
 	r = fast_fault_direct(vcpu, fault);
 	if (r != RET_PF_INVALID)
 		return r;
-	r = mmu_topup_caches(vcpu, false);
+	r = mmu_topup_caches(vcpu);
 	if (r)
 		return r;
 	return fault_pin(vcpu, fault);
@@ -415,7 +415,7 @@ int fault_indirect(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 		if (r != RET_PF_INVALID)
 			return r;
 	}
-	r = mmu_topup_caches(vcpu, true);
+	r = mmu_topup_caches(vcpu);
 	if (r)
 		return r;
 	r = fault_pin(vcpu, fault);

@@ -4,12 +4,14 @@
  * answers of its steps.  debugfs.c and the tracepoints read it too.
  *
  * Terms.  An SPTE is an entry of a page table that KVM builds and the CPU
- * walks; a gPTE is an entry of a table of the guest.  A page of SPTEs is a
- * "shadow page" (sp) even if nothing is shadowed.  Two kinds:
+ * walks; a gPTE is an entry of a table of the guest.  A page of SPTEs is a table,
+ * struct mmu_table.  Two kinds:
  *
- *  tdp     direct paging, gpa -> hpa: the tdp_* files.  A tree per role; found
- *          by walking, faulted in under mmu_lock for reading, freed by RCU.
- *  shadow  all else, the shadow_* files: shadows a guest's table (indirect), or
+ *  tdp     direct paging, gpa -> hpa: struct tdp_table, the tdp_* files.  A tree
+ *          per role; found by walking, faulted in under mmu_lock for reading,
+ *          freed by RCU.
+ *  shadow  all else: struct kvm_mmu_page, a "shadow page" (sp) even if nothing is
+ *          shadowed, the shadow_* files: shadows a guest's table (indirect), or
  *          maps a range of gfns linearly (direct) for a guest without paging
  *          or below a guest's huge page.  Found by its key (gfn, role), changed
  *          under mmu_lock for writing, freed after all walkers have left.
@@ -23,6 +25,8 @@
 #include <linux/llist.h>
 #include <linux/page-flags.h>
 #include <linux/rbtree.h>
+#include <linux/refcount.h>
+#include <linux/stddef.h>
 #include <linux/types.h>
 
 #include "prove.h"
@@ -56,69 +60,86 @@ enum sp_state {
 };
 
 /**
- * struct kvm_mmu_page - a page of SPTEs, and what it is
- * @link: tdp roots: kvm->arch.tdp_mmu_roots.  shadow: active_mmu_pages while
- *	ACTIVE or ROOT
- * @zap_link: shadow, ZAPPED: shadow_zap::pages, when it is no root any more
- * @hash_link: shadow: the bucket of its gfn
- * @gfn_node: shadow, with gPTEs: the VM's index by gfn
+ * struct mmu_table - what is known of a page of SPTEs of either kind
  * @spt: the SPTE_ENT_PER_PAGE entries
- * @translation: indirect, levels 1 to 3: what each entry translates to, see
- *	shadow_internal.h; NULL otherwise
  * @gfn: the gfn of the guest's table (indirect), or the first that it maps
+ * @nx_link: kvm->arch.possible_nx_huge_pages
  * @role: with @gfn the whole key; never changes once the page is reachable,
  *	and role.invalid is never set
- * @state: enum sp_state; written under mmu_lock for writing
- * @tdp: the kind
- * @unsync: the guest may have written the table since (level 1, indirect)
- * @mmu_valid_gen: shadow: kvm->arch.mmu_valid_gen at birth; another value there
- *	means that the page is obsolete
+ * @state: enum sp_state; written under mmu_lock for writing, or by who links or
+ *	unlinks the table
+ * @tdp: the kind: it is part of a struct tdp_table, else of a struct kvm_mmu_page
  * @nx_huge_page_disallowed: it is here because the guest executes from a range
  *	that could be huge but for the iTLB multihit mitigation
- * @zap_root: tdp: an invalidated root that the invalidator still has to zap
- * @root_count: shadow: how many roots of vCPUs it is
- * @tdp_refs: tdp root: who keeps it, one being the MMU while it is valid
- * @unsync_children: shadow: how many bits of @unsync_child are set
- * @unsync_child: shadow: the entries below which an unsync page may be
- * @parents: shadow: the SPTEs that link to it
- * @ptep: tdp: the one SPTE that links to it; NULL for a root
- * @nx_link: kvm->arch.possible_nx_huge_pages
+ *
+ * page_private() of @spt leads to it.
+ */
+
+/**
+ * struct kvm_mmu_page - a page of SPTEs of shadow paging
+ * @table: what it has in common with those of direct paging; its members are
+ *	the first ones here
+ * @unsync: the guest may have written the table since (level 1, indirect)
+ * @mmu_valid_gen: kvm->arch.mmu_valid_gen at birth; another value there means
+ *	that the page is obsolete
+ * @unsync_children: how many bits of @unsync_child are set
+ * @root_count: how many roots of vCPUs it is
  * @write_flooding_count: writes since the last walk through it
- * @rcu: tdp: frees it
+ * @link: active_mmu_pages while ACTIVE or ROOT
+ * @zap_link: ZAPPED: shadow_zap::pages, when it is no root any more
+ * @hash_link: the bucket of its gfn
+ * @translation: indirect, levels 1 to 3: what each entry translates to, see
+ *	shadow_internal.h; NULL otherwise
+ * @parents: the SPTEs that link to it
+ * @gfn_node: with gPTEs: the VM's index by gfn
+ * @unsync_child: the entries below which an unsync page may be
  */
 struct kvm_mmu_page {
+	struct_group_tagged(mmu_table, table,
+			    u64 *spt;
+			    gfn_t gfn;
+			    struct list_head nx_link;
+			    union kvm_mmu_page_role role;
+			    u8 state;
+			    bool tdp;
+			    bool nx_huge_page_disallowed;
+	);
+	bool unsync;
+	u8 mmu_valid_gen;
+	u16 unsync_children;
+	int root_count;
+	atomic_t write_flooding_count;
 	union {
 		struct list_head link;
 		struct llist_node zap_link;
 	};
 	struct hlist_node hash_link;
-
-	u64 *spt;
 	u64 *translation;
-	gfn_t gfn;
-	union kvm_mmu_page_role role;
-	u8 state;
-	bool tdp;
-	bool unsync;
-	u8 mmu_valid_gen;
-	bool nx_huge_page_disallowed;
-	bool zap_root;
-
-	union {
-		int root_count;
-		refcount_t tdp_refs;
-	};
-	unsigned int unsync_children;
-	union {
-		struct kvm_rmap_head parents;
-		tdp_ptep_t ptep;
-	};
+	struct kvm_rmap_head parents;
 	struct rb_node gfn_node;
-	struct list_head nx_link;
-	atomic_t write_flooding_count;
 	DECLARE_BITMAP(unsync_child, SPTE_ENT_PER_PAGE);
+};
+
+/**
+ * struct tdp_table - a page of SPTEs of direct paging
+ * @table: what it has in common with those of shadow paging
+ * @ptep: the one SPTE that links to it; NULL for a root
+ * @link: root: kvm->arch.tdp_mmu_roots
+ * @refs: root: who keeps it, one being the MMU while it is valid
+ * @zap_root: an invalidated root that the invalidator still has to zap
+ * @rcu: frees it
+ */
+struct tdp_table {
+	struct mmu_table table;
+	tdp_ptep_t ptep;
+	struct list_head link;
+	refcount_t refs;
+	bool zap_root;
 	struct rcu_head rcu;
 };
+
+/* There is one for each 2M that are mapped by 4K. */
+static_assert(sizeof(struct tdp_table) <= 104);
 
 /* The shift and index of an address, bits per level differing by format. */
 static inline int pt_level_shift(int level, int level_bits)
@@ -143,14 +164,43 @@ static inline gfn_t gfn_round_for_level(gfn_t gfn, int level)
 	return gfn & -KVM_PAGES_PER_HPAGE(level);
 }
 
-static inline struct kvm_mmu_page *to_sp(hpa_t table)
+static inline struct kvm_mmu_page *table_to_sp(struct mmu_table *table)
 {
-	return (struct kvm_mmu_page *)page_private(pfn_to_page(PHYS_PFN(table)));
+	KVM_MMU_WARN_ON(table->tdp);
+	return container_of(table, struct kvm_mmu_page, table);
+}
+
+static inline struct tdp_table *table_to_tdp(struct mmu_table *table)
+{
+	KVM_MMU_WARN_ON(!table->tdp);
+	return container_of(table, struct tdp_table, table);
+}
+
+/* What the SPTEs at a physical address are, and the same for one of either kind. */
+static inline struct mmu_table *to_table(hpa_t spt)
+{
+	return (struct mmu_table *)page_private(pfn_to_page(PHYS_PFN(spt)));
+}
+
+static inline struct kvm_mmu_page *to_sp(hpa_t spt)
+{
+	return table_to_sp(to_table(spt));
+}
+
+/* The same for the table that an SPTE is in. */
+static inline struct mmu_table *sptep_to_table(u64 *sptep)
+{
+	return to_table(__pa(sptep));
 }
 
 static inline struct kvm_mmu_page *sptep_to_sp(u64 *sptep)
 {
-	return to_sp(__pa(sptep));
+	return table_to_sp(sptep_to_table(sptep));
+}
+
+static inline struct tdp_table *sptep_to_tdp(u64 *sptep)
+{
+	return table_to_tdp(sptep_to_table(sptep));
 }
 
 /* The index of an SPTE in its table. */
@@ -193,10 +243,26 @@ static inline bool mmu_is_dummy_root(hpa_t root)
 	return is_zero_pfn(PHYS_PFN(root));
 }
 
-/* The shadow page of a root; NULL for the dummy root and for PAE/PML4 roots. */
+/* The table of a root; NULL for the dummy root and for PAE/PML4 roots. */
+static inline struct mmu_table *root_to_table(hpa_t root)
+{
+	if (mmu_is_dummy_root(root))
+		return NULL;
+	return to_table(root & GENMASK_ULL(51, 12));
+}
+
+/* The same for a root of shadow paging. */
 static inline struct kvm_mmu_page *root_to_sp(hpa_t root)
 {
-	return mmu_is_dummy_root(root) ? NULL : to_sp(root & GENMASK_ULL(51, 12));
+	struct mmu_table *table = root_to_table(root);
+
+	return table ? table_to_sp(table) : NULL;
+}
+
+/* The same for a root of direct paging, which is never the dummy. */
+static inline struct tdp_table *root_to_tdp(hpa_t root)
+{
+	return table_to_tdp(to_table(root));
 }
 
 /* PDPTEs have a Present bit, so no other value than 0 is "none". */
@@ -245,7 +311,9 @@ static inline bool mmu_knows_dirty(struct page *page)
 	       !folio_test_swapcache(folio);
 }
 
+/* Of struct kvm_mmu_page, and of struct tdp_table. */
 extern struct kmem_cache *mmu_page_header_cache;
+extern struct kmem_cache *tdp_table_cache;
 
 /**
  * kvm_mmu_slot_gfn_write_protect() - trap every write to a gfn, in both MMUs

@@ -202,23 +202,23 @@ void __init nx_huge_page_init(void)
 		nx_switch(nx_cpu_needs_it());
 }
 
-void nx_huge_page_track(struct kvm *kvm, struct kvm_mmu_page *sp)
+void nx_huge_page_track(struct kvm *kvm, struct mmu_table *table)
 {
-	if (!list_empty(&sp->nx_link))
+	if (!list_empty(&table->nx_link))
 		return;
 
 	kvm->stat.nx_lpage_splits++;
-	list_add_tail(&sp->nx_link, &kvm->arch.possible_nx_huge_pages);
+	list_add_tail(&table->nx_link, &kvm->arch.possible_nx_huge_pages);
 }
 
-void nx_huge_page_untrack(struct kvm *kvm, struct kvm_mmu_page *sp)
+void nx_huge_page_untrack(struct kvm *kvm, struct mmu_table *table)
 {
-	sp->nx_huge_page_disallowed = false;
-	if (list_empty(&sp->nx_link))
+	table->nx_huge_page_disallowed = false;
+	if (list_empty(&table->nx_link))
 		return;
 
 	kvm->stat.nx_lpage_splits--;
-	list_del_init(&sp->nx_link);
+	list_del_init(&table->nx_link);
 }
 
 /*
@@ -226,32 +226,32 @@ void nx_huge_page_untrack(struct kvm *kvm, struct kvm_mmu_page *sp)
  * when logging ends.  One that has lost its slot goes.  To find the slot costs, to
  * zap in vain costs little: a stale nr_memslots_dirty_logging does no harm.
  */
-static bool nx_dirty_logged(struct kvm *kvm, const struct kvm_mmu_page *sp)
+static bool nx_dirty_logged(struct kvm *kvm, const struct mmu_table *table)
 {
 	struct kvm_memory_slot *slot;
 
 	if (!atomic_read(&kvm->nr_memslots_dirty_logging))
 		return false;
 
-	slot = __gfn_to_memslot(kvm_memslots_for_spte_role(kvm, sp->role), sp->gfn);
+	slot = __gfn_to_memslot(kvm_memslots_for_spte_role(kvm, table->role), table->gfn);
 	return slot && kvm_slot_dirty_track_enabled(slot);
 }
 
 /* In any case the page is off the list afterwards. */
-static void nx_recover_page(struct kvm *kvm, struct kvm_mmu_page *sp,
+static void nx_recover_page(struct kvm *kvm, struct mmu_table *table,
 			    struct shadow_zap *zap)
 {
-	WARN_ON_ONCE(!sp->nx_huge_page_disallowed);
-	WARN_ON_ONCE(!sp->role.direct);
+	WARN_ON_ONCE(!table->nx_huge_page_disallowed);
+	WARN_ON_ONCE(!table->role.direct);
 
-	if (nx_dirty_logged(kvm, sp))
-		nx_huge_page_untrack(kvm, sp);
-	else if (sp->tdp)
-		zap->flush |= tdp_zap_table(kvm, sp);
+	if (nx_dirty_logged(kvm, table))
+		nx_huge_page_untrack(kvm, table);
+	else if (table->tdp)
+		zap->flush |= tdp_zap_table(kvm, table_to_tdp(table));
 	else
-		shadow_page_zap(kvm, sp, zap);
+		shadow_page_zap(kvm, table_to_sp(table), zap);
 
-	WARN_ON_ONCE(sp->nx_huge_page_disallowed);
+	WARN_ON_ONCE(table->nx_huge_page_disallowed);
 }
 
 /* One part in nx_state.ratio of what there is. */
@@ -272,7 +272,7 @@ static void nx_recover_pages(struct kvm *kvm, struct shadow_zap *zap)
 	unsigned long quota = nx_recovery_quota(kvm);
 
 	for (; quota && !list_empty(pages); quota--) {
-		nx_recover_page(kvm, list_first_entry(pages, struct kvm_mmu_page,
+		nx_recover_page(kvm, list_first_entry(pages, struct mmu_table,
 						      nx_link), zap);
 
 		if (!need_resched() && !rwlock_needbreak(&kvm->mmu_lock))

@@ -41,13 +41,13 @@ void nx_huge_page_recover(struct kvm *kvm);
 /**
  * nx_huge_page_track() - a table could be a huge page but for the mitigation
  * @kvm: the VM
- * @sp: the table; may be tracked already
+ * @table: the table; may be tracked already
  *
  * Context: mmu_lock for writing; or for reading with tdp_mmu_pages_lock.
  */
-void nx_huge_page_track(struct kvm *kvm, struct kvm_mmu_page *sp);
+void nx_huge_page_track(struct kvm *kvm, struct mmu_table *table);
 
-/* The reverse, and @sp is allowed to be huge; @sp may be untracked. */
-void nx_huge_page_untrack(struct kvm *kvm, struct kvm_mmu_page *sp);
+/* The reverse, and @table is allowed to be huge; @table may be untracked. */
+void nx_huge_page_untrack(struct kvm *kvm, struct mmu_table *table);
 
 #endif /* __KVM_X86_MMU_NX_HUGE_PAGE_H */

@@ -20,9 +20,18 @@
 static bool __read_mostly flush_on_reuse;
 module_param(flush_on_reuse, bool, 0644);
 
-int mmu_topup_caches(struct kvm_vcpu *vcpu, bool indirect)
+/* A table of each level. */
+static int tdp_topup_caches(struct kvm_vcpu_arch *arch)
 {
-	struct kvm_vcpu_arch *arch = &vcpu->arch;
+	int r = kvm_mmu_topup_memory_cache(&arch->mmu_tdp_table_cache,
+					   PT64_ROOT_MAX_LEVEL);
+
+	return r ?: kvm_mmu_topup_memory_cache(&arch->mmu_shadow_page_cache,
+					       PT64_ROOT_MAX_LEVEL);
+}
+
+static int shadow_topup_caches(struct kvm_vcpu_arch *arch, bool indirect)
+{
 	int r;
 
 	/* The page's own rmap, a parent of each level, and the prefetched. */
@@ -40,12 +49,20 @@ int mmu_topup_caches(struct kvm_vcpu *vcpu, bool indirect)
 	return r;
 }
 
+int mmu_topup_caches(struct kvm_vcpu *vcpu)
+{
+	return tdp_active(vcpu) ?
+	       tdp_topup_caches(&vcpu->arch) :
+	       shadow_topup_caches(&vcpu->arch, !vcpu->arch.mmu->root_role.direct);
+}
+
 static void mmu_free_caches(struct kvm_vcpu *vcpu)
 {
 	kvm_mmu_free_memory_cache(&vcpu->arch.mmu_pte_list_desc_cache);
 	kvm_mmu_free_memory_cache(&vcpu->arch.mmu_shadow_page_cache);
 	kvm_mmu_free_memory_cache(&vcpu->arch.mmu_shadowed_info_cache);
 	kvm_mmu_free_memory_cache(&vcpu->arch.mmu_page_header_cache);
+	kvm_mmu_free_memory_cache(&vcpu->arch.mmu_tdp_table_cache);
 }
 
 /* A host CR3 of PAE paging has 32 bits: the table of PDPTEs is below 4G. */
@@ -92,6 +109,8 @@ int kvm_mmu_create(struct kvm_vcpu *vcpu)
 	arch->mmu_pte_list_desc_cache.gfp_zero = __GFP_ZERO;
 	arch->mmu_page_header_cache.kmem_cache = mmu_page_header_cache;
 	arch->mmu_page_header_cache.gfp_zero = __GFP_ZERO;
+	arch->mmu_tdp_table_cache.kmem_cache = tdp_table_cache;
+	arch->mmu_tdp_table_cache.gfp_zero = __GFP_ZERO;
 	arch->mmu_shadow_page_cache.init_value = SPTE_NONE;
 	/* mmu_shadowed_info_cache is not zeroed: an entry is read when it is set. */
 
@@ -116,7 +135,7 @@ int kvm_mmu_load(struct kvm_vcpu *vcpu)
 {
 	int r;
 
-	r = mmu_topup_caches(vcpu, !vcpu->arch.mmu->root_role.direct);
+	r = mmu_topup_caches(vcpu);
 	if (r)
 		return r;
 	r = tdp_active(vcpu) ? tdp_root_load(vcpu) : shadow_roots_load(vcpu);
@@ -148,7 +167,7 @@ static unsigned long roots_present(struct kvm_mmu *mmu, unsigned long roots)
 
 static void tdp_root_drop(struct kvm *kvm, struct kvm_mmu_root_info *root)
 {
-	tdp_root_put(kvm, root_to_sp(root->hpa));
+	tdp_root_put(kvm, root_to_tdp(root->hpa));
 	root->hpa = INVALID_PAGE;
 }
 
@@ -230,12 +249,12 @@ void kvm_mmu_free_guest_mode_roots(struct kvm *kvm, struct kvm_mmu *mmu)
 
 	for (i = 0; i < KVM_MMU_NUM_PREV_ROOTS; i++) {
 		hpa_t root = mmu->prev_roots[i].hpa;
-		struct kvm_mmu_page *sp;
+		struct mmu_table *table;
 
 		if (!VALID_PAGE(root))
 			continue;
-		sp = root_to_sp(root);
-		if (!sp || sp->role.guest_mode)
+		table = root_to_table(root);
+		if (!table || table->role.guest_mode)
 			roots |= KVM_MMU_ROOT_PREVIOUS(i);
 	}
 	kvm_mmu_free_roots(kvm, mmu, roots);
@@ -251,12 +270,15 @@ void kvm_mmu_unload(struct kvm_vcpu *vcpu)
 
 bool root_obsolete(struct kvm *kvm, hpa_t root)
 {
-	struct kvm_mmu_page *sp;
+	struct mmu_table *table;
 
 	if (!VALID_PAGE(root))
 		return false;
-	sp = root_to_sp(root);
-	return !sp || shadow_sp_obsolete(kvm, sp);
+	table = root_to_table(root);
+	if (!table)
+		return true;
+	return table->tdp ? tdp_root_obsolete(table_to_tdp(table)) :
+			    shadow_sp_obsolete(kvm, table_to_sp(table));
 }
 
 static void mmu_free_obsolete_roots(struct kvm *kvm, struct kvm_mmu *mmu)
@@ -304,12 +326,12 @@ void kvm_mmu_sync_prev_roots(struct kvm_vcpu *vcpu)
 static bool root_usable(const struct kvm_mmu_root_info *root, gpa_t pgd,
 			union kvm_mmu_page_role role)
 {
-	struct kvm_mmu_page *sp;
+	struct mmu_table *table;
 
 	if (!VALID_PAGE(root->hpa) || (!role.direct && root->pgd != pgd))
 		return false;
-	sp = root_to_sp(root->hpa);
-	return !WARN_ON_ONCE(!sp) && sp->role.word == role.word;
+	table = root_to_table(root->hpa);
+	return !WARN_ON_ONCE(!table) && table->role.word == role.word;
 }
 
 /*
@@ -353,7 +375,7 @@ void kvm_mmu_new_pgd(struct kvm_vcpu *vcpu, gpa_t new_pgd)
 	union kvm_mmu_page_role role = mmu->root_role;
 
 	/* A root of PDPTEs, and the dummy, are not cached. */
-	if (VALID_PAGE(mmu->root.hpa) && !root_to_sp(mmu->root.hpa))
+	if (VALID_PAGE(mmu->root.hpa) && !root_to_table(mmu->root.hpa))
 		kvm_mmu_free_roots(vcpu->kvm, mmu, KVM_MMU_ROOT_CURRENT);
 
 	/* Without a root, kvm_mmu_reload() makes one before the guest runs. */

@@ -32,12 +32,11 @@ bool root_obsolete(struct kvm *kvm, hpa_t root);
 
 /**
  * mmu_topup_caches() - make sure that a fault finds its memory under mmu_lock
- * @vcpu: the vCPU
- * @indirect: it may need pages that shadow tables
+ * @vcpu: the vCPU, whose current MMU says what a fault may need
  *
  * Return: 0 or -ENOMEM.
  * Context: may sleep.
  */
-int mmu_topup_caches(struct kvm_vcpu *vcpu, bool indirect);
+int mmu_topup_caches(struct kvm_vcpu *vcpu);
 
 #endif /* __KVM_X86_MMU_ROOT_H */

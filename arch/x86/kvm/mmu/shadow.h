@@ -72,7 +72,7 @@ void shadow_uninit_vm(struct kvm *kvm);
 /**
  * shadow_sp_obsolete() - is a page one that no vCPU may use any more
  * @kvm: the VM
- * @sp: the page, of either kind
+ * @sp: the page
  *
  * Context: mmu_lock, for reading or writing; or none, for a root that the caller
  * holds: then the request to let go of it follows.
@@ -80,8 +80,7 @@ void shadow_uninit_vm(struct kvm *kvm);
 static inline bool shadow_sp_obsolete(struct kvm *kvm, struct kvm_mmu_page *sp)
 {
 	return READ_ONCE(sp->state) == SP_ZAPPED ||
-	       (!sp->tdp &&
-		sp->mmu_valid_gen != READ_ONCE(kvm->arch.mmu_valid_gen));
+	       sp->mmu_valid_gen != READ_ONCE(kvm->arch.mmu_valid_gen);
 }
 
 /**

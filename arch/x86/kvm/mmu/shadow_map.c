@@ -330,7 +330,7 @@ static void link_direct(struct shadow_map *map)
 
 	child->nx_huge_page_disallowed = true;
 	if (fault->req_level >= iter->level)
-		nx_huge_page_track(map->vcpu->kvm, child);
+		nx_huge_page_track(map->vcpu->kvm, &child->table);
 }
 
 /* From where the guest's tables end to the page. */

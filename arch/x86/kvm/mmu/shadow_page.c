@@ -157,7 +157,7 @@ static struct kvm_mmu_page *alloc_page_of(const struct shadow_caches *caches,
 		sp->translation = kvm_mmu_memory_cache_alloc(caches->translation);
 
 	INIT_LIST_HEAD(&sp->nx_link);
-	set_page_private(virt_to_page(sp->spt), (unsigned long)sp);
+	set_page_private(virt_to_page(sp->spt), (unsigned long)&sp->table);
 	kvm_account_pgtable_pages(sp->spt, 1);
 	return sp;
 }
@@ -180,7 +180,7 @@ static struct kvm_mmu_page *make_page(struct kvm *kvm,
 	if (sp_has_gptes(sp))
 		watch_table(kvm, sp);
 
-	trace_kvm_mmu_get_page(sp, true);
+	trace_kvm_mmu_get_page(&sp->table, true);
 	return sp;
 }
 
@@ -252,7 +252,7 @@ struct kvm_mmu_page *shadow_page_get(struct kvm_vcpu *vcpu, gfn_t gfn,
 	if (!role.direct)
 		atomic_set(&sp->write_flooding_count, 0);
 
-	trace_kvm_mmu_get_page(sp, false);
+	trace_kvm_mmu_get_page(&sp->table, false);
 	return sp;
 }
 
@@ -269,7 +269,7 @@ struct kvm_mmu_page *shadow_page_get_direct(struct kvm *kvm,
 	if (!sp)
 		return make_page(kvm, caches, gfn, role);
 
-	trace_kvm_mmu_get_page(sp, false);
+	trace_kvm_mmu_get_page(&sp->table, false);
 	return sp;
 }
 
@@ -284,7 +284,7 @@ static void hide_page(struct kvm *kvm, struct kvm_mmu_page *sp)
 	if (sp->unsync)
 		shadow_clear_unsync(kvm, sp);
 	if (sp->nx_huge_page_disallowed)
-		nx_huge_page_untrack(kvm, sp);
+		nx_huge_page_untrack(kvm, &sp->table);
 
 	list_del_init(&sp->link);
 	kvm->arch.n_used_mmu_pages--;
@@ -300,7 +300,7 @@ bool shadow_page_zap(struct kvm *kvm, struct kvm_mmu_page *sp,
 	if (WARN_ON_ONCE(sp->state == SP_ZAPPED))
 		return false;
 
-	trace_kvm_mmu_prepare_zap_page(sp);
+	trace_kvm_mmu_prepare_zap_page(&sp->table);
 	kvm->stat.mmu_shadow_zapped++;
 
 	others = shadow_zap_unsync_children(kvm, sp, zap);

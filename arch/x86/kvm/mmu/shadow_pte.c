@@ -133,7 +133,7 @@ struct kvm_mmu_page *shadow_clear_entry(struct kvm *kvm, struct kvm_mmu_page *sp
 
 	zap->flush = true;
 	if (!spte_leaf(spte, sp->role.level))
-		return clear_link(kvm, sptep, spte_child(spte));
+		return clear_link(kvm, sptep, table_to_sp(spte_child(spte)));
 
 	clear_leaf(kvm, sp, index);
 	return NULL;
@@ -350,7 +350,7 @@ struct kvm_mmu_page *shadow_child(struct kvm_mmu_page *sp, int index, gfn_t gfn,
 	if (!spte_present_table(spte, sp->role.level))
 		return NULL;
 
-	child = spte_child(spte);
+	child = table_to_sp(spte_child(spte));
 	return child->gfn == gfn && child->role.word == role.word ? child : NULL;
 }
 

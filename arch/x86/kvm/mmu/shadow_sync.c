@@ -59,7 +59,7 @@ static void mark_unsync(struct kvm *kvm, struct kvm_mmu_page *sp)
 	/* Tables of a higher level are tracked, so that nobody gets here. */
 	WARN_ON_ONCE(sp->role.level != PG_LEVEL_4K);
 
-	trace_kvm_mmu_unsync_page(sp);
+	trace_kvm_mmu_unsync_page(&sp->table);
 	kvm->stat.mmu_unsync++;
 	for_each_rmap_spte(&sp->parents, sptep)
 		shadow_mark_unsync_child(sptep);
@@ -71,7 +71,7 @@ static void mark_unsync(struct kvm *kvm, struct kvm_mmu_page *sp)
 void shadow_clear_unsync(struct kvm *kvm, struct kvm_mmu_page *sp)
 {
 	WARN_ON_ONCE(!sp->unsync);
-	trace_kvm_mmu_sync_page(sp);
+	trace_kvm_mmu_sync_page(&sp->table);
 	WRITE_ONCE(sp->unsync, false);
 	kvm->stat.mmu_unsync--;
 }
@@ -129,7 +129,8 @@ static struct kvm_mmu_page *linked_page(const struct kvm_mmu_page *sp,
 {
 	const u64 spte = READ_ONCE(sp->spt[i]);
 
-	return spte_present_table(spte, sp->role.level) ? spte_child(spte) : NULL;
+	return spte_present_table(spte, sp->role.level) ?
+	       table_to_sp(spte_child(spte)) : NULL;
 }
 
 unsigned int shadow_find_unsync(struct kvm_mmu_page *parent,
@@ -463,7 +464,7 @@ void shadow_sync_roots(struct kvm_vcpu *vcpu)
 
 	for (i = 0; i < 4; i++)
 		if (mmu->pae_root[i] != PAE_ROOT_NONE)
-			sync_root(vcpu, spte_child(mmu->pae_root[i]));
+			sync_root(vcpu, table_to_sp(spte_child(mmu->pae_root[i])));
 }
 
 static void sync_addr_entry(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i)

@@ -75,9 +75,9 @@ static inline u64 *spte_child_table(u64 spte)
 	return __va(spte & SPTE_ADDR_MASK);
 }
 
-static inline struct kvm_mmu_page *spte_child(u64 spte)
+static inline struct mmu_table *spte_child(u64 spte)
 {
-	return to_sp(spte & SPTE_ADDR_MASK);
+	return to_table(spte & SPTE_ADDR_MASK);
 }
 
 /*

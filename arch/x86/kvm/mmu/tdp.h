@@ -21,7 +21,17 @@
 
 #include "spte.h"
 
-/* Waits until RCU has freed the tables of all VMs, of which none is left. */
+/**
+ * tdp_module_init() - before the first VM
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int tdp_module_init(void);
+
+/* Waits until RCU has freed all tables that were unlinked before. */
+void tdp_drain_tables(void);
+
+/* After the last VM; waits as well. */
 void tdp_module_exit(void);
 
 void tdp_init_vm(struct kvm *kvm);
@@ -47,8 +57,14 @@ void tdp_uninit_vm(struct kvm *kvm);
  */
 int tdp_root_load(struct kvm_vcpu *vcpu);
 
+/* May no vCPU use the root any more?  A request to let go of it follows. */
+static inline bool tdp_root_obsolete(const struct tdp_table *root)
+{
+	return READ_ONCE(root->table.state) == SP_ZAPPED;
+}
+
 /* Drops a reference; the last one frees the root, which is invalid by then. */
-void tdp_root_put(struct kvm *kvm, struct kvm_mmu_page *root);
+void tdp_root_put(struct kvm *kvm, struct tdp_table *root);
 
 /**
  * tdp_roots_invalidate() - make every root one that no vCPU may load again
@@ -134,7 +150,7 @@ bool tdp_zap_slot(struct kvm *kvm, const struct kvm_memory_slot *slot, bool flus
  * Return: true if the caller must flush TLBs.
  * Context: mmu_lock for writing, RCU.
  */
-bool tdp_zap_table(struct kvm *kvm, struct kvm_mmu_page *sp);
+bool tdp_zap_table(struct kvm *kvm, struct tdp_table *sp);
 
 /**
  * tdp_zap_all() - unmap everything, of invalid roots too

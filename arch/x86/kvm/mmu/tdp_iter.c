@@ -30,25 +30,25 @@ void tdp_iter_restart(struct tdp_iter *iter)
 {
 	iter->yielded = false;
 	iter->yielded_gfn = iter->next_gfn;
-	tdp_iter_look(iter, iter->root->role.level);
+	tdp_iter_look(iter, iter->root->table.role.level);
 }
 
-struct tdp_iter *tdp_iter_start(struct tdp_iter *iter, struct kvm_mmu_page *root,
+struct tdp_iter *tdp_iter_start(struct tdp_iter *iter, struct tdp_table *root,
 				int min_level, gfn_t start, gfn_t end)
 {
 	/* The dummy root has no page, and maps nothing. */
 	if (WARN_ON_ONCE(!root) || start >= end)
 		return NULL;
 
-	KVM_MMU_WARN_ON(!root->tdp || root->role.level > PT64_ROOT_MAX_LEVEL ||
-			root->role.level < min_level);
+	KVM_MMU_WARN_ON(!root->table.tdp || root->table.role.level > PT64_ROOT_MAX_LEVEL ||
+			root->table.role.level < min_level);
 
 	iter->root = root;
-	iter->as_id = role_as_id(root->role);
+	iter->as_id = role_as_id(root->table.role);
 	iter->min_level = min_level;
 	iter->end = end;
 	iter->next_gfn = start;
-	iter->table[root->role.level - 1] = (tdp_ptep_t)root->spt;
+	iter->table[root->table.role.level - 1] = (tdp_ptep_t)root->table.spt;
 	tdp_iter_restart(iter);
 	return iter;
 }
@@ -76,7 +76,7 @@ static struct tdp_iter *tdp_iter_up(struct tdp_iter *iter)
 	int level = iter->level;
 
 	do {
-		if (level++ == iter->root->role.level)
+		if (level++ == iter->root->table.role.level)
 			return NULL;
 	} while (!spte_index_of(gfn_to_gpa(iter->next_gfn), level));
 

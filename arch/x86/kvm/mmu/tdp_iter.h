@@ -31,7 +31,7 @@
  *	at @next_gfn
  */
 struct tdp_iter {
-	struct kvm_mmu_page *root;
+	struct tdp_table *root;
 	gfn_t end;
 	gfn_t next_gfn;
 	gfn_t yielded_gfn;
@@ -57,7 +57,7 @@ struct tdp_iter {
  *
  * Return: @iter, or NULL if the walk is over.
  */
-struct tdp_iter *tdp_iter_start(struct tdp_iter *iter, struct kvm_mmu_page *root,
+struct tdp_iter *tdp_iter_start(struct tdp_iter *iter, struct tdp_table *root,
 				int min_level, gfn_t start, gfn_t end);
 
 /**

@@ -23,11 +23,11 @@
 /* Faults */
 
 /* Unless the table was unlinked at once, and by that allowed to be huge. */
-static void tdp_track_nx(struct kvm *kvm, struct kvm_mmu_page *sp)
+static void tdp_track_nx(struct kvm *kvm, struct tdp_table *sp)
 {
 	spin_lock(&kvm->arch.tdp_mmu_pages_lock);
-	if (sp->nx_huge_page_disallowed)
-		nx_huge_page_track(kvm, sp);
+	if (sp->table.nx_huge_page_disallowed)
+		nx_huge_page_track(kvm, &sp->table);
 	spin_unlock(&kvm->arch.tdp_mmu_pages_lock);
 }
 
@@ -35,11 +35,11 @@ static void tdp_track_nx(struct kvm *kvm, struct kvm_mmu_page *sp)
 static int tdp_make_table(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 			  struct tdp_iter *iter)
 {
-	struct kvm_mmu_page *sp = tdp_table_alloc(vcpu);
+	struct tdp_table *sp = tdp_table_alloc(vcpu);
 	int r;
 
 	tdp_table_init_child(sp, iter);
-	sp->nx_huge_page_disallowed = fault->huge_page_disallowed;
+	sp->table.nx_huge_page_disallowed = fault->huge_page_disallowed;
 
 	r = spte_present(iter->old) ? tdp_split(vcpu->kvm, iter, sp, true) :
 				      tdp_link(vcpu->kvm, iter, sp, true);
@@ -58,7 +58,7 @@ static int tdp_make_table(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 static bool tdp_reach_goal(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 			   struct tdp_iter *iter)
 {
-	struct kvm_mmu_page *root = root_to_sp(vcpu->arch.mmu->root.hpa);
+	struct tdp_table *root = root_to_tdp(vcpu->arch.mmu->root.hpa);
 
 	tdp_for_each(*iter, root, fault->gfn, fault->gfn + 1) {
 		if (fault->nx_mitigation)
@@ -156,7 +156,7 @@ static int tdp_map_leaf(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 		.gfn = iter->gfn,
 		.pfn = fault->pfn,
 		.level = iter->level,
-		.role = iter->root->role,
+		.role = iter->root->table.role,
 		.access = ACC_ALL,
 		.nx_huge = fault->nx_mitigation,
 		.host_writable = fault->map_writable,
@@ -292,7 +292,7 @@ static int tdp_prefetch_run(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
 	struct spte_leaf_args args = {
 		.gfn = iter->gfn,
 		.level = PG_LEVEL_4K,
-		.role = iter->root->role,
+		.role = iter->root->table.role,
 		.access = ACC_ALL,
 		.host_writable = true,
 		.prefetch = true,
@@ -350,7 +350,7 @@ static void tdp_prefetch_around(struct kvm_vcpu *vcpu,
 		return;
 
 	first = max(first, slot->base_gfn);
-	iter.root = root_to_sp(vcpu->arch.mmu->root.hpa);
+	iter.root = root_to_tdp(vcpu->arch.mmu->root.hpa);
 	iter.as_id = slot->as_id;
 	iter.level = PG_LEVEL_4K;
 	iter.gfn = first;

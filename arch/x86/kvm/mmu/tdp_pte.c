@@ -27,74 +27,74 @@
 
 /* Tables */
 
-struct kvm_mmu_page *tdp_table_alloc(struct kvm_vcpu *vcpu)
+struct tdp_table *tdp_table_alloc(struct kvm_vcpu *vcpu)
 {
-	struct kvm_mmu_page *sp;
+	struct tdp_table *sp;
 
-	sp = kvm_mmu_memory_cache_alloc(&vcpu->arch.mmu_page_header_cache);
-	sp->spt = kvm_mmu_memory_cache_alloc(&vcpu->arch.mmu_shadow_page_cache);
+	sp = kvm_mmu_memory_cache_alloc(&vcpu->arch.mmu_tdp_table_cache);
+	sp->table.spt = kvm_mmu_memory_cache_alloc(&vcpu->arch.mmu_shadow_page_cache);
 	return sp;
 }
 
-struct kvm_mmu_page *tdp_table_alloc_sleep(void)
+struct tdp_table *tdp_table_alloc_sleep(void)
 {
-	struct kvm_mmu_page *sp;
+	struct tdp_table *sp;
 
-	sp = kmem_cache_zalloc(mmu_page_header_cache, GFP_KERNEL_ACCOUNT);
+	sp = kmem_cache_zalloc(tdp_table_cache, GFP_KERNEL_ACCOUNT);
 	if (!sp)
 		return NULL;
 
-	sp->spt = (u64 *)__get_free_page(GFP_KERNEL_ACCOUNT);
-	if (!sp->spt) {
-		kmem_cache_free(mmu_page_header_cache, sp);
+	sp->table.spt = (u64 *)__get_free_page(GFP_KERNEL_ACCOUNT);
+	if (!sp->table.spt) {
+		kmem_cache_free(tdp_table_cache, sp);
 		return NULL;
 	}
 	return sp;
 }
 
-void tdp_table_init(struct kvm_mmu_page *sp, tdp_ptep_t ptep, gfn_t gfn,
+void tdp_table_init(struct tdp_table *sp, tdp_ptep_t ptep, gfn_t gfn,
 		    union kvm_mmu_page_role role)
 {
-	KVM_MMU_WARN_ON(sp->state != SP_ALLOC);
+	KVM_MMU_WARN_ON(sp->table.state != SP_ALLOC);
 
-	sp->tdp = true;
-	sp->role = role;
-	sp->gfn = gfn;
+	sp->table.tdp = true;
+	sp->table.role = role;
+	sp->table.gfn = gfn;
 	sp->ptep = ptep;
-	INIT_LIST_HEAD(&sp->nx_link);
-	set_page_private(virt_to_page(sp->spt), (unsigned long)sp);
+	INIT_LIST_HEAD(&sp->table.nx_link);
+	set_page_private(virt_to_page(sp->table.spt), (unsigned long)&sp->table);
 
-	trace_kvm_mmu_get_page(sp, true);
+	trace_kvm_mmu_get_page(&sp->table, true);
 }
 
-void tdp_table_init_child(struct kvm_mmu_page *sp, struct tdp_iter *iter)
+void tdp_table_init_child(struct tdp_table *sp, struct tdp_iter *iter)
 {
-	union kvm_mmu_page_role role = iter->root->role;
+	union kvm_mmu_page_role role = iter->root->table.role;
 
 	role.level = iter->level - 1;
 	tdp_table_init(sp, iter->sptep, iter->gfn, role);
 }
 
-void tdp_table_free(struct kvm_mmu_page *sp)
+void tdp_table_free(struct tdp_table *sp)
 {
-	free_page((unsigned long)sp->spt);
-	kmem_cache_free(mmu_page_header_cache, sp);
+	free_page((unsigned long)sp->table.spt);
+	kmem_cache_free(tdp_table_cache, sp);
 }
 
 static void tdp_table_rcu(struct rcu_head *rcu)
 {
-	tdp_table_free(container_of(rcu, struct kvm_mmu_page, rcu));
+	tdp_table_free(container_of(rcu, struct tdp_table, rcu));
 }
 
-void tdp_table_free_rcu(struct kvm_mmu_page *sp)
+void tdp_table_free_rcu(struct tdp_table *sp)
 {
 	call_rcu(&sp->rcu, tdp_table_rcu);
 }
 
 /* A table is linked (@nr 1) or unlinked (@nr -1). */
-static void tdp_count_table(struct kvm *kvm, struct kvm_mmu_page *sp, int nr)
+static void tdp_count_table(struct kvm *kvm, struct tdp_table *sp, int nr)
 {
-	kvm_account_pgtable_pages(sp->spt, nr);
+	kvm_account_pgtable_pages(sp->table.spt, nr);
 	atomic64_add(nr, &kvm->arch.tdp_mmu_pages);
 }
 
@@ -102,19 +102,19 @@ static void tdp_count_table(struct kvm *kvm, struct kvm_mmu_page *sp, int nr)
  * A table was unlinked.  The fault that made it may only now be about to track
  * it: under the lock it sees that nx_huge_page_disallowed is gone.
  */
-static void tdp_table_retire(struct kvm *kvm, struct kvm_mmu_page *sp)
+static void tdp_table_retire(struct kvm *kvm, struct tdp_table *sp)
 {
-	KVM_MMU_WARN_ON(sp->state != SP_ACTIVE);
+	KVM_MMU_WARN_ON(sp->table.state != SP_ACTIVE);
 
-	trace_kvm_mmu_prepare_zap_page(sp);
-	WRITE_ONCE(sp->state, SP_ZAPPED);
+	trace_kvm_mmu_prepare_zap_page(&sp->table);
+	WRITE_ONCE(sp->table.state, SP_ZAPPED);
 	tdp_count_table(kvm, sp, -1);
 
-	if (!sp->nx_huge_page_disallowed)
+	if (!sp->table.nx_huge_page_disallowed)
 		return;
 
 	spin_lock(&kvm->arch.tdp_mmu_pages_lock);
-	nx_huge_page_untrack(kvm, sp);
+	nx_huge_page_untrack(kvm, &sp->table);
 	spin_unlock(&kvm->arch.tdp_mmu_pages_lock);
 }
 
@@ -187,19 +187,19 @@ static u64 tdp_last_value(u64 *sptep, bool shared)
  */
 static void tdp_unlink(struct kvm *kvm, u64 link, bool shared)
 {
-	struct kvm_mmu_page *sp = spte_child(link);
-	int level = sp->role.level, leaves = 0, i;
-	gfn_t gfn = sp->gfn;
+	struct tdp_table *sp = table_to_tdp(spte_child(link));
+	int level = sp->table.role.level, leaves = 0, i;
+	gfn_t gfn = sp->table.gfn;
 	u64 old;
 
 	tdp_table_retire(kvm, sp);
 
 	for (i = 0; i < SPTE_ENT_PER_PAGE; i++, gfn += KVM_PAGES_PER_HPAGE(level)) {
-		old = tdp_last_value(&sp->spt[i], shared);
+		old = tdp_last_value(&sp->table.spt[i], shared);
 		if (!spte_present(old))
 			continue;
 
-		trace_kvm_tdp_mmu_spte_changed(role_as_id(sp->role), gfn, level,
+		trace_kvm_tdp_mmu_spte_changed(role_as_id(sp->table.role), gfn, level,
 					       old, SPTE_FROZEN);
 		if (spte_leaf(old, level))
 			leaves++;
@@ -310,16 +310,16 @@ void tdp_set(struct kvm *kvm, struct tdp_iter *iter, u64 spte)
 	tdp_account(kvm, iter, spte, false);
 }
 
-u64 tdp_set_at(struct kvm *kvm, struct kvm_mmu_page *sp, tdp_ptep_t sptep, u64 spte)
+u64 tdp_set_at(struct kvm *kvm, struct tdp_table *sp, tdp_ptep_t sptep, u64 spte)
 {
-	int level = sp->role.level;
+	int level = sp->table.role.level;
 	gfn_t index = sptep_index(rcu_dereference(sptep));
 	struct tdp_iter iter = {
 		.sptep = sptep,
-		.gfn = sp->gfn + index * KVM_PAGES_PER_HPAGE(level),
+		.gfn = sp->table.gfn + index * KVM_PAGES_PER_HPAGE(level),
 		.old = tdp_read(sptep),
 		.level = level,
-		.as_id = role_as_id(sp->role),
+		.as_id = role_as_id(sp->table.role),
 	};
 
 	tdp_set(kvm, &iter, spte);
@@ -368,17 +368,17 @@ bool tdp_clear_accessed(struct kvm *kvm, struct tdp_iter *iter)
 	return true;
 }
 
-int tdp_link(struct kvm *kvm, struct tdp_iter *iter, struct kvm_mmu_page *sp,
+int tdp_link(struct kvm *kvm, struct tdp_iter *iter, struct tdp_table *sp,
 	     bool shared)
 {
-	u64 spte = spte_make_table(sp->spt, !mmu_ad_enabled());
+	u64 spte = spte_make_table(sp->table.spt, !mmu_ad_enabled());
 
 	/* Once it is linked, others may unlink it. */
-	sp->state = SP_ACTIVE;
+	sp->table.state = SP_ACTIVE;
 	if (!shared) {
 		tdp_set(kvm, iter, spte);
 	} else if (tdp_set_atomic(kvm, iter, spte)) {
-		sp->state = SP_ALLOC;
+		sp->table.state = SP_ALLOC;
 		return -EBUSY;
 	}
 
@@ -386,7 +386,7 @@ int tdp_link(struct kvm *kvm, struct tdp_iter *iter, struct kvm_mmu_page *sp,
 	return 0;
 }
 
-int tdp_split(struct kvm *kvm, struct tdp_iter *iter, struct kvm_mmu_page *sp,
+int tdp_split(struct kvm *kvm, struct tdp_iter *iter, struct tdp_table *sp,
 	      bool shared)
 {
 	const int level = iter->level;
@@ -394,7 +394,7 @@ int tdp_split(struct kvm *kvm, struct tdp_iter *iter, struct kvm_mmu_page *sp,
 	int i, r;
 
 	for (i = 0; i < SPTE_ENT_PER_PAGE; i++)
-		sp->spt[i] = spte_make_split(kvm, huge, sp->role, i);
+		sp->table.spt[i] = spte_make_split(kvm, huge, sp->table.role, i);
 
 	r = tdp_link(kvm, iter, sp, shared);
 	if (!r)

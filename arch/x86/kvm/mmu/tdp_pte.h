@@ -78,7 +78,7 @@ void tdp_set(struct kvm *kvm, struct tdp_iter *iter, u64 spte);
  * Return: the value that was replaced.
  * Context: mmu_lock for writing, RCU.  The caller flushes TLBs.
  */
-u64 tdp_set_at(struct kvm *kvm, struct kvm_mmu_page *sp, tdp_ptep_t sptep, u64 spte);
+u64 tdp_set_at(struct kvm *kvm, struct tdp_table *sp, tdp_ptep_t sptep, u64 spte);
 
 /**
  * tdp_clear_bits() - take bits from a present leaf
@@ -117,7 +117,7 @@ bool tdp_clear_accessed(struct kvm *kvm, struct tdp_iter *iter);
  * tdp_table_alloc() - a table, from the caches of a vCPU
  * @vcpu: mmu_topup_caches() filled them
  */
-struct kvm_mmu_page *tdp_table_alloc(struct kvm_vcpu *vcpu);
+struct tdp_table *tdp_table_alloc(struct kvm_vcpu *vcpu);
 
 /**
  * tdp_table_alloc_sleep() - a table for tdp_split(), from the allocator
@@ -125,7 +125,7 @@ struct kvm_mmu_page *tdp_table_alloc(struct kvm_vcpu *vcpu);
  * Return: the table, whose entries are undefined; or NULL.
  * Context: may sleep.
  */
-struct kvm_mmu_page *tdp_table_alloc_sleep(void);
+struct tdp_table *tdp_table_alloc_sleep(void);
 
 /**
  * tdp_table_init() - say what a new table is
@@ -134,17 +134,17 @@ struct kvm_mmu_page *tdp_table_alloc_sleep(void);
  * @gfn: the first gfn that it covers
  * @role: of the tree, with the level of the table
  */
-void tdp_table_init(struct kvm_mmu_page *sp, tdp_ptep_t ptep, gfn_t gfn,
+void tdp_table_init(struct tdp_table *sp, tdp_ptep_t ptep, gfn_t gfn,
 		    union kvm_mmu_page_role role);
 
 /* The same for the table below the SPTE of a walk. */
-void tdp_table_init_child(struct kvm_mmu_page *sp, struct tdp_iter *iter);
+void tdp_table_init_child(struct tdp_table *sp, struct tdp_iter *iter);
 
 /* Frees a table that never was linked. */
-void tdp_table_free(struct kvm_mmu_page *sp);
+void tdp_table_free(struct tdp_table *sp);
 
 /* Frees a table that readers under RCU may still see. */
-void tdp_table_free_rcu(struct kvm_mmu_page *sp);
+void tdp_table_free_rcu(struct tdp_table *sp);
 
 /**
  * tdp_link() - link a new table
@@ -157,7 +157,7 @@ void tdp_table_free_rcu(struct kvm_mmu_page *sp);
  * Context: mmu_lock, RCU.
  */
 int __must_check tdp_link(struct kvm *kvm, struct tdp_iter *iter,
-			  struct kvm_mmu_page *sp, bool shared);
+			  struct tdp_table *sp, bool shared);
 
 /**
  * tdp_split() - put a table of pieces in the place of a huge page
@@ -172,7 +172,7 @@ int __must_check tdp_link(struct kvm *kvm, struct tdp_iter *iter,
  * Context: mmu_lock, RCU.
  */
 int __must_check tdp_split(struct kvm *kvm, struct tdp_iter *iter,
-			   struct kvm_mmu_page *sp, bool shared);
+			   struct tdp_table *sp, bool shared);
 
 /* What tdp_yield() does when somebody wants the lock, or the CPU (tdp_iter.c). */
 void tdp_yield_now(struct kvm *kvm, struct tdp_iter *iter, bool flush, bool shared);
@@ -212,7 +212,7 @@ struct tdp_root_iter {
 	struct kvm *kvm;
 	int as_id;
 	bool only_valid;
-	struct kvm_mmu_page *root;
+	struct tdp_table *root;
 };
 
 /**
@@ -222,7 +222,7 @@ struct tdp_root_iter {
  * Return: the root, or NULL at the end.
  * Context: mmu_lock, which may be let go between two calls.
  */
-struct kvm_mmu_page *tdp_next_root(struct tdp_root_iter *iter);
+struct tdp_table *tdp_next_root(struct tdp_root_iter *iter);
 
 /* Roots, see struct tdp_root_iter.  Leaving early: tdp_root_put(). */
 #define tdp_for_each_root(kvm, root, as_id, only_valid)			\
@@ -239,7 +239,7 @@ struct kvm_mmu_page *tdp_next_root(struct tdp_root_iter *iter);
  * tdp_roots_zap_invalid() and tdp_zap_all().
  * Context: mmu_lock; yields.
  */
-void tdp_zap_root(struct kvm *kvm, struct kvm_mmu_page *root, bool shared);
+void tdp_zap_root(struct kvm *kvm, struct tdp_table *root, bool shared);
 
 /* mmu_lock is held, for reading if @shared. */
 static inline void tdp_assert_locked(struct kvm *kvm, bool shared)
@@ -256,9 +256,9 @@ static inline gfn_t tdp_end_gfn(void)
 	return kvm_mmu_max_gfn() + 1;
 }
 
-static inline bool tdp_root_valid(const struct kvm_mmu_page *root)
+static inline bool tdp_root_valid(const struct tdp_table *root)
 {
-	return root->state == SP_ROOT;
+	return root->table.state == SP_ROOT;
 }
 
 #endif /* __KVM_X86_MMU_TDP_PTE_H */

@@ -18,10 +18,13 @@
  */
 #include <linux/rculist.h>
 #include <linux/refcount.h>
+#include <linux/slab.h>
 
 #include "mmu.h"
 #include "tdp.h"
 #include "tdp_pte.h"
+
+struct kmem_cache *tdp_table_cache;
 
 void tdp_init_vm(struct kvm *kvm)
 {
@@ -42,18 +45,33 @@ void tdp_uninit_vm(struct kvm *kvm)
 	WARN_ON(atomic64_read(&kvm->arch.tdp_mmu_pages));
 }
 
-void tdp_module_exit(void)
+int tdp_module_init(void)
 {
-	/* What frees the tables of VMs that are gone is in here. */
+	tdp_table_cache = kmem_cache_create("kvm_tdp_table",
+					    sizeof(struct tdp_table), 0,
+					    SLAB_ACCOUNT, NULL);
+	return tdp_table_cache ? 0 : -ENOMEM;
+}
+
+void tdp_drain_tables(void)
+{
 	rcu_barrier();
 }
 
-void tdp_root_put(struct kvm *kvm, struct kvm_mmu_page *root)
+void tdp_module_exit(void)
 {
-	if (!refcount_dec_and_test(&root->tdp_refs))
+	/* What frees the tables of VMs that are gone is in here. */
+	tdp_drain_tables();
+	kmem_cache_destroy(tdp_table_cache);
+	tdp_table_cache = NULL;
+}
+
+void tdp_root_put(struct kvm *kvm, struct tdp_table *root)
+{
+	if (!refcount_dec_and_test(&root->refs))
 		return;
 
-	KVM_BUG_ON(!root->tdp || tdp_root_valid(root), kvm);
+	KVM_BUG_ON(!root->table.tdp || tdp_root_valid(root), kvm);
 
 	spin_lock(&kvm->arch.tdp_mmu_pages_lock);
 	list_del_rcu(&root->link);
@@ -62,25 +80,24 @@ void tdp_root_put(struct kvm *kvm, struct kvm_mmu_page *root)
 }
 
 /* @prev is still on the list if a reference keeps it; NULL: the first. */
-static struct kvm_mmu_page *tdp_root_after(struct kvm *kvm,
-					   struct kvm_mmu_page *prev)
+static struct tdp_table *tdp_root_after(struct kvm *kvm, struct tdp_table *prev)
 {
 	struct list_head *roots = &kvm->arch.tdp_mmu_roots;
 
 	return list_next_or_null_rcu(roots, prev ? &prev->link : roots,
-				     struct kvm_mmu_page, link);
+				     struct tdp_table, link);
 }
 
 static bool tdp_root_wanted(const struct tdp_root_iter *iter,
-			    const struct kvm_mmu_page *root)
+			    const struct tdp_table *root)
 {
-	return (iter->as_id < 0 || role_as_id(root->role) == iter->as_id) &&
+	return (iter->as_id < 0 || role_as_id(root->table.role) == iter->as_id) &&
 	       (!iter->only_valid || tdp_root_valid(root));
 }
 
-struct kvm_mmu_page *tdp_next_root(struct tdp_root_iter *iter)
+struct tdp_table *tdp_next_root(struct tdp_root_iter *iter)
 {
-	struct kvm_mmu_page *prev = iter->root;
+	struct tdp_table *prev = iter->root;
 
 	lockdep_assert_held(&iter->kvm->mmu_lock);
 
@@ -90,7 +107,7 @@ struct kvm_mmu_page *tdp_next_root(struct tdp_root_iter *iter)
 		iter->root = tdp_root_after(iter->kvm, iter->root);
 	} while (iter->root &&
 		 (!tdp_root_wanted(iter, iter->root) ||
-		  !refcount_inc_not_zero(&iter->root->tdp_refs)));
+		  !refcount_inc_not_zero(&iter->root->refs)));
 	rcu_read_unlock();
 
 	if (prev)
@@ -99,32 +116,32 @@ struct kvm_mmu_page *tdp_next_root(struct tdp_root_iter *iter)
 }
 
 /* A valid root of @role, with a reference for the caller; or NULL. */
-static struct kvm_mmu_page *tdp_root_find(struct kvm *kvm,
-					  union kvm_mmu_page_role role)
+static struct tdp_table *tdp_root_find(struct kvm *kvm,
+				       union kvm_mmu_page_role role)
 {
-	struct kvm_mmu_page *root = NULL;
+	struct tdp_table *root = NULL;
 
 	rcu_read_lock();
 	do {
 		root = tdp_root_after(kvm, root);
-	} while (root && (root->role.word != role.word || !tdp_root_valid(root)));
+	} while (root && (root->table.role.word != role.word || !tdp_root_valid(root)));
 
 	/* Valid: the MMU's reference is there as long as mmu_lock is held. */
 	if (root)
-		refcount_inc(&root->tdp_refs);
+		refcount_inc(&root->refs);
 	rcu_read_unlock();
 	return root;
 }
 
-static struct kvm_mmu_page *tdp_root_create(struct kvm_vcpu *vcpu,
-					    union kvm_mmu_page_role role)
+static struct tdp_table *tdp_root_create(struct kvm_vcpu *vcpu,
+					 union kvm_mmu_page_role role)
 {
-	struct kvm_mmu_page *root = tdp_table_alloc(vcpu);
+	struct tdp_table *root = tdp_table_alloc(vcpu);
 
 	tdp_table_init(root, NULL, 0, role);
-	root->state = SP_ROOT;
+	root->table.state = SP_ROOT;
 	/* The vCPU's and the MMU's. */
-	refcount_set(&root->tdp_refs, 2);
+	refcount_set(&root->refs, 2);
 	list_add_rcu(&root->link, &vcpu->kvm->arch.tdp_mmu_roots);
 	return root;
 }
@@ -133,7 +150,7 @@ int tdp_root_load(struct kvm_vcpu *vcpu)
 {
 	struct kvm_mmu *mmu = vcpu->arch.mmu;
 	struct kvm *kvm = vcpu->kvm;
-	struct kvm_mmu_page *root;
+	struct tdp_table *root;
 
 	read_lock(&kvm->mmu_lock);
 	root = tdp_root_find(kvm, mmu->root_role);
@@ -151,14 +168,14 @@ int tdp_root_load(struct kvm_vcpu *vcpu)
 	 * It may be invalid from here on: then a request keeps the vCPU out of
 	 * the guest, and the reference keeps the page.
 	 */
-	mmu->root.hpa = __pa(root->spt);
+	mmu->root.hpa = __pa(root->table.spt);
 	mmu->root.pgd = 0;
 	return 0;
 }
 
 void tdp_roots_invalidate(struct kvm *kvm)
 {
-	struct kvm_mmu_page *root;
+	struct tdp_table *root;
 
 	/* When the VM is destroyed, or could not be created, it has no users. */
 	if (IS_ENABLED(CONFIG_PROVE_LOCKING) &&
@@ -171,7 +188,7 @@ void tdp_roots_invalidate(struct kvm *kvm)
 	 */
 	list_for_each_entry(root, &kvm->arch.tdp_mmu_roots, link) {
 		if (tdp_root_valid(root)) {
-			WRITE_ONCE(root->state, SP_ZAPPED);
+			WRITE_ONCE(root->table.state, SP_ZAPPED);
 			root->zap_root = true;
 		}
 	}
@@ -179,7 +196,7 @@ void tdp_roots_invalidate(struct kvm *kvm)
 
 void tdp_roots_zap_invalid(struct kvm *kvm)
 {
-	struct kvm_mmu_page *root;
+	struct tdp_table *root;
 
 	read_lock(&kvm->mmu_lock);
 	tdp_for_each_root(kvm, root, -1, false) {

@@ -28,7 +28,7 @@ struct split_walk {
 	gfn_t end;
 	int target_level;
 	bool shared;
-	struct kvm_mmu_page *spare;
+	struct tdp_table *spare;
 };
 
 static bool spte_is_huge_page(u64 spte)
@@ -77,7 +77,7 @@ static void split_huge(struct kvm *kvm, struct split_walk *split,
 }
 
 /* The walk sees parents first, so the 2M pieces of a 1G page are split next. */
-static int split_root(struct kvm *kvm, struct kvm_mmu_page *root,
+static int split_root(struct kvm *kvm, struct tdp_table *root,
 		      struct split_walk *split)
 {
 	struct tdp_iter iter;
@@ -115,7 +115,7 @@ void tdp_split_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
 		.target_level = target_level,
 		.shared = shared,
 	};
-	struct kvm_mmu_page *root;
+	struct tdp_table *root;
 
 	tdp_assert_locked(kvm, shared);
 
@@ -188,7 +188,7 @@ static u64 table_to_huge(struct kvm *kvm, const struct tdp_iter *iter)
 	if (invalidation_overlaps(kvm, iter))
 		return SPTE_NONE;
 
-	tdp_for_each(piece, spte_child(iter->old), iter->gfn, end) {
+	tdp_for_each(piece, table_to_tdp(spte_child(iter->old)), iter->gfn, end) {
 		if (spte_present_leaf(piece.old, piece.level))
 			return piece_to_huge(kvm, &piece, iter->level);
 		if (!--left)
@@ -221,7 +221,7 @@ static bool recover_page(struct kvm *kvm, const struct kvm_memory_slot *slot,
 	return false;
 }
 
-static void recover_root(struct kvm *kvm, struct kvm_mmu_page *root,
+static void recover_root(struct kvm *kvm, struct tdp_table *root,
 			 const struct kvm_memory_slot *slot)
 {
 	gfn_t end = slot->base_gfn + slot->npages;
@@ -242,7 +242,7 @@ static void recover_root(struct kvm *kvm, struct kvm_mmu_page *root,
 
 void tdp_recover_huge(struct kvm *kvm, const struct kvm_memory_slot *slot)
 {
-	struct kvm_mmu_page *root;
+	struct tdp_table *root;
 
 	lockdep_assert_held_read(&kvm->mmu_lock);
 

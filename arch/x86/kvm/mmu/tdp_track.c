@@ -21,7 +21,7 @@
 #include "tdp.h"
 #include "tdp_pte.h"
 
-static bool age_root(struct kvm *kvm, struct kvm_mmu_page *root,
+static bool age_root(struct kvm *kvm, struct tdp_table *root,
 		     const struct kvm_gfn_range *range)
 {
 	struct tdp_iter iter;
@@ -37,19 +37,19 @@ static bool age_root(struct kvm *kvm, struct kvm_mmu_page *root,
 
 bool tdp_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
 {
-	struct kvm_mmu_page *root;
+	struct tdp_table *root;
 	bool young = false;
 
 	rcu_read_lock();
 	list_for_each_entry_rcu(root, &kvm->arch.tdp_mmu_roots, link) {
-		if (role_as_id(root->role) == range->slot->as_id)
+		if (role_as_id(root->table.role) == range->slot->as_id)
 			young |= age_root(kvm, root, range);
 	}
 	rcu_read_unlock();
 	return young;
 }
 
-static bool root_young(struct kvm_mmu_page *root,
+static bool root_young(struct tdp_table *root,
 		       const struct kvm_gfn_range *range)
 {
 	struct tdp_iter iter;
@@ -64,12 +64,12 @@ static bool root_young(struct kvm_mmu_page *root,
 
 bool tdp_test_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
 {
-	struct kvm_mmu_page *root;
+	struct tdp_table *root;
 	bool young = false;
 
 	rcu_read_lock();
 	list_for_each_entry_rcu(root, &kvm->arch.tdp_mmu_roots, link) {
-		young = role_as_id(root->role) == range->slot->as_id &&
+		young = role_as_id(root->table.role) == range->slot->as_id &&
 			root_young(root, range);
 		if (young)
 			break;
@@ -79,16 +79,16 @@ bool tdp_test_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
 }
 
 /* mmu_lock keeps a root valid. */
-static bool root_maps_slot(const struct kvm_mmu_page *root,
+static bool root_maps_slot(const struct tdp_table *root,
 			   const struct kvm_memory_slot *slot)
 {
-	return tdp_root_valid(root) && role_as_id(root->role) == slot->as_id;
+	return tdp_root_valid(root) && role_as_id(root->table.role) == slot->as_id;
 }
 
 /* The bit that says "dirty" in the tree of @root. */
-static u64 root_dirty_bit(const struct kvm_mmu_page *root)
+static u64 root_dirty_bit(const struct tdp_table *root)
 {
-	if (role_needs_wrprot_for_dirty(root->role) || !mmu_ad_enabled())
+	if (role_needs_wrprot_for_dirty(root->table.role) || !mmu_ad_enabled())
 		return PT_WRITABLE_MASK;
 	return spte_fmt.dirty;
 }
@@ -105,7 +105,7 @@ static inline void clear_leaf(struct kvm *kvm, struct tdp_iter *iter, u64 bit)
 }
 
 /* Take @bit from all leafs of @slot, from @min_level up. */
-static void clear_slot(struct kvm *kvm, struct kvm_mmu_page *root,
+static void clear_slot(struct kvm *kvm, struct tdp_table *root,
 		       const struct kvm_memory_slot *slot, int min_level, u64 bit)
 {
 	gfn_t end = slot->base_gfn + slot->npages;
@@ -122,7 +122,7 @@ static void clear_slot(struct kvm *kvm, struct kvm_mmu_page *root,
 void tdp_wrprot_slot(struct kvm *kvm, const struct kvm_memory_slot *slot,
 		     int min_level)
 {
-	struct kvm_mmu_page *root;
+	struct tdp_table *root;
 
 	lockdep_assert_held_read(&kvm->mmu_lock);
 
@@ -130,7 +130,7 @@ void tdp_wrprot_slot(struct kvm *kvm, const struct kvm_memory_slot *slot,
 		clear_slot(kvm, root, slot, min_level, PT_WRITABLE_MASK);
 }
 
-static void wrprot_huge(struct kvm *kvm, struct kvm_mmu_page *root, gfn_t first,
+static void wrprot_huge(struct kvm *kvm, struct tdp_table *root, gfn_t first,
 			gfn_t last)
 {
 	struct tdp_iter iter;
@@ -142,7 +142,7 @@ static void wrprot_huge(struct kvm *kvm, struct kvm_mmu_page *root, gfn_t first,
 void tdp_wrprot_huge(struct kvm *kvm, const struct kvm_memory_slot *slot,
 		     gfn_t first, gfn_t last)
 {
-	struct kvm_mmu_page *root;
+	struct tdp_table *root;
 
 	lockdep_assert_held(&kvm->mmu_lock);
 
@@ -156,7 +156,7 @@ void tdp_wrprot_huge(struct kvm *kvm, const struct kvm_memory_slot *slot,
 
 void tdp_clear_dirty_slot(struct kvm *kvm, const struct kvm_memory_slot *slot)
 {
-	struct kvm_mmu_page *root;
+	struct tdp_table *root;
 
 	lockdep_assert_held_read(&kvm->mmu_lock);
 
@@ -165,7 +165,7 @@ void tdp_clear_dirty_slot(struct kvm *kvm, const struct kvm_memory_slot *slot)
 }
 
 /* Take @bit from the 4K leafs of those gfns from @gfn on that @mask names. */
-static void clear_masked(struct kvm *kvm, struct kvm_mmu_page *root, gfn_t gfn,
+static void clear_masked(struct kvm *kvm, struct tdp_table *root, gfn_t gfn,
 			 unsigned long mask, u64 bit)
 {
 	struct tdp_iter iter;
@@ -179,7 +179,7 @@ static void clear_masked(struct kvm *kvm, struct kvm_mmu_page *root, gfn_t gfn,
 void tdp_clear_dirty_masked(struct kvm *kvm, struct kvm_memory_slot *slot,
 			    gfn_t gfn, unsigned long mask, bool wrprot)
 {
-	struct kvm_mmu_page *root;
+	struct tdp_table *root;
 
 	lockdep_assert_held(&kvm->mmu_lock);
 
@@ -196,7 +196,7 @@ void tdp_clear_dirty_masked(struct kvm *kvm, struct kvm_memory_slot *slot,
 }
 
 /* Returns true if M or W was set. */
-static bool protect_gfn(struct kvm *kvm, struct kvm_mmu_page *root, gfn_t gfn,
+static bool protect_gfn(struct kvm *kvm, struct tdp_table *root, gfn_t gfn,
 			int min_level)
 {
 	struct tdp_iter iter;
@@ -212,7 +212,7 @@ static bool protect_gfn(struct kvm *kvm, struct kvm_mmu_page *root, gfn_t gfn,
 bool tdp_write_protect_gfn(struct kvm *kvm, struct kvm_memory_slot *slot,
 			   gfn_t gfn, int min_level)
 {
-	struct kvm_mmu_page *root;
+	struct tdp_table *root;
 	bool flush = false;
 
 	lockdep_assert_held(&kvm->mmu_lock);

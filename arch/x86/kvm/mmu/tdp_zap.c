@@ -32,7 +32,7 @@ struct leaf_zap {
 	bool flush;
 };
 
-static void zap_leafs(struct kvm *kvm, struct kvm_mmu_page *root,
+static void zap_leafs(struct kvm *kvm, struct tdp_table *root,
 		      struct leaf_zap *zap)
 {
 	gfn_t end = min(zap->end, tdp_end_gfn());
@@ -65,7 +65,7 @@ bool tdp_zap_leafs(struct kvm *kvm, gfn_t start, gfn_t end, bool flush)
 		.may_yield = true,
 		.flush = flush,
 	};
-	struct kvm_mmu_page *root;
+	struct tdp_table *root;
 
 	tdp_for_each_root(kvm, root, -1, true)
 		zap_leafs(kvm, root, &zap);
@@ -80,7 +80,7 @@ bool tdp_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range, bool flus
 		.may_yield = range->may_block,
 		.flush = flush,
 	};
-	struct kvm_mmu_page *root;
+	struct tdp_table *root;
 
 	tdp_for_each_root(kvm, root, range->slot->as_id, false)
 		zap_leafs(kvm, root, &zap);
@@ -100,7 +100,7 @@ static bool zap_covers(const struct leaf_zap *zap, const struct tdp_iter *iter)
  * Leaves one by one only where the range ends within a table: all others go with
  * their table, of which a whole one is not too long without a yield.
  */
-static void zap_pages(struct kvm *kvm, struct kvm_mmu_page *root,
+static void zap_pages(struct kvm *kvm, struct tdp_table *root,
 		      struct leaf_zap *zap)
 {
 	struct tdp_iter iter;
@@ -135,7 +135,7 @@ static bool table_maps_nothing(u64 link)
  * Whether the range holds the whole table or a part of it: it may have been the
  * last that the table mapped.  MMIO SPTEs are worth nothing.
  */
-static void unlink_empty(struct kvm *kvm, struct kvm_mmu_page *root,
+static void unlink_empty(struct kvm *kvm, struct tdp_table *root,
 			 struct leaf_zap *zap, int level)
 {
 	struct tdp_iter iter;
@@ -156,14 +156,14 @@ static void unlink_empty(struct kvm *kvm, struct kvm_mmu_page *root,
 }
 
 /* From the leaves up: a pass finds empty what the one before has left. */
-static void zap_slot_root(struct kvm *kvm, struct kvm_mmu_page *root,
+static void zap_slot_root(struct kvm *kvm, struct tdp_table *root,
 			  struct leaf_zap *zap)
 {
 	int level;
 
 	rcu_read_lock();
 	zap_pages(kvm, root, zap);
-	for (level = PG_LEVEL_2M; level <= root->role.level; level++)
+	for (level = PG_LEVEL_2M; level <= root->table.role.level; level++)
 		unlink_empty(kvm, root, zap, level);
 
 	/* No CPU may have a table in its TLB that RCU does not keep any more. */
@@ -181,7 +181,7 @@ bool tdp_zap_slot(struct kvm *kvm, const struct kvm_memory_slot *slot, bool flus
 		.may_yield = true,
 		.flush = flush,
 	};
-	struct kvm_mmu_page *root;
+	struct tdp_table *root;
 
 	lockdep_assert_held_write(&kvm->mmu_lock);
 
@@ -190,7 +190,7 @@ bool tdp_zap_slot(struct kvm *kvm, const struct kvm_memory_slot *slot, bool flus
 	return zap.flush;
 }
 
-bool tdp_zap_table(struct kvm *kvm, struct kvm_mmu_page *sp)
+bool tdp_zap_table(struct kvm *kvm, struct tdp_table *sp)
 {
 	u64 *link;
 
@@ -200,7 +200,7 @@ bool tdp_zap_table(struct kvm *kvm, struct kvm_mmu_page *sp)
 		return false;
 
 	link = rcu_dereference(sp->ptep);
-	tdp_set_at(kvm, sptep_to_sp(link), sp->ptep, SPTE_NONE);
+	tdp_set_at(kvm, sptep_to_tdp(link), sp->ptep, SPTE_NONE);
 	return true;
 }
 
@@ -218,7 +218,7 @@ static void zap_spte(struct kvm *kvm, struct tdp_iter *iter, bool shared)
 }
 
 /* Unlink the tables below the SPTEs of @level, with all that they map. */
-static void zap_tables(struct kvm *kvm, struct kvm_mmu_page *root, int level,
+static void zap_tables(struct kvm *kvm, struct tdp_table *root, int level,
 		       bool shared)
 {
 	struct tdp_iter iter;
@@ -238,15 +238,15 @@ static void zap_tables(struct kvm *kvm, struct kvm_mmu_page *root, int level,
  * replace full 1G tables by huge pages in one step anyway, which is rare:
  * CONFIG_KVM_PROVE_MMU makes it common.
  */
-void tdp_zap_root(struct kvm *kvm, struct kvm_mmu_page *root, bool shared)
+void tdp_zap_root(struct kvm *kvm, struct tdp_table *root, bool shared)
 {
 	int level = IS_ENABLED(CONFIG_KVM_PROVE_MMU) ? PG_LEVEL_1G : PG_LEVEL_2M;
 
 	tdp_assert_locked(kvm, shared);
-	WARN_ON_ONCE(!refcount_read(&root->tdp_refs));
+	WARN_ON_ONCE(!refcount_read(&root->refs));
 
 	rcu_read_lock();
-	for (; level <= root->role.level; level++)
+	for (; level <= root->table.role.level; level++)
 		zap_tables(kvm, root, level, shared);
 	rcu_read_unlock();
 }
@@ -254,13 +254,13 @@ void tdp_zap_root(struct kvm *kvm, struct kvm_mmu_page *root, bool shared)
 /* Invalid roots too: that somebody else is zapping one does not mean it is done. */
 void tdp_zap_all(struct kvm *kvm)
 {
-	struct kvm_mmu_page *root;
+	struct tdp_table *root;
 
 	tdp_for_each_root(kvm, root, -1, false)
 		tdp_zap_root(kvm, root, false);
 }
 
-static void zap_mmio_root(struct kvm *kvm, struct kvm_mmu_page *root)
+static void zap_mmio_root(struct kvm *kvm, struct tdp_table *root)
 {
 	struct tdp_iter iter;
 
@@ -282,7 +282,7 @@ static void zap_mmio_root(struct kvm *kvm, struct kvm_mmu_page *root)
  */
 void tdp_zap_mmio(struct kvm *kvm)
 {
-	struct kvm_mmu_page *root;
+	struct tdp_table *root;
 
 	read_lock(&kvm->mmu_lock);
 	tdp_for_each_root(kvm, root, -1, false)

@@ -104,7 +104,6 @@ static void destroy(struct fault_test *f)
 	write_lock(&f->kvm->mmu_lock);
 	tdp_zap_all(f->kvm);
 	write_unlock(&f->kvm->mmu_lock);
-	kvm_mmu_free_memory_cache(&f->t->vcpu->arch.mmu_pte_list_desc_cache);
 	tdp_enabled = f->was_tdp;
 }
 
@@ -147,6 +146,20 @@ static void invalidate_begin(struct kvm *kvm, gfn_t start, gfn_t end)
 	lockdep_assert_held_write(&kvm->mmu_lock);
 	kvm_mmu_invalidate_begin(kvm);
 	kvm_mmu_invalidate_range_add(kvm, start, end);
+}
+
+/* What only shadow paging needs stays away from a vCPU of direct paging. */
+static void direct_caches(struct kunit *test)
+{
+	struct fault_test *f = create(test);
+	const struct kvm_vcpu_arch *arch = &f->t->vcpu->arch;
+
+	KUNIT_EXPECT_EQ(test, fault_at(f, SECOND), RET_PF_FIXED);
+	KUNIT_EXPECT_GT(test, arch->mmu_tdp_table_cache.nobjs, 0);
+	KUNIT_EXPECT_EQ(test, arch->mmu_page_header_cache.nobjs, 0);
+	KUNIT_EXPECT_EQ(test, arch->mmu_pte_list_desc_cache.nobjs, 0);
+	KUNIT_EXPECT_EQ(test, arch->mmu_shadowed_info_cache.nobjs, 0);
+	destroy(f);
 }
 
 static void map_undisturbed(struct kunit *test)
@@ -358,6 +371,7 @@ static void read_only_page_stays_sync(struct kunit *test)
 }
 
 static struct kunit_case fault_cases[] = {
+	KUNIT_CASE(direct_caches),
 	KUNIT_CASE(map_undisturbed),
 	KUNIT_CASE(stale_before_pin),
 	KUNIT_CASE(stale_in_progress),

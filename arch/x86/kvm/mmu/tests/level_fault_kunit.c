@@ -88,7 +88,7 @@ static void table_free(void *table)
 /* An SPTE that links to a table, which goes with the test. */
 static u64 create_link(struct kunit *test, bool nx_huge_page_disallowed)
 {
-	struct kvm_mmu_page *sp = kunit_kzalloc(test, sizeof(*sp), GFP_KERNEL);
+	struct mmu_table *sp = kunit_kzalloc(test, sizeof(*sp), GFP_KERNEL);
 	unsigned long table = get_zeroed_page(GFP_KERNEL);
 
 	KUNIT_ASSERT_NE(test, table, 0);

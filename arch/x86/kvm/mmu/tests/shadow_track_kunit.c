@@ -467,7 +467,7 @@ static void test_split_with_table(struct kunit *test, bool writable)
 	map(t, table, 3, HUGE_GFN + 3, spte);
 
 	KUNIT_EXPECT_EQ(test, split(t), writable ? 0 : 1);
-	KUNIT_EXPECT_PTR_EQ(test, table, spte_child(sp->spt[5]));
+	KUNIT_EXPECT_PTR_EQ(test, &table->table, spte_child(sp->spt[5]));
 	KUNIT_EXPECT_EQ(test, spte_writable(table->spt[3]), writable);
 }
 
@@ -493,7 +493,7 @@ static void split_of_nested_guest(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, split(t), 0);
 
 	KUNIT_ASSERT_TRUE(test, spte_present_table(sp->spt[5], PG_LEVEL_2M));
-	pieces = spte_child(sp->spt[5]);
+	pieces = table_to_sp(spte_child(sp->spt[5]));
 	for (i = 0; i < SPTE_ENT_PER_PAGE; i++)
 		bad += spte_pfn(pieces->spt[i]) != SHADOW_TEST_PFN + i ||
 		       !spte_writable(pieces->spt[i]) ||

@@ -93,7 +93,7 @@ struct kvm_mmu_page *shadow_test_get(struct kunit *test, struct shadow_test *t,
 {
 	struct kvm_mmu_page *sp;
 
-	KUNIT_ASSERT_EQ(test, 0, mmu_topup_caches(t->vcpu, true));
+	KUNIT_ASSERT_EQ(test, 0, mmu_topup_caches(t->vcpu));
 	shadow_test_begin(t);
 	sp = shadow_page_get(t->vcpu, gfn, role);
 	shadow_test_end(t);

@@ -30,23 +30,25 @@ static bool will_flush(struct kvm_vcpu *vcpu)
 }
 
 /* The vCPU is on a tree of direct paging. */
-static struct kvm_mmu_page *tdp_root_of(struct kvm_vcpu *vcpu)
+static struct tdp_table *tdp_root_of(struct kvm_vcpu *vcpu)
 {
 	const hpa_t root = to_soft_vcpu(vcpu)->root;
-	struct kvm_mmu_page *sp;
+	struct mmu_table *table;
 
 	if (!tdp_enabled || !VALID_PAGE(root) || root != vcpu->arch.mmu->root.hpa)
 		return NULL;
-	sp = root_to_sp(root);
-	return sp && sp->tdp && tdp_root_valid(sp) ? sp : NULL;
+	table = root_to_table(root);
+	if (!table || !table->tdp || !tdp_root_valid(table_to_tdp(table)))
+		return NULL;
+	return table_to_tdp(table);
 }
 
-static u64 find_leaf(struct kvm_mmu_page *root, gfn_t gfn, int *level)
+static u64 find_leaf(struct tdp_table *root, gfn_t gfn, int *level)
 {
-	tdp_ptep_t table = (tdp_ptep_t)root->spt;
+	tdp_ptep_t table = (tdp_ptep_t)root->table.spt;
 	u64 spte;
 
-	for (*level = root->role.level; ; --*level) {
+	for (*level = root->table.role.level; ; --*level) {
 		spte = tdp_read(table + spte_index_of(gfn_to_gpa(gfn), *level));
 		if (!spte_present_table(spte, *level))
 			return spte;
@@ -54,7 +56,7 @@ static u64 find_leaf(struct kvm_mmu_page *root, gfn_t gfn, int *level)
 	}
 }
 
-static const char *judge_entry(struct kvm_mmu_page *root,
+static const char *judge_entry(struct tdp_table *root,
 			       const struct soft_tlb_entry *entry,
 			       enum soft_due due)
 {
@@ -82,7 +84,7 @@ const char *soft_check_tlb(struct kvm_vcpu *vcpu, enum soft_due due, gfn_t *gfn)
 	const struct soft_vcpu *sv = to_soft_vcpu(vcpu);
 	const hpa_t tag = soft_vendor_hardware()->ept ? sv->root : 0;
 	const struct soft_tlb_entry *entry;
-	struct kvm_mmu_page *root;
+	struct tdp_table *root;
 	const char *why = NULL;
 
 	rcu_read_lock();
@@ -100,7 +102,7 @@ const char *soft_check_tlb(struct kvm_vcpu *vcpu, enum soft_due due, gfn_t *gfn)
 
 /* Tables */
 
-static gfn_t find_table(struct kvm_mmu_page *root, gfn_t start, gfn_t end)
+static gfn_t find_table(struct tdp_table *root, gfn_t start, gfn_t end)
 {
 	struct tdp_iter iter;
 
@@ -114,7 +116,7 @@ static gfn_t find_table(struct kvm_mmu_page *root, gfn_t start, gfn_t end)
 
 gfn_t soft_check_no_tables(struct kvm *kvm, int as_id, gfn_t start, gfn_t end)
 {
-	struct kvm_mmu_page *root;
+	struct tdp_table *root;
 	gfn_t gfn = INVALID_GPA;
 
 	read_lock(&kvm->mmu_lock);
@@ -128,7 +130,7 @@ gfn_t soft_check_no_tables(struct kvm *kvm, int as_id, gfn_t start, gfn_t end)
 	return gfn;
 }
 
-static long count_tables(struct kvm_mmu_page *root)
+static long count_tables(struct tdp_table *root)
 {
 	struct tdp_iter iter;
 	long nr = 0;
@@ -142,7 +144,7 @@ static long count_tables(struct kvm_mmu_page *root)
 
 bool soft_check_count(struct kvm *kvm)
 {
-	struct kvm_mmu_page *root;
+	struct tdp_table *root;
 	long nr = 0;
 	bool right;
 

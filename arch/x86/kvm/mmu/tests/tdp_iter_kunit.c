@@ -31,18 +31,18 @@ KUNIT_DEFINE_ACTION_WRAPPER(free_table_action, free_page, unsigned long);
 KUNIT_DEFINE_ACTION_WRAPPER(kvfree_action, kvfree, const void *);
 
 /* A table that goes with the test. */
-static struct kvm_mmu_page *table_create(struct kunit *test, tdp_ptep_t ptep,
-					 gfn_t gfn, int level)
+static struct tdp_table *table_create(struct kunit *test, tdp_ptep_t ptep,
+				      gfn_t gfn, int level)
 {
 	union kvm_mmu_page_role role = { .level = level, .direct = 1 };
-	struct kvm_mmu_page *sp = kunit_kzalloc(test, sizeof(*sp), GFP_KERNEL);
+	struct tdp_table *sp = kunit_kzalloc(test, sizeof(*sp), GFP_KERNEL);
 	unsigned long page = get_zeroed_page(GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, sp);
 	KUNIT_ASSERT_NE(test, page, 0);
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, free_table_action,
 							   (void *)page));
-	sp->spt = (u64 *)page;
+	sp->table.spt = (u64 *)page;
 	tdp_table_init(sp, ptep, gfn, role);
 	return sp;
 }
@@ -75,23 +75,23 @@ static int random_index(struct rnd_state *rnd)
 	return r % SPTE_ENT_PER_PAGE;
 }
 
-static struct kvm_mmu_page *tree_create(struct kunit *test, struct rnd_state *rnd,
-					tdp_ptep_t ptep, gfn_t gfn, int level)
+static struct tdp_table *tree_create(struct kunit *test, struct rnd_state *rnd,
+				     tdp_ptep_t ptep, gfn_t gfn, int level)
 {
-	struct kvm_mmu_page *sp = table_create(test, ptep, gfn, level), *child;
+	struct tdp_table *sp = table_create(test, ptep, gfn, level), *child;
 	int i, index;
 
 	for (i = 0; i < SPTE_ENT_PER_PAGE; i++)
-		sp->spt[i] = random_spte(rnd, level);
+		sp->table.spt[i] = random_spte(rnd, level);
 
 	for (i = 0; level > PG_LEVEL_4K && i < MAX_CHILDREN; i++) {
 		index = random_index(rnd);
-		if (spte_present_table(sp->spt[index], level))
+		if (spte_present_table(sp->table.spt[index], level))
 			continue;
-		child = tree_create(test, rnd, (tdp_ptep_t)&sp->spt[index],
+		child = tree_create(test, rnd, (tdp_ptep_t)&sp->table.spt[index],
 				    gfn + index * KVM_PAGES_PER_HPAGE(level),
 				    level - 1);
-		sp->spt[index] = spte_make_table(child->spt, false);
+		sp->table.spt[index] = spte_make_table(child->table.spt, false);
 	}
 	return sp;
 }
@@ -125,10 +125,10 @@ static struct visits *visits_create(struct kunit *test)
 }
 
 /* All of @sp that is in the range, each SPTE before what is below it. */
-static void visits_add(struct visits *v, struct kvm_mmu_page *sp)
+static void visits_add(struct visits *v, struct tdp_table *sp)
 {
-	const gfn_t pages = KVM_PAGES_PER_HPAGE(sp->role.level);
-	gfn_t gfn = sp->gfn;
+	const gfn_t pages = KVM_PAGES_PER_HPAGE(sp->table.role.level);
+	gfn_t gfn = sp->table.gfn;
 	int i;
 
 	for (i = 0; i < SPTE_ENT_PER_PAGE; i++, gfn += pages) {
@@ -136,29 +136,29 @@ static void visits_add(struct visits *v, struct kvm_mmu_page *sp)
 			continue;
 		if (gfn >= v->end)
 			return;
-		v->sptep[v->nr++] = &sp->spt[i];
-		if (sp->role.level > v->min_level &&
-		    spte_present_table(sp->spt[i], sp->role.level))
-			visits_add(v, spte_child(sp->spt[i]));
+		v->sptep[v->nr++] = &sp->table.spt[i];
+		if (sp->table.role.level > v->min_level &&
+		    spte_present_table(sp->table.spt[i], sp->table.role.level))
+			visits_add(v, table_to_tdp(spte_child(sp->table.spt[i])));
 	}
 }
 
 static bool visit_matches(const struct tdp_iter *iter, u64 *sptep)
 {
-	struct kvm_mmu_page *sp = sptep_to_sp(sptep);
-	int level = sp->role.level;
+	struct tdp_table *sp = sptep_to_tdp(sptep);
+	int level = sp->table.role.level;
 
 	return rcu_dereference(iter->sptep) == sptep && iter->old == *sptep &&
 	       iter->level == level &&
-	       iter->gfn == sp->gfn + sptep_index(sptep) * KVM_PAGES_PER_HPAGE(level) &&
-	       iter->table[level - 1] == (tdp_ptep_t)sp->spt;
+	       iter->gfn == sp->table.gfn + sptep_index(sptep) * KVM_PAGES_PER_HPAGE(level) &&
+	       iter->table[level - 1] == (tdp_ptep_t)sp->table.spt;
 }
 
 /*
  * Walks, and counts what is not as the recursion has it.  Once in @yields SPTEs
  * it behaves as after a yield: the walk has to begin anew where it was.
  */
-static int walk_errors(struct visits *v, struct kvm_mmu_page *root,
+static int walk_errors(struct visits *v, struct tdp_table *root,
 		       struct rnd_state *rnd, u32 yields)
 {
 	struct tdp_iter iter;
@@ -210,10 +210,10 @@ static gfn_t tree_end(const struct tree_case *c)
 }
 
 /* A gfn at, just before, or just after the beginning of some SPTE's range. */
-static gfn_t random_gfn(struct visits *v, struct kvm_mmu_page *root,
+static gfn_t random_gfn(struct visits *v, struct tdp_table *root,
 			const struct tree_case *c, struct rnd_state *rnd)
 {
-	struct kvm_mmu_page *sp;
+	struct tdp_table *sp;
 	gfn_t gfn;
 	u64 *sptep;
 
@@ -224,8 +224,8 @@ static gfn_t random_gfn(struct visits *v, struct kvm_mmu_page *root,
 	visits_add(v, root);
 
 	sptep = v->sptep[prandom_u32_state(rnd) % v->nr];
-	sp = sptep_to_sp(sptep);
-	gfn = sp->gfn + sptep_index(sptep) * KVM_PAGES_PER_HPAGE(sp->role.level);
+	sp = sptep_to_tdp(sptep);
+	gfn = sp->table.gfn + sptep_index(sptep) * KVM_PAGES_PER_HPAGE(sp->table.role.level);
 	return clamp(gfn + prandom_u32_state(rnd) % 3, 1, tree_end(c)) - 1;
 }
 
@@ -234,7 +234,7 @@ static void test_walks(struct kunit *test, u32 yields)
 {
 	const struct tree_case *c = test->param_value;
 	struct visits *v = visits_create(test);
-	struct kvm_mmu_page *root;
+	struct tdp_table *root;
 	struct rnd_state rnd;
 	gfn_t a, b;
 	int i;
@@ -267,18 +267,18 @@ static void iter_restarts(struct kunit *test)
 /* A table is stepped into if it is there when the walk goes on, not before. */
 static void iter_reads_links_anew(struct kunit *test)
 {
-	struct kvm_mmu_page *root, *child;
+	struct tdp_table *root, *child;
 	struct tdp_iter iter;
 	u64 link;
 
 	test_format_set(&legacy);
 	root = table_create(test, NULL, 0, 4);
-	child = table_create(test, (tdp_ptep_t)&root->spt[0], 0, 3);
-	link = spte_make_table(child->spt, false);
+	child = table_create(test, (tdp_ptep_t)&root->table.spt[0], 0, 3);
+	link = spte_make_table(child->table.spt, false);
 
 	rcu_read_lock();
 	tdp_iter_start(&iter, root, PG_LEVEL_4K, 0, tdp_end_gfn());
-	root->spt[0] = link;
+	root->table.spt[0] = link;
 	tdp_iter_next(&iter);
 	rcu_read_unlock();
 	KUNIT_EXPECT_EQ(test, iter.level, 3);
@@ -286,7 +286,7 @@ static void iter_reads_links_anew(struct kunit *test)
 
 	rcu_read_lock();
 	tdp_iter_start(&iter, root, PG_LEVEL_4K, 0, tdp_end_gfn());
-	root->spt[0] = SPTE_NONE;
+	root->table.spt[0] = SPTE_NONE;
 	tdp_iter_next(&iter);
 	rcu_read_unlock();
 	KUNIT_EXPECT_EQ(test, iter.level, 4);
@@ -308,7 +308,7 @@ struct yields {
 };
 
 /* mmu_lock and RCU are held; a step is made in between. */
-static void try_yields(struct kvm *kvm, struct kvm_mmu_page *root, bool shared,
+static void try_yields(struct kvm *kvm, struct tdp_table *root, bool shared,
 		       struct yields *y)
 {
 	struct tdp_iter iter;
@@ -324,7 +324,7 @@ static void try_yields(struct kvm *kvm, struct kvm_mmu_page *root, bool shared,
 /* A walk yields only if it has got further since it last did, and flushes then. */
 static void iter_yields_with_progress(struct kunit *test)
 {
-	struct kvm_mmu_page *root;
+	struct tdp_table *root;
 	struct yields y[2];
 	struct kvm *kvm;
 
@@ -374,7 +374,7 @@ static void lockless_walks(struct kunit *test)
 {
 	const struct tree_case *c = test->param_value;
 	struct visits *v = visits_create(test);
-	struct kvm_mmu_page *root;
+	struct tdp_table *root;
 	struct kvm_vcpu *vcpu;
 	struct rnd_state rnd;
 	int i;
@@ -384,8 +384,8 @@ static void lockless_walks(struct kunit *test)
 	root = tree_create(test, &rnd, NULL, 0, c->root_level);
 	vcpu = kvm_test_create_vcpu(test, NULL);
 	vcpu->arch.mmu = &vcpu->arch.root_mmu;
-	vcpu->arch.mmu->root.hpa = __pa(root->spt);
-	vcpu->arch.mmu->root_role = root->role;
+	vcpu->arch.mmu->root.hpa = __pa(root->table.spt);
+	vcpu->arch.mmu->root_role = root->table.role;
 
 	for (i = 0; i < 64; i++) {
 		v->start = random_gfn(v, root, c, &rnd);

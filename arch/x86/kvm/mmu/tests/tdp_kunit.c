@@ -52,7 +52,7 @@ static bool clear_accessed(struct tdp_test *t, struct tdp_iter *iter)
 }
 
 static int split(struct tdp_test *t, struct tdp_iter *iter,
-		 struct kvm_mmu_page *sp, bool shared)
+		 struct tdp_table *sp, bool shared)
 {
 	int r;
 
@@ -122,7 +122,7 @@ static void set_at_counts_and_tells(struct kunit *test)
 	u64 spte = tdp_test_used_leaf(t, PG_LEVEL_2M), old;
 
 	tdp_test_begin(t, false);
-	old = tdp_set_at(t->kvm, sptep_to_sp(tdp_test_raw(&iter)), iter.sptep,
+	old = tdp_set_at(t->kvm, sptep_to_tdp(tdp_test_raw(&iter)), iter.sptep,
 			 SPTE_NONE);
 	tdp_test_end(t, false);
 	KUNIT_EXPECT_EQ(test, old, spte);
@@ -282,22 +282,22 @@ static void link_counts(struct kunit *test)
 {
 	struct tdp_test *t = tdp_test_create_param(test);
 	struct tdp_iter iter = tdp_test_walk(t, TEST_GFN, PG_LEVEL_4K);
-	struct kvm_mmu_page *sp = tdp_test_table(test, t, &iter);
+	struct tdp_table *sp = tdp_test_table(test, t, &iter);
 	bool shared;
 
-	KUNIT_EXPECT_EQ(test, sp->state, SP_ALLOC);
+	KUNIT_EXPECT_EQ(test, sp->table.state, SP_ALLOC);
 	KUNIT_EXPECT_EQ(test, tdp_test_link(t, &iter, sp, true), 0);
-	KUNIT_EXPECT_EQ(test, sp->state, SP_ACTIVE);
-	KUNIT_EXPECT_PTR_EQ(test, spte_child(*tdp_test_raw(&iter)), sp);
-	KUNIT_EXPECT_EQ(test, (int)sp->role.level, 3);
-	KUNIT_EXPECT_EQ(test, sp->gfn, gfn_round_for_level(TEST_GFN, 4));
+	KUNIT_EXPECT_EQ(test, sp->table.state, SP_ACTIVE);
+	KUNIT_EXPECT_PTR_EQ(test, spte_child(*tdp_test_raw(&iter)), &sp->table);
+	KUNIT_EXPECT_EQ(test, (int)sp->table.role.level, 3);
+	KUNIT_EXPECT_EQ(test, sp->table.gfn, gfn_round_for_level(TEST_GFN, 4));
 	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 1);
 
 	/* Somebody else has linked one meanwhile. */
 	iter.old = SPTE_NONE;
 	sp = tdp_test_table(test, t, &iter);
 	KUNIT_EXPECT_EQ(test, tdp_test_link(t, &iter, sp, true), -EBUSY);
-	KUNIT_EXPECT_EQ(test, sp->state, SP_ALLOC);
+	KUNIT_EXPECT_EQ(test, sp->table.state, SP_ALLOC);
 	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 1);
 	tdp_table_free(sp);
 
@@ -324,12 +324,12 @@ static void test_split(struct kunit *test, bool shared)
 {
 	struct tdp_test *t = tdp_test_create_param(test);
 	struct tdp_iter iter = tdp_test_map(test, t, TEST_HUGE_GFN, PG_LEVEL_2M);
-	struct kvm_mmu_page *sp = tdp_test_table(test, t, &iter);
+	struct tdp_table *sp = tdp_test_table(test, t, &iter);
 	s64 tables = tdp_test_tables(t);
 
 	KUNIT_EXPECT_EQ(test, split(t, &iter, sp, shared), 0);
-	KUNIT_EXPECT_PTR_EQ(test, spte_child(*tdp_test_raw(&iter)), sp);
-	KUNIT_EXPECT_EQ(test, bad_pieces(t, sp->spt), 0);
+	KUNIT_EXPECT_PTR_EQ(test, spte_child(*tdp_test_raw(&iter)), &sp->table);
+	KUNIT_EXPECT_EQ(test, bad_pieces(t, sp->table.spt), 0);
 	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_2M), 0);
 	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_4K), SPTE_ENT_PER_PAGE);
 	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), tables + 1);
@@ -351,13 +351,13 @@ static void split_loses(struct kunit *test)
 {
 	struct tdp_test *t = tdp_test_create_param(test);
 	struct tdp_iter iter = tdp_test_map(test, t, TEST_HUGE_GFN, PG_LEVEL_2M);
-	struct kvm_mmu_page *sp = tdp_test_table(test, t, &iter);
+	struct tdp_table *sp = tdp_test_table(test, t, &iter);
 	s64 tables = tdp_test_tables(t);
 
 	iter.old &= ~PT_WRITABLE_MASK;
 	KUNIT_EXPECT_EQ(test, split(t, &iter, sp, true), -EBUSY);
 	KUNIT_EXPECT_EQ(test, iter.old, tdp_test_used_leaf(t, PG_LEVEL_2M));
-	KUNIT_EXPECT_EQ(test, sp->state, SP_ALLOC);
+	KUNIT_EXPECT_EQ(test, sp->table.state, SP_ALLOC);
 	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_2M), 1);
 	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_4K), 0);
 	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), tables);
@@ -365,7 +365,7 @@ static void split_loses(struct kunit *test)
 	/* The same table is good for another try. */
 	tdp_table_init_child(sp, &iter);
 	KUNIT_EXPECT_EQ(test, split(t, &iter, sp, true), 0);
-	KUNIT_EXPECT_EQ(test, bad_pieces(t, sp->spt), 0);
+	KUNIT_EXPECT_EQ(test, bad_pieces(t, sp->table.spt), 0);
 }
 
 /* Subtrees */
@@ -375,7 +375,7 @@ static void split_loses(struct kunit *test)
 /* Two tables of pages below one 1G range, the second one tracked for NX. */
 static void grow_subtree(struct kunit *test, struct tdp_test *t)
 {
-	struct kvm_mmu_page *sp;
+	struct tdp_table *sp;
 	struct tdp_iter iter;
 	int i;
 
@@ -383,10 +383,10 @@ static void grow_subtree(struct kunit *test, struct tdp_test *t)
 		iter = tdp_test_map(test, t, TEST_GFN + i * 100, PG_LEVEL_4K);
 	iter = tdp_test_map(test, t, TEST_HUGE_GFN + 7 * 512, PG_LEVEL_2M);
 
-	sp = sptep_to_sp(tdp_test_raw(&iter));
-	sp->nx_huge_page_disallowed = true;
+	sp = sptep_to_tdp(tdp_test_raw(&iter));
+	sp->table.nx_huge_page_disallowed = true;
 	tdp_test_begin(t, false);
-	nx_huge_page_track(t->kvm, sp);
+	nx_huge_page_track(t->kvm, &sp->table);
 	tdp_test_end(t, false);
 }
 
@@ -396,12 +396,12 @@ struct unlinked {
 	bool zapped;
 };
 
-static int count_frozen(const struct kvm_mmu_page *sp)
+static int count_frozen(const struct tdp_table *sp)
 {
 	int i, n = 0;
 
 	for (i = 0; i < SPTE_ENT_PER_PAGE; i++)
-		n += spte_frozen(sp->spt[i]);
+		n += spte_frozen(sp->table.spt[i]);
 	return n;
 }
 
@@ -414,9 +414,9 @@ static struct unlinked unlink_subtree(struct tdp_test *t, u64 spte, bool shared)
 	struct tdp_iter pages = tdp_test_walk(t, TEST_GFN, PG_LEVEL_4K);
 	struct tdp_iter tables = tdp_test_walk(t, TEST_GFN, PG_LEVEL_2M);
 	struct tdp_iter iter = tdp_test_walk(t, TEST_GFN, PG_LEVEL_1G);
-	struct kvm_mmu_page *sp_4k = sptep_to_sp(tdp_test_raw(&pages));
-	struct kvm_mmu_page *sp_2m = sptep_to_sp(tdp_test_raw(&tables));
-	const struct page *spt = virt_to_page(sp_4k->spt);
+	struct tdp_table *sp_4k = sptep_to_tdp(tdp_test_raw(&pages));
+	struct tdp_table *sp_2m = sptep_to_tdp(tdp_test_raw(&tables));
+	const struct page *spt = virt_to_page(sp_4k->table.spt);
 	struct unlinked u;
 	int r = 0;
 
@@ -425,7 +425,7 @@ static struct unlinked unlink_subtree(struct tdp_test *t, u64 spte, bool shared)
 		r = tdp_set_atomic(t->kvm, &iter, spte);
 	else
 		tdp_set(t->kvm, &iter, spte);
-	u.zapped = !r && sp_4k->state == SP_ZAPPED && sp_2m->state == SP_ZAPPED;
+	u.zapped = !r && sp_4k->table.state == SP_ZAPPED && sp_2m->table.state == SP_ZAPPED;
 	u.frozen_2m = count_frozen(sp_2m);
 	u.frozen_4k = count_frozen(sp_4k);
 	/* The reader that looks keeps the memory. */
@@ -477,7 +477,7 @@ static void module_waits_for_tables(struct kunit *test)
 	get_page(spt);
 	iter = tdp_test_walk(t, TEST_GFN, PG_LEVEL_2M);
 	set(t, &iter, SPTE_NONE);
-	tdp_module_exit();
+	tdp_drain_tables();
 	KUNIT_EXPECT_EQ(test, page_count(spt), 1);
 	put_page(spt);
 }

@@ -14,7 +14,7 @@ static const struct format_case legacy = { .name = "legacy", .ad = true };
 
 static int count_roots(struct kvm *kvm, bool only_valid)
 {
-	struct kvm_mmu_page *root;
+	struct tdp_table *root;
 	int n = 0;
 
 	read_lock(&kvm->mmu_lock);
@@ -27,18 +27,18 @@ static int count_roots(struct kvm *kvm, bool only_valid)
 static void roots_are_shared_by_role(struct kunit *test)
 {
 	struct tdp_test *t = tdp_test_create(test, &legacy);
-	union kvm_mmu_page_role role = t->root->role;
+	union kvm_mmu_page_role role = t->root->table.role;
 	struct kvm_vcpu *same, *smm;
 
 	same = tdp_test_create_vcpu(test, t->kvm, role);
 	KUNIT_EXPECT_EQ(test, same->arch.mmu->root.hpa, t->vcpu->arch.mmu->root.hpa);
-	KUNIT_EXPECT_EQ(test, refcount_read(&t->root->tdp_refs), 3);
+	KUNIT_EXPECT_EQ(test, refcount_read(&t->root->refs), 3);
 
 	role.smm = 1;
 	smm = tdp_test_create_vcpu(test, t->kvm, role);
 	KUNIT_EXPECT_NE(test, smm->arch.mmu->root.hpa, t->vcpu->arch.mmu->root.hpa);
 	KUNIT_EXPECT_EQ(test, count_roots(t->kvm, true), 2);
-	KUNIT_EXPECT_EQ(test, refcount_read(&t->root->tdp_refs), 3);
+	KUNIT_EXPECT_EQ(test, refcount_read(&t->root->refs), 3);
 	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 0);
 }
 
@@ -62,19 +62,19 @@ static void roots_die_in_order(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, count_roots(t->kvm, true), 0);
 	KUNIT_EXPECT_EQ(test, count_roots(t->kvm, false), 1);
 
-	later = tdp_test_create_vcpu(test, t->kvm, t->root->role);
+	later = tdp_test_create_vcpu(test, t->kvm, t->root->table.role);
 	KUNIT_EXPECT_NE(test, later->arch.mmu->root.hpa,
 			t->vcpu->arch.mmu->root.hpa);
 
 	tdp_roots_zap_invalid(t->kvm);
 	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_4K), 0);
 	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 0);
-	KUNIT_EXPECT_EQ(test, refcount_read(&t->root->tdp_refs), 1);
+	KUNIT_EXPECT_EQ(test, refcount_read(&t->root->refs), 1);
 
 	/* The vCPU has not let go of it yet. */
 	invalidate(t->kvm);
 	tdp_roots_zap_invalid(t->kvm);
-	KUNIT_EXPECT_EQ(test, refcount_read(&t->root->tdp_refs), 1);
+	KUNIT_EXPECT_EQ(test, refcount_read(&t->root->refs), 1);
 	KUNIT_EXPECT_EQ(test, count_roots(t->kvm, false), 2);
 }
 

@@ -15,28 +15,19 @@
 
 #define HUGE_ORDER	9
 
-/* A vendor module has made it, if one is loaded. */
-static struct kmem_cache *own_header_cache;
+static bool own_module_state;
 
 int tdp_test_suite_init(struct kunit_suite *suite)
 {
-	if (mmu_page_header_cache)
-		return 0;
-
-	own_header_cache = KMEM_CACHE(kvm_mmu_page, 0);
-	mmu_page_header_cache = own_header_cache;
-	return own_header_cache ? 0 : -ENOMEM;
+	/* A vendor module has it, if one is loaded. */
+	own_module_state = !tdp_table_cache;
+	return own_module_state ? tdp_module_init() : 0;
 }
 
 void tdp_test_suite_exit(struct kunit_suite *suite)
 {
-	if (!own_header_cache)
-		return;
-
-	tdp_module_exit();
-	mmu_page_header_cache = NULL;
-	kmem_cache_destroy(own_header_cache);
-	own_header_cache = NULL;
+	if (own_module_state)
+		tdp_module_exit();
 }
 
 static void free_vcpu(void *data)
@@ -46,10 +37,10 @@ static void free_vcpu(void *data)
 
 	if (VALID_PAGE(vcpu->arch.mmu->root.hpa)) {
 		read_lock(&kvm->mmu_lock);
-		tdp_root_put(kvm, root_to_sp(vcpu->arch.mmu->root.hpa));
+		tdp_root_put(kvm, root_to_tdp(vcpu->arch.mmu->root.hpa));
 		read_unlock(&kvm->mmu_lock);
 	}
-	kvm_mmu_free_memory_cache(&vcpu->arch.mmu_page_header_cache);
+	kvm_mmu_free_memory_cache(&vcpu->arch.mmu_tdp_table_cache);
 	kvm_mmu_free_memory_cache(&vcpu->arch.mmu_shadow_page_cache);
 }
 
@@ -57,7 +48,7 @@ static void fill_caches(struct kunit *test, struct kvm_vcpu *vcpu)
 {
 	int r;
 
-	r = kvm_mmu_topup_memory_cache(&vcpu->arch.mmu_page_header_cache, 1);
+	r = kvm_mmu_topup_memory_cache(&vcpu->arch.mmu_tdp_table_cache, 1);
 	KUNIT_ASSERT_EQ(test, r, 0);
 	r = kvm_mmu_topup_memory_cache(&vcpu->arch.mmu_shadow_page_cache, 1);
 	KUNIT_ASSERT_EQ(test, r, 0);
@@ -68,8 +59,8 @@ struct kvm_vcpu *tdp_test_create_vcpu(struct kunit *test, struct kvm *kvm,
 {
 	struct kvm_vcpu *vcpu = kvm_test_create_vcpu(test, kvm);
 
-	vcpu->arch.mmu_page_header_cache.kmem_cache = mmu_page_header_cache;
-	vcpu->arch.mmu_page_header_cache.gfp_zero = __GFP_ZERO;
+	vcpu->arch.mmu_tdp_table_cache.kmem_cache = tdp_table_cache;
+	vcpu->arch.mmu_tdp_table_cache.gfp_zero = __GFP_ZERO;
 	vcpu->arch.mmu_shadow_page_cache.init_value = SPTE_NONE;
 	vcpu->arch.mmu = &vcpu->arch.root_mmu;
 	vcpu->arch.mmu->root_role = role;
@@ -110,7 +101,7 @@ struct tdp_test *tdp_test_create(struct kunit *test,
 							   t->page));
 	t->kvm = kvm_test_create_vm(test);
 	t->vcpu = tdp_test_create_vcpu(test, t->kvm, role);
-	t->root = root_to_sp(t->vcpu->arch.mmu->root.hpa);
+	t->root = root_to_tdp(t->vcpu->arch.mmu->root.hpa);
 	return t;
 }
 
@@ -145,10 +136,10 @@ struct tdp_iter tdp_test_walk(struct tdp_test *t, gfn_t gfn, int level)
 	return last;
 }
 
-struct kvm_mmu_page *tdp_test_table(struct kunit *test, struct tdp_test *t,
-				    struct tdp_iter *iter)
+struct tdp_table *tdp_test_table(struct kunit *test, struct tdp_test *t,
+				 struct tdp_iter *iter)
 {
-	struct kvm_mmu_page *sp;
+	struct tdp_table *sp;
 
 	fill_caches(test, t->vcpu);
 	sp = tdp_table_alloc(t->vcpu);
@@ -157,7 +148,7 @@ struct kvm_mmu_page *tdp_test_table(struct kunit *test, struct tdp_test *t,
 }
 
 int tdp_test_link(struct tdp_test *t, struct tdp_iter *iter,
-		  struct kvm_mmu_page *sp, bool shared)
+		  struct tdp_table *sp, bool shared)
 {
 	int r;
 
@@ -181,7 +172,7 @@ struct tdp_iter tdp_test_path(struct kunit *test, struct tdp_test *t, gfn_t gfn,
 			      int level)
 {
 	struct tdp_iter iter = tdp_test_walk(t, gfn, level);
-	struct kvm_mmu_page *sp;
+	struct tdp_table *sp;
 
 	while (iter.level > level) {
 		sp = tdp_test_table(test, t, &iter);

@@ -33,7 +33,7 @@ struct tdp_test {
 	const struct format_case *format;
 	struct kvm *kvm;
 	struct kvm_vcpu *vcpu;
-	struct kvm_mmu_page *root;
+	struct tdp_table *root;
 	struct page *page;
 };
 
@@ -57,12 +57,12 @@ void tdp_test_end(struct tdp_test *t, bool shared);
 struct tdp_iter tdp_test_walk(struct tdp_test *t, gfn_t gfn, int level);
 
 /* A table for below the walk's SPTE, not linked yet. */
-struct kvm_mmu_page *tdp_test_table(struct kunit *test, struct tdp_test *t,
-				    struct tdp_iter *iter);
+struct tdp_table *tdp_test_table(struct kunit *test, struct tdp_test *t,
+				 struct tdp_iter *iter);
 
 /* tdp_link() and tdp_set_atomic(), with the locks. */
 int tdp_test_link(struct tdp_test *t, struct tdp_iter *iter,
-		  struct kvm_mmu_page *sp, bool shared);
+		  struct tdp_table *sp, bool shared);
 int tdp_test_set_atomic(struct tdp_test *t, struct tdp_iter *iter, u64 spte);
 
 /* Tables down to that of @level; a walk that is at the SPTE there. */

@@ -19,7 +19,7 @@ static void spte_changed(void *data, int as_id, gfn_t gfn, int level, u64 old,
 	hook->call(hook->data);
 }
 
-static void page_zapped(void *data, struct kvm_mmu_page *sp)
+static void page_zapped(void *data, struct mmu_table *table)
 {
 	const struct unmap_hook *hook = data;
 
