@@ -69,6 +69,7 @@ static inline bool kvm_vm_is_usable(const struct kvm *kvm)
 int kvm_vcpu_module_init(unsigned int size, unsigned int align);
 void kvm_vcpu_module_exit(void);
 int kvm_create_vcpu_fd(struct kvm *kvm, unsigned long id);
+void kvm_vcpu_link_id(struct kvm *kvm, struct kvm_vcpu *vcpu);
 
 /* vcpu_ioctl.c: one call per ioctl of a vCPU's file. */
 long kvm_vcpu_ioctl(struct file *filp, unsigned int ioctl, unsigned long arg);

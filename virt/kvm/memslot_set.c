@@ -152,14 +152,15 @@ void kvm_memslots_init(struct kvm *kvm)
  */
 void kvm_memslots_destroy(struct kvm *kvm)
 {
-	struct kvm_memory_slot *slot;
-	struct hlist_node *next;
-	int as_id, bkt;
+	struct kvm_memory_slot *slot, *next;
+	int as_id;
 
 	for (as_id = 0; as_id < kvm_arch_nr_memslot_as_ids(kvm); as_id++) {
 		struct kvm_memslots *slots = &kvm->__memslots[as_id][0];
 
-		hash_for_each_safe(slots->id_hash, bkt, next, slot, id_node[0])
+		rbtree_postorder_for_each_entry_safe(slot, next,
+						     &slots->gfn_tree,
+						     gfn_node[0])
 			kvm_memslot_free(kvm, slot);
 	}
 }

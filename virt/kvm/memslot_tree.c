@@ -51,13 +51,63 @@ static void memslots_replace_gfn(struct kvm_memslots *slots,
 		memslots_link_gfn(slots, new);
 }
 
+/* What links to the slot with an id, or would: see id_to_memslot(). */
+static struct kvm_id_node **memslots_id_link(struct kvm_memslots *slots, int id)
+{
+	struct kvm_id_node **link = &slots->id_tree[id % KVM_NR_ID_TREES];
+	const int copy = slots->node_idx;
+	int path = id / KVM_NR_ID_TREES;
+
+	while (*link && container_of(*link, struct kvm_memory_slot,
+				     id_node[copy])->id != id) {
+		link = &(*link)->below[path & 1];
+		path >>= 1;
+	}
+	return link;
+}
+
+static void memslots_link_id(struct kvm_memslots *slots,
+			     struct kvm_memory_slot *slot)
+{
+	struct kvm_id_node *node = &slot->id_node[slots->node_idx];
+	struct kvm_id_node **link = memslots_id_link(slots, slot->id);
+
+	WARN_ON_ONCE(*link);
+	node->below[0] = NULL;
+	node->below[1] = NULL;
+	*link = node;
+}
+
+/* All that is below a slot may stand in its place: one that has nothing below. */
+static void memslots_unlink_id(struct kvm_memslots *slots,
+			       struct kvm_memory_slot *slot)
+{
+	struct kvm_id_node *node = &slot->id_node[slots->node_idx];
+	struct kvm_id_node **link = memslots_id_link(slots, slot->id);
+	struct kvm_id_node **last = link, *leaf;
+
+	if (WARN_ON_ONCE(*link != node))
+		return;
+
+	while ((*last)->below[0] || (*last)->below[1])
+		last = &(*last)->below[!(*last)->below[0]];
+
+	leaf = *last;
+	*last = NULL;
+	if (leaf == node)
+		return;
+
+	*leaf = *node;
+	*link = leaf;
+}
+
 static void memslots_unlink_id_hva(struct kvm_memslots *slots,
 				   struct kvm_memory_slot *slot)
 {
 	const int copy = slots->node_idx;
 
 	interval_tree_remove(&slot->hva_node[copy], &slots->hva_tree);
-	hash_del(&slot->id_node[copy]);
+	memslots_unlink_id(slots, slot);
 }
 
 static void memslots_link_id_hva(struct kvm_memslots *slots,
@@ -69,7 +119,7 @@ static void memslots_link_id_hva(struct kvm_memslots *slots,
 	hva->start = slot->userspace_addr;
 	hva->last = hva->start + (slot->npages << PAGE_SHIFT) - 1;
 	interval_tree_insert(hva, &slots->hva_tree);
-	hash_add(slots->id_hash, &slot->id_node[copy], slot->id);
+	memslots_link_id(slots, slot);
 }
 
 /**
@@ -87,7 +137,7 @@ void kvm_memslots_init_copy(struct kvm_memslots *slots, int copy,
 	slots->node_idx = copy;
 	slots->gfn_tree = RB_ROOT;
 	slots->hva_tree = RB_ROOT_CACHED;
-	hash_init(slots->id_hash);
+	memset(slots->id_tree, 0, sizeof(slots->id_tree));
 	atomic_long_set(&slots->last_used_slot, 0);
 }
 

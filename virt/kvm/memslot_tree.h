@@ -6,7 +6,7 @@
  *
  * slot		struct kvm_memory_slot: gfns [base_gfn, base_gfn + npages)
  *		backed by host virtual memory from userspace_addr on.
- * set		struct kvm_memslots: slots in three indexes, by id (hash), by
+ * set		struct kvm_memslots: slots in three indexes, by id (struct kvm_id_node), by
  *		gfn (rbtree) and by hva (interval tree).  gfn ranges in a set
  *		never overlap; hva ranges may.
  * copy		An address space has two copies of its set.  Readers use the

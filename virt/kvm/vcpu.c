@@ -320,6 +320,34 @@ static const struct file_operations kvm_vcpu_fops = {
 	.release = kvm_vcpu_release,
 };
 
+/**
+ * kvm_vcpu_link_id() - let kvm_get_vcpu_by_id() find a vCPU
+ * @kvm: the VM
+ * @vcpu: online; no other vCPU has its id
+ *
+ * The first one is the root of the index.  None leaves it before the VM goes, so
+ * readers need no lock.
+ *
+ * Context: holds kvm->lock.
+ */
+void kvm_vcpu_link_id(struct kvm *kvm, struct kvm_vcpu *vcpu)
+{
+	struct kvm_vcpu *above = kvm_get_vcpu(kvm, 0);
+	unsigned int path = vcpu->vcpu_id;
+	struct kvm_id_node **link;
+
+	if (above == vcpu)
+		return;
+
+	link = &above->id_node.below[path & 1];
+	while (*link) {
+		path >>= 1;
+		link = &(*link)->below[path & 1];
+	}
+	/* After the count; pairs with smp_load_acquire() in kvm_get_vcpu_by_id(). */
+	smp_store_release(link, &vcpu->id_node);
+}
+
 /*
  * Let kvm_get_vcpu() find the vCPU, whose array entry is reserved: storing it
  * neither allocates nor fails.  If it does all the same, the VM is dead and the
@@ -335,6 +363,7 @@ static void kvm_vcpu_set_online(struct kvm_vcpu *vcpu)
 	/* Pointer before count: pairs with smp_rmb() in kvm_get_vcpu(). */
 	smp_wmb();
 	atomic_inc(&kvm->online_vcpus);
+	kvm_vcpu_link_id(kvm, vcpu);
 }
 
 /*

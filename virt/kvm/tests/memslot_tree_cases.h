@@ -30,6 +30,59 @@ static void mst_case_empty(struct mst *t)
 	}
 }
 
+static int mst_depth(const struct kvm_id_node *node)
+{
+	int a, b;
+
+	if (!node)
+		return 0;
+
+	a = mst_depth(node->below[0]);
+	b = mst_depth(node->below[1]);
+	return 1 + (a > b ? a : b);
+}
+
+#define MST_MANY_SLOTS	2048
+#define MST_STRIDE	5
+
+/* However many there are, no path is longer than the ids have bits. */
+static void mst_case_many_ids(struct mst *t)
+{
+	struct kvm_memslots *slots = &t->as[0].copy[0];
+	struct kvm_memory_slot *many;
+	int i, depth = 0;
+
+	many = kcalloc(MST_MANY_SLOTS, sizeof(*many), GFP_KERNEL);
+	if (!mst_expect(t, many))
+		return;
+
+	for (i = 0; i < MST_MANY_SLOTS; i++) {
+		many[i].id = i * MST_STRIDE;
+		many[i].base_gfn = i;
+		many[i].npages = 1;
+		many[i].userspace_addr = MST_HVA_START + i * PAGE_SIZE;
+		kvm_memslots_replace(slots, NULL, &many[i]);
+	}
+	for (i = 0; i < MST_MANY_SLOTS; i++)
+		mst_expect(t, id_to_memslot(slots, many[i].id) == &many[i]);
+	for (i = 0; i < KVM_NR_ID_TREES; i++) {
+		int d = mst_depth(slots->id_tree[i]);
+
+		depth = d > depth ? d : depth;
+	}
+	/* 16 in each tree. */
+	mst_expect(t, depth <= 8);
+
+	for (i = 0; i < MST_MANY_SLOTS; i++) {
+		kvm_memslots_replace(slots, &many[i], NULL);
+		mst_expect(t, !id_to_memslot(slots, many[i].id));
+		if (i + 1 < MST_MANY_SLOTS)
+			mst_expect(t, id_to_memslot(slots, many[i + 1].id) ==
+				      &many[i + 1]);
+	}
+	kfree(many);
+}
+
 #define MST_NR_UPDATES	16
 #define MST_MAX_AS	4
 
@@ -224,6 +277,7 @@ static void mst_case_random(struct mst *t)
 
 static const struct mst_case mst_cases[] = {
 	{ "empty sets", mst_case_empty },
+	{ "many ids", mst_case_many_ids },
 	{ "generations are unique", mst_case_generations },
 	{ "slots that touch", mst_case_edges },
 	{ "updates granted and refused", mst_case_updates },

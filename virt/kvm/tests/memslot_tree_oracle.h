@@ -27,6 +27,20 @@
 #define MST_HVA_PAGES	512
 #define MST_HVA_START	0x10000000UL
 
+/*
+ * Slots are numbered by the oracle; their ids are such that the index by id has
+ * many in a tree.
+ */
+static inline int mst_id(int nr)
+{
+	return nr % 3 + nr / 3 * KVM_NR_ID_TREES;
+}
+
+static inline int mst_nr(int id)
+{
+	return id % KVM_NR_ID_TREES + id / KVM_NR_ID_TREES * 3;
+}
+
 /* Some slots lie far above the others. */
 #define MST_HIGH_GFN	BIT_ULL(40)
 #define MST_END_GFN	(MST_HIGH_GFN + MST_LOW_GFNS + MST_MAX_PAGES)
@@ -245,7 +259,7 @@ static int mst_predict(const struct mst_as *as, int id,
 static void mst_check_id(struct mst *t, const struct mst_as *as,
 			 struct kvm_memslots *slots, int id)
 {
-	const struct kvm_memory_slot *slot = id_to_memslot(slots, id);
+	const struct kvm_memory_slot *slot = id_to_memslot(slots, mst_id(id));
 	const struct mst_slot *is = &as->oracle[id];
 	u32 flags = is->flags;
 
@@ -255,7 +269,7 @@ static void mst_check_id(struct mst *t, const struct mst_as *as,
 	if (!mst_expect(t, !slot == !is->npages) || !slot)
 		return;
 
-	mst_expect(t, slot->id == id);
+	mst_expect(t, slot->id == mst_id(id));
 	mst_expect(t, slot->flags == flags);
 	mst_expect(t, slot->npages == is->npages);
 	mst_expect(t, slot->base_gfn == is->base);
@@ -296,7 +310,7 @@ static void mst_check_hvas(struct mst *t, const struct mst_as *as,
 
 		slot = container_of(node, struct kvm_memory_slot,
 				    hva_node[copy]);
-		mst_expect(t, mst_meets_hvas(&as->oracle[slot->id], start,
+		mst_expect(t, mst_meets_hvas(&as->oracle[mst_nr(slot->id)], start,
 					     last));
 		if (!mst_expect(t, ++n <= MST_NR_IDS))
 			return;
@@ -317,7 +331,7 @@ static void mst_check_gfn(struct mst *t, const struct mst_as *as,
 		struct kvm_memory_slot *slot = search_memslots(slots, gfn, false);
 
 		mst_expect(t, slot == __gfn_to_memslot(slots, gfn));
-		mst_expect(t, (slot ? slot->id : -1) == id);
+		mst_expect(t, (slot ? mst_nr(slot->id) : -1) == id);
 	}
 
 	mst_expect(t, !search_memslots(slots, gfn, true) ==
@@ -330,7 +344,7 @@ static void mst_check_last_slot(struct mst *t, struct kvm_memslots *slots)
 	const long last = atomic_long_read(&slots->last_used_slot);
 	int id = 0;
 
-	while (id < MST_NR_IDS && last != (long)id_to_memslot(slots, id))
+	while (id < MST_NR_IDS && last != (long)id_to_memslot(slots, mst_id(id)))
 		id++;
 
 	mst_expect(t, !last || id < MST_NR_IDS);
@@ -355,7 +369,7 @@ static void mst_check_copy(struct mst *t, const struct mst_as *as,
 	mst_check_hvas(t, as, slots, hva, mst_rand_hva(t) - 1);
 
 	id = mst_rand(t, MST_NR_IDS);
-	mst_expect(t, kvm_memslots_overlap(slots, start, end, id) ==
+	mst_expect(t, kvm_memslots_overlap(slots, start, end, mst_id(id)) ==
 		      !!mst_count_gfns(as, start, end, id));
 }
 
@@ -368,8 +382,8 @@ static void mst_check_rest(struct mst *t, struct mst_as *as)
 	mst_check_copy(t, as, mst_inactive(as));
 
 	for (id = 0; id < MST_NR_IDS; id++)
-		mst_expect(t, id_to_memslot(&as->copy[0], id) ==
-			      id_to_memslot(&as->copy[1], id));
+		mst_expect(t, id_to_memslot(&as->copy[0], mst_id(id)) ==
+			      id_to_memslot(&as->copy[1], mst_id(id)));
 }
 
 /*
@@ -399,7 +413,7 @@ static struct kvm_memory_slot *mst_alloc(struct mst *t, int id,
 	if (!mst_expect(t, slot))
 		return NULL;
 
-	slot->id = id;
+	slot->id = mst_id(id);
 	slot->flags = want->flags;
 	slot->npages = want->npages;
 	slot->base_gfn = want->base;
@@ -416,7 +430,7 @@ static void mst_invalidate(struct mst *t, struct mst_as *as,
 	kvm_memslots_replace(mst_inactive(as), old, stand_in);
 	mst_install(t, as);
 
-	as->invalid_id = old->id;
+	as->invalid_id = mst_nr(old->id);
 	mst_check_copy(t, as, as->active);
 	mst_check_copy(t, as, mst_inactive(as));
 	as->invalid_id = -1;
@@ -432,7 +446,7 @@ mst_begin_change(struct mst *t, struct mst_as *as, struct kvm_memory_slot *old,
 	if (kind != KVM_MR_DELETE && kind != KVM_MR_MOVE)
 		return NULL;
 
-	invalid = mst_alloc(t, old->id, &as->oracle[old->id]);
+	invalid = mst_alloc(t, mst_nr(old->id), &as->oracle[mst_nr(old->id)]);
 	if (invalid)
 		mst_invalidate(t, as, old, invalid);
 
@@ -453,7 +467,7 @@ static void mst_change(struct mst *t, const struct mst_op *op, int kind)
 	struct mst_as *as = &t->as[op->as_id];
 	struct kvm_memory_slot *old, *invalid, *new = NULL;
 
-	old = id_to_memslot(as->active, op->id);
+	old = id_to_memslot(as->active, mst_id(op->id));
 	invalid = mst_begin_change(t, as, old, kind);
 	if (op->veto && kind == KVM_MR_MOVE) {
 		mst_veto(t, as, old, invalid);
@@ -478,7 +492,7 @@ static int mst_decide(struct mst *t, const struct mst_op *op)
 	struct kvm_memslots *slots = t->as[op->as_id].active;
 	const struct mst_slot *want = &op->want;
 	const struct kvm_userspace_memory_region2 mem = {
-		.slot = op->as_id << 16 | op->id,
+		.slot = op->as_id << 16 | mst_id(op->id),
 		.flags = want->flags,
 		.guest_phys_addr = want->base << PAGE_SHIFT,
 		.memory_size = (u64)want->npages << PAGE_SHIFT,
@@ -487,13 +501,14 @@ static int mst_decide(struct mst *t, const struct mst_op *op)
 	enum kvm_mr_change kind;
 	int r;
 
-	r = kvm_memslot_classify(id_to_memslot(slots, op->id), &mem, &kind);
+	r = kvm_memslot_classify(id_to_memslot(slots, mst_id(op->id)), &mem,
+				 &kind);
 	if (r <= 0)
 		return r == -EINVAL ? MST_REFUSED : MST_SAME;
 
 	if ((kind == KVM_MR_CREATE || kind == KVM_MR_MOVE) &&
 	    kvm_memslots_overlap(slots, want->base, want->base + want->npages,
-				 op->id))
+				 mst_id(op->id)))
 		return MST_OVERLAP;
 
 	return kind;
@@ -528,7 +543,7 @@ static void mst_teardown(struct mst *t)
 		for (id = 0; id < MST_NR_IDS; id++) {
 			struct kvm_memory_slot *slot;
 
-			slot = id_to_memslot(as->active, id);
+			slot = id_to_memslot(as->active, mst_id(id));
 			if (!slot)
 				continue;
 			kvm_memslots_replace(&as->copy[0], slot, NULL);

@@ -11,9 +11,9 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <linux/bits.h>
-#include <linux/hashtable.h>
 #include <linux/interval_tree.h>
 #include <linux/kernel.h>
 #include <linux/rbtree.h>
