@@ -72,6 +72,7 @@ int kvm_create_vcpu_fd(struct kvm *kvm, unsigned long id);
 void kvm_vcpu_link_id(struct kvm *kvm, struct kvm_vcpu *vcpu);
 
 /* vcpu_ioctl.c: one call per ioctl of a vCPU's file. */
+int kvm_vcpu_follow_task(struct kvm_vcpu *vcpu);
 long kvm_vcpu_ioctl(struct file *filp, unsigned int ioctl, unsigned long arg);
 #ifdef CONFIG_KVM_COMPAT
 long kvm_vcpu_compat_ioctl(struct file *filp, unsigned int ioctl,

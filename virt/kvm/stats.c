@@ -348,9 +348,9 @@ static int kvm_vcpu_pid_get(void *data, u64 *val)
 {
 	struct kvm_vcpu *vcpu = data;
 
-	guard(rcu)();
+	guard(read_lock)(&vcpu->pid_lock);
 
-	*val = pid_nr(rcu_dereference(vcpu->pid));
+	*val = pid_nr(vcpu->pid);
 	return 0;
 }
 

@@ -168,6 +168,7 @@ static void kvm_vcpu_init(struct kvm_vcpu *vcpu, struct kvm *kvm,
 		 task_pid_nr(current), id);
 
 	mutex_init(&vcpu->mutex);
+	rwlock_init(&vcpu->pid_lock);
 #ifndef __KVM_HAVE_ARCH_WQP
 	rcuwait_init(&vcpu->wait);
 #endif
@@ -205,7 +206,7 @@ static void kvm_vcpu_destroy(struct kvm_vcpu *vcpu)
 	kvm_arch_vcpu_destroy(vcpu);
 	kvm_dirty_ring_free(&vcpu->dirty_ring);
 	/* Only KVM_RUN changes the pid, and no file is left to call it on. */
-	put_pid(rcu_dereference_protected(vcpu->pid, true));
+	put_pid(vcpu->pid);
 	kvm_vcpu_free(vcpu);
 }
 

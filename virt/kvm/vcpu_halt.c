@@ -380,10 +380,10 @@ int kvm_vcpu_yield_to(struct kvm_vcpu *target)
 	struct task_struct *task;
 	int r;
 
-	/* Pairs with the synchronize_rcu() of KVM_RUN in another thread. */
-	rcu_read_lock();
-	task = get_pid_task(rcu_dereference(target->pid), PIDTYPE_PID);
-	rcu_read_unlock();
+	/* KVM_RUN in another thread puts the pid after it held the lock. */
+	read_lock(&target->pid_lock);
+	task = get_pid_task(target->pid, PIDTYPE_PID);
+	read_unlock(&target->pid_lock);
 	if (!task)
 		return 0;
 

@@ -25,18 +25,23 @@
 
 #include "kvm_core.h"
 
-/*
- * Record which task runs the vCPU, for directed yield.  kvm_vcpu_yield_to() and
- * debugfs can still use the old pid under RCU, thus the grace period; threads
- * rarely change.
+/**
+ * kvm_vcpu_follow_task() - note which thread runs the vCPU
+ * @vcpu: the vCPU
+ *
+ * Others take a reference to its task, or read its number, under pid_lock: once
+ * that was held for writing, nobody uses the old pid any more.
+ *
+ * Context: holds vcpu->mutex; process context.
+ *
+ * Return: 0, or an error of the architecture.
  */
-static int kvm_vcpu_follow_task(struct kvm_vcpu *vcpu)
+int kvm_vcpu_follow_task(struct kvm_vcpu *vcpu)
 {
-	struct pid *last;
+	struct pid *last = vcpu->pid;
 	int r;
 
-	last = rcu_dereference_protected(vcpu->pid,
-					 lockdep_is_held(&vcpu->mutex));
+	lockdep_assert_held(&vcpu->mutex);
 	if (likely(last == task_pid(current)))
 		return 0;
 
@@ -44,9 +49,9 @@ static int kvm_vcpu_follow_task(struct kvm_vcpu *vcpu)
 	if (r)
 		return r;
 
-	rcu_assign_pointer(vcpu->pid, get_task_pid(current, PIDTYPE_PID));
-	if (last)
-		synchronize_rcu();
+	write_lock(&vcpu->pid_lock);
+	WRITE_ONCE(vcpu->pid, get_task_pid(current, PIDTYPE_PID));
+	write_unlock(&vcpu->pid_lock);
 	put_pid(last);
 	return 0;
 }

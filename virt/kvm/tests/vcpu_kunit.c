@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vCPUs: found by their ids.
+ * vCPUs: found by their ids, and moved from thread to thread.
  *
  * They are bare structures in a VM that has nothing else, and never run.
  */
 #include <kunit/test.h>
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
+#include <linux/pid.h>
 #include <linux/prandom.h>
+#include <linux/rcupdate.h>
 
 #include "../kvm_core.h"
 
@@ -56,6 +58,7 @@ static void add(struct kunit *test, struct vcpu_vm *vm, int id)
 	vcpu->vcpu_id = id;
 	vcpu->vcpu_idx = idx;
 	mutex_init(&vcpu->mutex);
+	rwlock_init(&vcpu->pid_lock);
 	KUNIT_ASSERT_EQ(test, 0, xa_err(xa_store(&vm->kvm->vcpu_array, idx, vcpu,
 						 GFP_KERNEL)));
 	atomic_inc(&vm->kvm->online_vcpus);
@@ -108,9 +111,46 @@ static void vcpu_id_depth(struct kunit *test)
 			ilog2(NR_VCPUS) + 2);
 }
 
+static void follow(struct kunit *test, struct kvm_vcpu *vcpu)
+{
+	mutex_lock(&vcpu->mutex);
+	KUNIT_EXPECT_EQ(test, kvm_vcpu_follow_task(vcpu), 0);
+	mutex_unlock(&vcpu->mutex);
+}
+
+/*
+ * The vCPU was run by another thread before.  A grace period may end meanwhile by
+ * chance, but not each time.
+ */
+static void vcpu_changes_thread(struct kunit *test)
+{
+	struct vcpu_vm *vm = create(test);
+	struct kvm_vcpu *vcpu;
+	unsigned long state;
+	bool waited = true;
+	int i;
+
+	add(test, vm, 0);
+	vcpu = vm->vcpu[0];
+	for (i = 0; i < 8 && waited; i++) {
+		put_pid(vcpu->pid);
+		vcpu->pid = get_pid(find_vpid(1));
+		state = get_state_synchronize_rcu();
+		follow(test, vcpu);
+		waited = poll_state_synchronize_rcu(state);
+	}
+	KUNIT_EXPECT_FALSE(test, waited);
+	KUNIT_EXPECT_PTR_EQ(test, vcpu->pid, task_pid(current));
+
+	follow(test, vcpu);
+	KUNIT_EXPECT_PTR_EQ(test, vcpu->pid, task_pid(current));
+	put_pid(vcpu->pid);
+}
+
 static struct kunit_case vcpu_cases[] = {
 	KUNIT_CASE(vcpu_ids),
 	KUNIT_CASE(vcpu_id_depth),
+	KUNIT_CASE(vcpu_changes_thread),
 	{}
 };
 

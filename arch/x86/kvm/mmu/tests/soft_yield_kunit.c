@@ -70,7 +70,7 @@ static void preempt_vcpu(struct soft_vm *vm, int id)
 							       task));
 	wake_up_process(task);
 
-	rcu_assign_pointer(vcpu->pid, get_task_pid(task, PIDTYPE_PID));
+	WRITE_ONCE(vcpu->pid, get_task_pid(task, PIDTYPE_PID));
 	WRITE_ONCE(vcpu->preempted, true);
 	WRITE_ONCE(vcpu->ready, true);
 }

@@ -78,6 +78,7 @@ struct kvm_vcpu *kvm_test_create_vcpu(struct kunit *test, struct kvm *kvm)
 
 	KUNIT_ASSERT_NOT_NULL(test, vcpu);
 	vcpu->kvm = kvm;
+	rwlock_init(&vcpu->pid_lock);
 	return vcpu;
 }
 
