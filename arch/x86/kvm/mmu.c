@@ -274,7 +274,7 @@ static void trap_shadow(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn
 	shadow_clear_dirty_masked(kvm, slot, gfn, mask, log_dirty_by_write());
 }
 
-/* Under mmu_lock for writing: the dirty ring. */
+/* Under mmu_lock for writing: for who does without the function below. */
 void kvm_arch_mmu_enable_log_dirty_pt_masked(struct kvm *kvm,
 					     struct kvm_memory_slot *slot,
 					     gfn_t gfn_offset, unsigned long mask)

@@ -14,6 +14,8 @@
 #include "mmu/mmu_internal.h"
 #include "forced_yields.h"
 #include "test_tdp_formats.h"
+#include "test_vm.h"
+#include "unmap_hook.h"
 
 /* Three pages side by side, in one table; most tests are about the second. */
 #define NR_PAGES	3
@@ -513,6 +515,59 @@ static void trap_huge_keeps_m(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, protect(t, slot, TEST_HUGE_GFN, PG_LEVEL_4K));
 }
 
+/* The lock can be had for reading by those who share it. */
+static void note_shared(void *data)
+{
+	struct tdp_test *t = data;
+
+	t->shared = read_trylock(&t->kvm->mmu_lock);
+	if (t->shared)
+		read_unlock(&t->kvm->mmu_lock);
+}
+
+/* One entry, collected by userspace: the page at @offset of slot 0. */
+static int reset_ring(struct kunit *test, struct tdp_test *t, u64 offset)
+{
+	struct kvm_dirty_ring ring;
+	int r;
+
+	KUNIT_ASSERT_EQ(test, 0, kvm_dirty_ring_alloc(&ring, 0, PAGE_SIZE));
+	ring.dirty_gfns[0].flags = KVM_DIRTY_GFN_F_RESET;
+	ring.dirty_gfns[0].offset = offset;
+	ring.dirty_index = 1;
+	r = kvm_dirty_ring_reset(t->kvm, &ring);
+	kvm_dirty_ring_free(&ring);
+	return r;
+}
+
+/* KVM_RESET_DIRTY_RINGS: faults go on meanwhile. */
+static void ring_reset_shares(struct kunit *test)
+{
+	struct tdp_test *t = create(test);
+	struct unmap_hook hook = { .call = note_shared, .data = t };
+	const bool tdp = tdp_enabled, no_rmaps = tdp_mmu_enabled;
+	const struct kvm_userspace_memory_region2 mem = {
+		.guest_phys_addr = gfn_to_gpa(FIRST),
+		.memory_size = NR_PAGES * PAGE_SIZE,
+		.userspace_addr = kvm_test_hva(FIRST),
+	};
+
+	KUNIT_ASSERT_EQ(test, 0, kvm_set_memory_region(t->kvm, &mem));
+	unmap_hook_begin(test, &hook);
+	tdp_enabled = true;
+	tdp_mmu_enabled = true;
+	mutex_lock(&t->kvm->slots_lock);
+	KUNIT_EXPECT_EQ(test, reset_ring(test, t, SECOND - FIRST), 1);
+	mutex_unlock(&t->kvm->slots_lock);
+	tdp_enabled = tdp;
+	tdp_mmu_enabled = no_rmaps;
+	unmap_hook_end(test, &hook);
+
+	KUNIT_EXPECT_TRUE(test, t->shared);
+	KUNIT_EXPECT_EQ(test, which(t, spte_fmt.mmu_writable), ALL);
+	KUNIT_EXPECT_EQ(test, which(t, PT_WRITABLE_MASK), ALL & ~BIT(1));
+}
+
 /* Splits. */
 
 /* The first of two huge pages is split, and translates as before. */
@@ -577,6 +632,7 @@ static struct kunit_case tdp_range_cases[] = {
 	KUNIT_CASE_PARAM(clean_only_the_mask, tdp_formats_gen_params),
 	KUNIT_CASE(wrprot_only_the_slot),
 	KUNIT_CASE_PARAM(trap_huge_keeps_m, tdp_formats_gen_params),
+	KUNIT_CASE_PARAM(ring_reset_shares, tdp_formats_gen_params),
 	KUNIT_CASE(split_range_shared),
 	KUNIT_CASE(split_range_exclusive),
 	{}

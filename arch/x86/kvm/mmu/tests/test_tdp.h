@@ -28,6 +28,7 @@
  * @vcpu: a vCPU of it
  * @root: its root
  * @page: 2M of memory
+ * @shared: noted by a test: mmu_lock was held for reading
  */
 struct tdp_test {
 	const struct format_case *format;
@@ -35,6 +36,7 @@ struct tdp_test {
 	struct kvm_vcpu *vcpu;
 	struct tdp_table *root;
 	struct page *page;
+	bool shared;
 };
 
 /* kunit_suite::suite_init and ::suite_exit; ::init is test_format_init(). */
