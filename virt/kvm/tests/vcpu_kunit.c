@@ -134,7 +134,7 @@ static void vcpu_changes_thread(struct kunit *test)
 	vcpu = vm->vcpu[0];
 	for (i = 0; i < 8 && waited; i++) {
 		put_pid(vcpu->pid);
-		vcpu->pid = get_pid(find_vpid(1));
+		vcpu->pid = find_get_pid(1);
 		state = get_state_synchronize_rcu();
 		follow(test, vcpu);
 		waited = poll_state_synchronize_rcu(state);

@@ -546,6 +546,7 @@ static void ring_reset_shares(struct kunit *test)
 	struct tdp_test *t = create(test);
 	struct unmap_hook hook = { .call = note_shared, .data = t };
 	const bool tdp = tdp_enabled, no_rmaps = tdp_mmu_enabled;
+	const u64 bit = t->format->ad ? spte_fmt.dirty : PT_WRITABLE_MASK;
 	const struct kvm_userspace_memory_region2 mem = {
 		.guest_phys_addr = gfn_to_gpa(FIRST),
 		.memory_size = NR_PAGES * PAGE_SIZE,
@@ -565,7 +566,7 @@ static void ring_reset_shares(struct kunit *test)
 
 	KUNIT_EXPECT_TRUE(test, t->shared);
 	KUNIT_EXPECT_EQ(test, which(t, spte_fmt.mmu_writable), ALL);
-	KUNIT_EXPECT_EQ(test, which(t, PT_WRITABLE_MASK), ALL & ~BIT(1));
+	KUNIT_EXPECT_EQ(test, which(t, bit), ALL & ~BIT(1));
 }
 
 /* Splits. */
