@@ -17,7 +17,11 @@ options=(--prefix=/usr
 	 --firmwarepath=/usr/share/qemu:/usr/share/seabios
 	 --target-list=x86_64-softmmu --without-default-features
 	 --enable-tcg --enable-kvm --enable-fdt=system
-	 --enable-virtfs --enable-attr --enable-cap-ng)
+	 --enable-virtfs --enable-attr --enable-cap-ng
+	 --enable-trace-backends=nop
+	 --without-default-devices --with-devices-x86_64=vm)
+# The devices of vmlib/qemu.py, and of kunit.py
+devices=(I440FX HPET VIRTIO_PCI VIRTIO_9P)
 
 # Names what is built; results of tests are kept by it.
 id=$(cat "$patches.sh" "$patches"/*.patch | sha256sum | cut -c 1-12)
@@ -48,6 +52,12 @@ unpack()
 	done
 }
 
+choose_devices()
+{
+	printf 'CONFIG_%s=y\n' "${devices[@]}" \
+		>"$out/src/configs/devices/x86_64-softmmu/vm.mak"
+}
+
 # ninja's lines, as kbuild would say it
 build()
 (
@@ -76,6 +86,7 @@ mkdir -p "$out"
 : >"$log"
 download || fail "the source of QEMU cannot be downloaded"
 unpack || fail "the source of QEMU does not unpack"
+choose_devices
 build || fail "QEMU does not build"
 # QEMU takes the paths that it has been configured with as relative to itself.
 mkdir "$out/bin"
