@@ -30,7 +30,7 @@ help: ## this text
 	@awk -f $(B)/help.awk $(MAKEFILE_LIST)
 
 deps: ## install what is missing through apt (or list it)
-	@$(B)/deps.sh base tree kernel vm qemu bochs kselftest coverage series check verify
+	@$(B)/deps.sh base tree kernel vm qemu bochs kselftest bench coverage series check verify
 
 base: ## fetch the pristine base kernel to $(O)/base (KSRC, BASE)
 	@$(B)/deps.sh base

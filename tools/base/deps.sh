@@ -23,6 +23,7 @@ group_packages()
 	deb) echo debhelper dh-dkms dpkg-dev lintian git ;;
 	qemu) echo dpkg-dev xz-utils patch gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libpixman-1-dev libfdt-dev libattr1-dev libcap-ng-dev ;;
 	bochs) echo bochs bochs-term bochsbios seabios ;;
+	bench) echo gnuplot-nox ;;
 	kselftest) echo gcc libc6-dev make rsync ;;
 	verify) echo spin gcc libc6-dev python3 ;;
 	coverage) echo lcov git gcc ;;

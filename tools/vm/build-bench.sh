@@ -19,8 +19,14 @@ compile()
 lock_o
 mkdir -p "$OUT" "$LOGS"
 kbuild O="$BUILD" headers >"$LOG" 2>&1 || die "no kernel headers: $LOG"
-# What is copied to the guest has neither libc nor tables nor an FPU.
-compile -c -ffreestanding -fno-jump-tables -fno-stack-protector -mgeneral-regs-only \
-	-o "$OUT/guest.o" "$SRC/guest.c"
-objcopy --rename-section .text=guest_code "$OUT/guest.o"
-compile -static -o "$OUT/mmu_bench" "$SRC/mmu_bench.c" "$SRC/vm.c" "$OUT/guest.o"
+# What is copied to the guest has neither libc nor tables nor an FPU, and is
+# not where it was linked to.
+for name in guest guest_nested; do
+	compile -c -ffreestanding -fno-jump-tables -fno-stack-protector \
+		-mgeneral-regs-only -mno-red-zone -fpie \
+		-I "$TREE/tools/testing/selftests/kvm/include" -I "$TREE/tools/include" \
+		-o "$OUT/$name.o" "$SRC/$name.c"
+	objcopy --rename-section .text=guest_code "$OUT/$name.o"
+done
+compile -static -o "$OUT/mmu_bench" "$SRC"/{main,measure,scene,vm}.c \
+	"$SRC"/{start,exits,memory,slots,dirty,nested}.c "$OUT"/{guest,guest_nested}.o

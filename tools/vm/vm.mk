@@ -23,7 +23,7 @@ run boot: override CONFIG := $(KERNEL)
 debian13: export KERNEL := $(if $(filter file,$(origin KERNEL)),,$(KERNEL))
 run: export STARTED := $(shell date +%s)
 
-.PHONY: bench boot coverage qemu run test kselftest kselftest-table kunit mutants
+.PHONY: bench bench-record boot coverage qemu run test kselftest kselftest-table kunit mutants
 .PHONY: soak vmtest
 
 qemu: ## build the QEMU of the VMs, or check the one that is named (QEMU)
@@ -55,11 +55,16 @@ kselftest-table: ## every selftest, stock's modules against ours, both NPT
 	@$(MAKE) --no-print-directory kselftest MODULES=ours TESTS= NPT=both || :
 	@$(V)/vm table
 
-bench: qemu ## instructions per MMU operation: stock's modules against ours
+bench: qemu ## what users wait for: stock's modules against ours (TESTS)
 	@$(B)/deps.sh base tree kernel vm kselftest
+	@$(B)/deps.sh bench || echo "== without gnuplot: table and CSV, but no pictures"
 	@CONFIG=fast MODULES=ours $(B)/kernel.sh
 	@CONFIG=fast $(V)/build-bench.sh
 	@$(V)/vm bench
+
+bench-record: ## the last results of bench into Documentation/virtual/kvm/bench.txt
+	@$(B)/deps.sh bench
+	@$(V)/vm bench-record
 
 vmtest: qemu ## our own scripts in the VM: suspend, CPU hotplug, ... (TESTS, VM)
 	@$(B)/deps.sh base tree kernel vm kselftest

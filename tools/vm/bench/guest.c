@@ -5,21 +5,11 @@
  */
 #include "guest.h"
 
-static void out(uint16_t port)
-{
-	asm volatile("outb %%al, %0" : : "d"(port) : "memory");
-}
-
 static void load(uint64_t addr)
 {
 	uint32_t value;
 
 	asm volatile("movl (%1), %0" : "=r"(value) : "r"(addr) : "memory");
-}
-
-static void store(uint64_t addr)
-{
-	asm volatile("movl %k0, (%0)" : : "r"(addr) : "memory");
 }
 
 static void load_cr3(uint64_t root)
@@ -30,7 +20,7 @@ static void load_cr3(uint64_t root)
 static void write_ports(uint64_t count)
 {
 	do {
-		out(PORT_BENCH);
+		guest_out(PORT_BENCH);
 	} while (--count);
 }
 
@@ -38,14 +28,6 @@ static void read_all(uint64_t addr, uint64_t step, uint64_t count)
 {
 	do {
 		load(addr);
-		addr += step;
-	} while (--count);
-}
-
-static void write_all(uint64_t addr, uint64_t step, uint64_t count)
-{
-	do {
-		store(addr);
 		addr += step;
 	} while (--count);
 }
@@ -59,9 +41,20 @@ static void switch_cr3(uint64_t root, uint64_t other, uint64_t count)
 	} while (--count);
 }
 
+/* QEMU's single thread goes on to the next CPU at each pause. */
+static void spin(const volatile struct guest_job *job)
+{
+	while (!job->stop) {
+		guest_store(job->addr);
+		__builtin_ia32_pause();
+	}
+}
+
 static void do_job(const struct guest_job *job)
 {
 	switch (job->op) {
+	case GUEST_NOTHING:
+		break;
 	case GUEST_OUT:
 		write_ports(job->count);
 		break;
@@ -69,22 +62,23 @@ static void do_job(const struct guest_job *job)
 		read_all(job->addr, job->step, job->count);
 		break;
 	case GUEST_WRITE:
-		write_all(job->addr, job->step, job->count);
+		guest_write_all(job->addr, job->step, job->count);
 		break;
 	case GUEST_SWITCH_CR3:
 		switch_cr3(job->addr, job->step, job->count);
 		break;
+	case GUEST_SPIN:
+		spin(job);
+		break;
+	default:
+		guest_nested(job);
 	}
 }
 
 void guest_main(struct guest_job *job)
 {
-	uint64_t start;
-
 	for (;;) {
-		start = __builtin_ia32_rdtsc();
 		do_job(job);
-		job->cost = __builtin_ia32_rdtsc() - start;
-		out(PORT_DONE);
+		guest_out(PORT_DONE);
 	}
 }

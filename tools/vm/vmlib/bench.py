@@ -1,106 +1,138 @@
 # SPDX-License-Identifier: GPL-2.0
-"""make bench: instructions per operation, stock's modules against ours.
+"""make bench: what users wait for, stock's modules against ours.
 
 Each VM counts its instructions (QEMU's icount), so that the results do not
-depend on how busy or fast the host is.
+depend on how busy or fast the host is. TESTS="start dirty*" chooses benches.
 """
 import dataclasses
+import fnmatch
 import os
 import re
 import shlex
+import subprocess
+import time
 
-from .config import check_host, make_config, where
+from . import bench_charts, qemu
+from .bench_rows import (COLUMNS, Key, Rows, read_csv, table, worse,
+                         write_csv)
+from .config import REPO, check_host, make_config, where
+from .errors import Fatal
 from .pool import Pool, Task, Test, print_failures
-from .results import counts, write_ktap
+from .results import PASS, counts, write_ktap
 
 NAME = "mmu_bench"
-LIMIT = 1800
+LIMIT = 1200
 KERNEL_CONFIG = "fast"
-COLUMNS = [(variant, npt) for npt in (1, 0) for variant in ("stock", "ours")]
-# Rather a matter of timer ticks than of instructions
-WAITS = ("  with its waits for RCU", "  with its waits, new memory")
-COST = re.compile(r"^bench: (.+): ([\d.]+|skipped)\r?$", re.MULTILINE)
+# One CPU does the work; four have a vCPU each in the bench "running".
+CPUS = 5
+MEMORY = 3072
+LINE = re.compile(r"^bench: ([^|]+)\|([^|]+)\|([^|]*)\|([^|]*)\|([^|]+)"
+                  r"\|(-?[\d.]+)\|(-?[\d.]+)\r?$", re.MULTILINE)
+# Where the last results that were recorded are; in the text behind the marker
+DOC = os.path.join(REPO, "Documentation/virtual/kvm/bench.txt")
+LAST = os.path.join(REPO, "tools/vm/bench/last")
+MARKER = "The last table\n==============\n"
 
 
-def bench_task(paths, out, variant, npt):
-    """The benchmark in one kind of VM; it is copied, to need no 9p."""
+def program(out):
+    return os.path.join(out, "bench", NAME)
+
+
+def choose(out, wanted):
+    """Names of benches that match a word of TESTS, or all."""
+    names = subprocess.run([program(out)], text=True, check=True,
+                           stdout=subprocess.PIPE).stdout.split()
+    words = wanted.split() or ["*"]
+    for word in words:
+        if not fnmatch.filter(names, word):
+            raise Fatal(f"no bench '{word}'; there are: {' '.join(names)}")
+    return [name for name in names
+            if any(fnmatch.fnmatch(name, word) for word in words)]
+
+
+def bench_task(paths, out, name, column):
+    """One bench in one kind of VM; it is copied, to need no 9p."""
+    variant, npt = column
     config = dataclasses.replace(
-        make_config(paths, KERNEL_CONFIG, variant, npt), cpus=1, icount=True)
-    path = shlex.quote("/host" + os.path.join(out, "bench", NAME))
-    command = f"cp {path} /tmp/{NAME} && /tmp/{NAME}"
-    return Task(config, Test(NAME, command, LIMIT))
+        make_config(paths, KERNEL_CONFIG, variant, npt), cpus=CPUS,
+        memory=MEMORY, icount=True)
+    command = (f"cp {shlex.quote('/host' + program(out))} /tmp/{NAME} && "
+               f"/tmp/{NAME} {name}")
+    return Task(config, Test(name, command, LIMIT))
 
 
-def read_costs(log):
-    """Costs by operation, from what the program printed; None is skipped."""
+def read_log(rows, log, column):
+    """Adds what the program has printed."""
     with open(log, encoding="utf-8", errors="replace") as file:
-        return {name: None if cost == "skipped" else float(cost)
-                for name, cost in COST.findall(file.read())}
+        for *key, instructions, nanoseconds in LINE.findall(file.read()):
+            rows.add(Key(*key), column,
+                     (float(instructions), float(nanoseconds)))
 
 
-def ratio(stock, ours):
-    return ours / stock if stock and ours is not None else None
-
-
-def cell(value, digits=0):
-    return "-" if value is None else f"{value:,.{digits}f}"
-
-
-class Table:
-    """What each operation costs in each column."""
-
-    def __init__(self, columns):
-        self.columns = columns
-        self.operations = list(columns["stock", 1])
-
-    def costs(self, operation, npt):
-        return [self.columns[variant, npt].get(operation)
-                for variant in ("stock", "ours")]
-
-    def ratios(self):
-        """(ratio, operation, npt) wherever both have a steady cost."""
-        found = [(ratio(*self.costs(operation, npt)), operation, npt)
-                 for operation in self.operations for npt in (1, 0)
-                 if operation not in WAITS]
-        return [entry for entry in found if entry[0] is not None]
-
-    def lines(self):
-        yield (f"{'instructions per operation':40}"
-               + "".join(f"{f'stock npt={npt}':>14}{f'ours npt={npt}':>14}"
-                         f"{'ratio':>7}" for npt in (1, 0)))
-        for operation in self.operations:
-            yield f"{operation:40}" + "".join(self._half(operation, npt)
-                                              for npt in (1, 0))
-        if self.ratios():
-            value, operation, npt = max(self.ratios())
-            yield f"worst ratio: {value:.2f} ({operation.strip()}, npt={npt})"
-
-    def _half(self, operation, npt):
-        stock, ours = self.costs(operation, npt)
-        return (f"{cell(stock):>14}{cell(ours):>14}"
-                f"{cell(ratio(stock, ours), 2):>7}")
+def versions(paths):
+    """What the results belong to, a line each"""
+    def says(*command):
+        result = subprocess.run(command, text=True, check=False, cwd=REPO,
+                                stdout=subprocess.PIPE)
+        return (result.stdout.splitlines() or ["unknown"])[0]
+    kernel_version = ("make", "-s", "-C", paths["tree"], "kernelversion")
+    return [f"ours: {says('git', 'describe', '--always', '--dirty')}",
+            f"base: Linux {says(*kernel_version)}",
+            f"machine: {qemu.version().splitlines()[0]}, {CPUS} CPUs, "
+            f"{MEMORY} MiB",
+            f"compiler: {says('gcc', '--version')}",
+            f"pictures: {bench_charts.version()}",
+            f"date: {time.strftime('%Y-%m-%d')}"]
 
 
 def run_bench(out, _kernel_config, _variant):
     """The whole target; the exit status."""
     paths = where(KERNEL_CONFIG)
-    tasks = [bench_task(paths, out, *column) for column in COLUMNS]
-    results = Pool(tasks, os.path.join(paths["logs"], "bench"),
-                   check_host(2)).run()
+    columns = {bench_task(paths, out, name, column): column
+               for name in choose(out, os.environ.get("TESTS") or "")
+               for column in COLUMNS}
+    started = time.monotonic()
+    results = Pool(columns, os.path.join(paths["logs"], "bench"),
+                   check_host(2, memory=MEMORY)).run()
     print_failures(results)
     write_ktap(os.path.join(out, "results", "bench.ktap"), results)
-    if counts(results)[1]:
-        return 1
-    logs = {result.name: result.log for result in results}
-    table = Table({column: read_costs(logs[task.name])
-                   for column, task in zip(COLUMNS, tasks)})
-    write_table(os.path.join(out, "results", "bench.txt"), table)
-    return 0
+    logs = {result.name: result.log for result in results
+            if result.status == PASS}
+    rows = Rows(versions(paths))
+    for task, column in columns.items():
+        if task.name in logs:
+            read_log(rows, logs[task.name], column)
+    write_results(os.path.join(out, "results", "bench"), rows)
+    print(f"the bench took {(time.monotonic() - started) / 60:.0f} minutes")
+    return 1 if counts(results)[1] else 0
 
 
-def write_table(path, table):
-    text = "\n".join(table.lines())
+def write_results(folder, rows):
+    """Table, CSV and, with gnuplot, pictures"""
+    os.makedirs(folder, exist_ok=True)
+    text = "\n".join([*table(rows), "", *worse(rows)])
     print(text)
-    with open(path, "w", encoding="utf-8") as file:
+    with open(os.path.join(folder, "table.txt"), "w", encoding="utf-8") as file:
         print(text, file=file)
-    print(f"the table: {path}")
+    write_csv(os.path.join(folder, "bench.csv"), rows)
+    print(f"table.txt, bench.csv: {folder}")
+    for kind in ("svg", "png"):
+        bench_charts.draw(rows, folder, kind)
+
+
+def run_record(out, _kernel_config, _variant):
+    """make bench-record: the last results become those of the documentation."""
+    source = os.path.join(out, "results", "bench", "bench.csv")
+    if not os.path.exists(source):
+        raise Fatal(f"no {source}: run make bench")
+    rows = read_csv(source)
+    os.makedirs(LAST, exist_ok=True)
+    write_csv(os.path.join(LAST, "bench.csv"), rows)
+    bench_charts.draw(rows, LAST, "svg")
+    with open(DOC, encoding="utf-8") as file:
+        text = file.read().split(MARKER)[0]
+    with open(DOC, "w", encoding="utf-8") as file:
+        print(text + MARKER, *rows.versions, "", *table(rows), "",
+              *worse(rows), sep="\n", file=file)
+    print(f"recorded in {DOC} and {LAST}")
+    return 0

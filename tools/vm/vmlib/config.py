@@ -23,6 +23,8 @@ COMMAND_LINE = {"debian": "", "fast": "", "debug": "no5lvl kmemleak=on log_buf_l
                 "coverage": "gcov_persist=1 log_buf_len=4M"}
 # Whose kvm.ko has its KUnit tests
 HAVE_KUNIT = ("debug", "coverage")
+# One thread runs all CPUs of a VM that counts instructions.
+ICOUNT_SLOWNESS = 3
 MODULES = ("irqbypass.ko", "kvm.ko", "kvm-amd.ko", "kvm-intel.ko")
 MEMORY = 2048
 HOST_SPARE = 512
@@ -79,7 +81,8 @@ class Config:
 
     @property
     def slowness(self):
-        return SLOWNESS[self.kernel_config] * self.driver.SLOWNESS
+        return (SLOWNESS[self.kernel_config] * self.driver.SLOWNESS *
+                (ICOUNT_SLOWNESS if self.icount else 1))
 
     @property
     def module_names(self):
@@ -125,14 +128,14 @@ def make_config(paths, kernel_config, variant, npt, machine="qemu"):
                   cpus=MACHINES[machine].CPUS)
 
 
-def check_host(vms=1, machine="qemu"):
+def check_host(vms=1, machine="qemu", memory=MEMORY):
     """Fails early, in one line, when no VM can start here."""
     check_programs(machine)
     free = available_memory()
-    if free < MEMORY + HOST_SPARE:
-        raise Fatal(f"a VM needs {MEMORY + HOST_SPARE} MiB of memory, "
+    if free < memory + HOST_SPARE:
+        raise Fatal(f"a VM needs {memory + HOST_SPARE} MiB of memory, "
                     f"{free} MiB are available")
-    fitting = (free - HOST_SPARE) // MEMORY
+    fitting = (free - HOST_SPARE) // memory
     return min(vms, fitting, os.cpu_count() or 1)
 
 

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The results of make bench: rows, as CSV and as a table."""
+import csv
+import dataclasses
+
+NPT = (1, 0)
+VARIANTS = ("stock", "ours")
+COLUMNS = [(variant, npt) for npt in NPT for variant in VARIANTS]
+MEASURES = ("instructions", "ns")
+FIELDS = ["bench", "operation", "parameter", "of", "per", "npt",
+          *(f"{variant}_{measure}" for measure in MEASURES
+            for variant in VARIANTS)]
+# From here on, a ratio counts as worse: less is shown as 1.00.
+WORSE = 1.005
+NAME_WIDTH = 43
+
+
+@dataclasses.dataclass(frozen=True)
+class Key:
+    """What a row is about; the parameter may be empty."""
+
+    bench: str
+    operation: str
+    parameter: str
+    of: str
+    per: str
+
+    @property
+    def title(self):
+        """The operation, with a unit where it is not a single call."""
+        unit = "" if self.per == "call" else f" ({self.per})"
+        return self.operation + unit
+
+    @property
+    def name(self):
+        """All of it but the bench"""
+        if not self.parameter:
+            return self.title
+        return f"{self.title}, {int(self.parameter):,} {self.of}"
+
+
+class Rows:
+    """Costs, (instructions, nanoseconds), by key and (variant, npt)"""
+
+    def __init__(self, versions):
+        self.versions = list(versions)
+        self.costs = {}
+
+    def add(self, key, column, cost):
+        self.costs.setdefault(key, {})[column] = cost
+
+    def keys(self, npt):
+        """Those that both variants have"""
+        return [key for key, costs in self.costs.items()
+                if all((variant, npt) in costs for variant in VARIANTS)]
+
+    def pair(self, key, npt, measure):
+        """What stock and ours cost"""
+        index = MEASURES.index(measure)
+        return tuple(self.costs[key][variant, npt][index]
+                     for variant in VARIANTS)
+
+    def ratio(self, key, npt, measure):
+        stock, ours = self.pair(key, npt, measure)
+        return ours / stock if stock > 0 else None
+
+
+def write_csv(path, rows):
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        for line in rows.versions:
+            print("#", line, file=file)
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(FIELDS)
+        for npt in NPT:
+            for key in rows.keys(npt):
+                costs = [f"{cost:.1f}" for measure in MEASURES
+                         for cost in rows.pair(key, npt, measure)]
+                writer.writerow([*dataclasses.astuple(key), npt, *costs])
+
+
+def read_csv(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        lines = file.read().splitlines()
+    comments = [line for line in lines if line.startswith("#")]
+    rows = Rows(line.removeprefix("# ") for line in comments)
+    for record in csv.DictReader(lines[len(comments):]):
+        key = Key(*(record[field.name] for field in dataclasses.fields(Key)))
+        for variant in VARIANTS:
+            rows.add(key, (variant, int(record["npt"])),
+                     tuple(float(record[f"{variant}_{measure}"])
+                           for measure in MEASURES))
+    return rows
+
+
+def table(rows):
+    """Lines: a part for each paging mode, a title for each bench"""
+    for npt in NPT:
+        yield (f"{f'npt={npt}':{NAME_WIDTH}}{'instructions':^32}"
+               f"{'microseconds':^32}")
+        yield " " * NAME_WIDTH + f"{'stock':>13}{'ours':>13}{'ratio':>6}" * 2
+        bench = None
+        for key in rows.keys(npt):
+            if key.bench != bench:
+                bench = key.bench
+                yield bench
+            yield row(rows, key, npt)
+        yield ""
+
+
+def row(rows, key, npt):
+    cells = []
+    for measure, scale, digits in (("instructions", 1, 0), ("ns", 1000, 2)):
+        stock, ours = rows.pair(key, npt, measure)
+        ratio = rows.ratio(key, npt, measure)
+        cells.append(f"{stock / scale:>13,.{digits}f}"
+                     f"{ours / scale:>13,.{digits}f}"
+                     + ("     -" if ratio is None else f"{ratio:>6.2f}"))
+    return f"  {key.name:{NAME_WIDTH - 2}}" + "".join(cells)
+
+
+def worse(rows):
+    """Lines that name what costs more than with stock's modules"""
+    found = [(rows.ratio(key, npt, measure), key, npt, measure)
+             for npt in NPT for key in rows.keys(npt) for measure in MEASURES]
+    found = [entry for entry in found if (entry[0] or 0) >= WORSE]
+    found.sort(key=lambda entry: -entry[0])
+    total = sum(len(rows.keys(npt)) for npt in NPT) * len(MEASURES)
+    yield f"Ours is worse in {len(found)} of {total} ratios:"
+    for ratio, key, npt, measure in found:
+        yield f"  {ratio:.2f}  npt={npt}  {measure:12}  {key.bench}: {key.name}"
