@@ -546,7 +546,8 @@ static void ring_reset_shares(struct kunit *test)
 	struct tdp_test *t = create(test);
 	struct unmap_hook hook = { .call = note_shared, .data = t };
 	const bool tdp = tdp_enabled, no_rmaps = tdp_mmu_enabled;
-	const u64 bit = t->format->ad ? spte_fmt.dirty : PT_WRITABLE_MASK;
+	/* With PML, D is what is logged. */
+	const u64 bit = kvm_cpu_dirty_log_size() ? spte_fmt.dirty : PT_WRITABLE_MASK;
 	const struct kvm_userspace_memory_region2 mem = {
 		.guest_phys_addr = gfn_to_gpa(FIRST),
 		.memory_size = NR_PAGES * PAGE_SIZE,
