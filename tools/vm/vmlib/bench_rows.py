@@ -96,7 +96,7 @@ def table(rows):
     """Lines: a part for each paging mode, a title for each bench"""
     for npt in NPT:
         yield (f"{f'npt={npt}':{NAME_WIDTH}}{'instructions':^32}"
-               f"{'microseconds':^32}")
+               f"{'microseconds':^32}").rstrip()
         yield " " * NAME_WIDTH + f"{'stock':>13}{'ours':>13}{'ratio':>6}" * 2
         bench = None
         for key in rows.keys(npt):
