@@ -34,7 +34,7 @@ RANDOM_TEST = "kvm_soft_random.soft_test_random"
 # What that says: how many operations were right on one kind of hardware, and when
 # one was not
 RANDOM_RIGHT = re.compile(r"soft_test_random: seed \d+: (\d+) operations in")
-RANDOM_WRONG = re.compile(r" (\d+) with those before: (.+)")
+RANDOM_WRONG = re.compile(r" (\d+) in all: (.+)")
 
 
 @dataclasses.dataclass(frozen=True)

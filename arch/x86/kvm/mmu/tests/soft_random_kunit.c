@@ -136,7 +136,7 @@ static void report(struct kunit *test, struct random_test *t, int nr, u64 seed)
 {
 	int i;
 
-	KUNIT_FAIL(test, "seed %llu, log of kind %d%s%s, after %d operations, %llu with those before: %s",
+	KUNIT_FAIL(test, "seed %llu, log of kind %d%s%s, after %d operations, %llu in all: %s",
 		   seed, t->kind.log, t->kind.private ? ", private memory" : "",
 		   t->kind.nested ? ", nested" : "", nr,
 		   (seed - soft_seed) * EPISODE_OPS + nr, t->run.why);
