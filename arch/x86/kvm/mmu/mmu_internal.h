@@ -95,14 +95,13 @@ enum sp_state {
  * @unsync_child: the entries below which an unsync page may be
  */
 struct kvm_mmu_page {
-	struct_group_tagged(mmu_table, table,
-			    u64 *spt;
-			    gfn_t gfn;
-			    struct list_head nx_link;
-			    union kvm_mmu_page_role role;
-			    u8 state;
-			    bool tdp;
-			    bool nx_huge_page_disallowed;
+	struct_group_tagged(mmu_table, table, u64 *spt;
+		gfn_t gfn;
+		struct list_head nx_link;
+		union kvm_mmu_page_role role;
+		u8 state;
+		bool tdp;
+		bool nx_huge_page_disallowed;
 	);
 	bool unsync;
 	u8 mmu_valid_gen;
