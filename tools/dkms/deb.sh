@@ -48,8 +48,10 @@ sed "s/@VERSIONS@/$(tested_versions | sed 's/\./\\\\./g' | paste -sd '|')/" \
 	"$here/dkms.conf.in" >"$work/$name/debian/kvm-mmu-dkms.dkms"
 echo "src/* usr/src/$name" >"$work/$name/debian/kvm-mmu-dkms.install"
 install -D -m 755 "$here/kernel-hook" "$work/$name/kernel-hook/kvm-mmu-dkms"
-echo "kernel-hook/kvm-mmu-dkms etc/kernel/postinst.d" \
-	>>"$work/$name/debian/kvm-mmu-dkms.install"
+for folder in postinst.d header_postinst.d; do
+	echo "kernel-hook/kvm-mmu-dkms etc/kernel/$folder" \
+		>>"$work/$name/debian/kvm-mmu-dkms.install"
+done
 say "building kvm-mmu-dkms $version (log: $log)"
 (cd "$work/$name" && dpkg-buildpackage -b -us -uc) >"$log" 2>&1 || {
 	tail -n 5 "$log" >&2

@@ -25,4 +25,6 @@ if [ -n "$2" ]; then
 	dmesg | grep "kvm: memslot core" | tail -n 1
 fi
 chroot "$root" modprobe -r "kvm-$vendor" || fail "modprobe -r"
+# That took ccp with it, which kvm-load does not know.
+[ "$vendor" = intel ] || chroot "$root" modprobe ccp || fail "modprobe ccp"
 kvm-load /modules || fail "KVM does not load again"

@@ -78,7 +78,11 @@ expect()
 	done
 	found=$(kvm_version "$1")
 	[ "$found" = "$2" ] || die "$1: KVM's version is '$found', not '$2'"
-	say "$1: KVM is ${2:+ours, $2}${2:-stock\'s}"
+	if [ -n "$2" ]; then
+		say "$1: KVM is ours, $2"
+	else
+		say "$1: KVM is stock's"
+	fi
 }
 
 # Copies the modules of the newest tested kernel for the VM, as modprobe takes them.
