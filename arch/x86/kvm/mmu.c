@@ -274,7 +274,7 @@ static void trap_shadow(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn
 	shadow_clear_dirty_masked(kvm, slot, gfn, mask, log_dirty_by_write());
 }
 
-/* Under mmu_lock for writing: for who does without the function below. */
+/* mmu_lock is held for writing. */
 void kvm_arch_mmu_enable_log_dirty_pt_masked(struct kvm *kvm,
 					     struct kvm_memory_slot *slot,
 					     gfn_t gfn_offset, unsigned long mask)
@@ -293,17 +293,14 @@ void kvm_arch_mmu_enable_log_dirty_pt_masked(struct kvm *kvm,
 void kvm_arch_trap_dirty_pages(struct kvm *kvm, struct kvm_memory_slot *slot,
 			       gfn_t gfn_offset, unsigned long mask)
 {
-	const gfn_t gfn = slot->base_gfn + gfn_offset;
-
 	if (kvm_memslots_have_rmaps(kvm)) {
 		write_lock(&kvm->mmu_lock);
-		trap_direct(kvm, slot, gfn, mask, false);
-		trap_shadow(kvm, slot, gfn, mask);
+		kvm_arch_mmu_enable_log_dirty_pt_masked(kvm, slot, gfn_offset, mask);
 		mmu_prove_flushed(kvm);
 		write_unlock(&kvm->mmu_lock);
 	} else {
 		read_lock(&kvm->mmu_lock);
-		trap_direct(kvm, slot, gfn, mask, true);
+		trap_direct(kvm, slot, slot->base_gfn + gfn_offset, mask, true);
 		mmu_prove_flushed(kvm);
 		read_unlock(&kvm->mmu_lock);
 	}
