@@ -82,14 +82,27 @@ struct bench {
 /* Measures and prints a bench, with all of its parameters or with one. */
 void run_bench(const struct bench *bench, const char *parameter);
 
-/* Memory that is present, in 4K pages (MADV_NOHUGEPAGE) or in 2M pages. */
-void *alloc_memory(uint64_t size, int advice);
+/* A bench of large memory, which is done once with each size. */
+#define BENCH_BY_SIZE		.parameter = "MiB",			\
+				.parameters = memory_sizes,		\
+				.parameter_count = NR_MEMORY_SIZES,	\
+				.rounds = 1
+#define NR_MEMORY_SIZES		3
+extern const uint64_t memory_sizes[NR_MEMORY_SIZES];
 
 /* Steps and their parts that several benches have */
 uint64_t scene_create(struct scene *scene);
 uint64_t scene_destroy(struct scene *scene);
 uint64_t scene_free(struct scene *scene);
+/*
+ * A slot of memory that is present, in 4K pages (MADV_NOHUGEPAGE) or in 2M pages;
+ * and its end, where the slot does not matter any more.
+ */
+uint64_t scene_get_memory(struct scene *scene, uint64_t size, int advice);
+uint64_t scene_free_memory(struct scene *scene);
 void scene_set_memory(struct scene *scene, uint32_t flags);
+/* The VM goes, and then its memory. */
+void scene_end(struct scene *scene);
 /* Writes to one 4K page of @step bytes; returns how many there were. */
 uint64_t scene_write(struct scene *scene, uint64_t step);
 uint64_t scene_write_all(struct scene *scene);

@@ -11,8 +11,6 @@
 
 #define SPARSE		64
 
-static const uint64_t sizes[] = { 256, 512, 1024 };
-
 static void open_small(struct scene *scene)
 {
 	scene->advice = MADV_NOHUGEPAGE;
@@ -27,14 +25,12 @@ static void open_huge(struct scene *scene)
 static uint64_t begin(struct scene *scene)
 {
 	scene_create(scene);
-	scene->size = MIB(scene->parameter);
-	scene->memory = alloc_memory(scene->size, scene->advice);
+	scene_get_memory(scene, MIB(scene->parameter), scene->advice);
 	scene->bitmap = malloc(scene->size / PAGE_4K / 8);
 	if (!scene->bitmap)
 		err(EXIT_FAILURE, "malloc");
 	/* No page of it is missing when it is read into. */
 	memset(scene->bitmap, 0xff, scene->size / PAGE_4K / 8);
-	scene_set_memory(scene, 0);
 	return scene_write_all(scene);
 }
 
@@ -109,9 +105,7 @@ static uint64_t clear_log(struct scene *scene)
 
 static uint64_t end(struct scene *scene)
 {
-	scene_destroy(scene);
-	scene_free(scene);
-	munmap(scene->memory, scene->size);
+	scene_end(scene);
 	free(scene->bitmap);
 	return 1;
 }
@@ -141,20 +135,14 @@ static const struct step steps[] = {
 
 const struct bench dirty_4k_bench = {
 	.name = "dirty-4k",
-	.parameter = "MiB",
-	.parameters = sizes,
-	.parameter_count = 3,
-	.rounds = 1,
+	BENCH_BY_SIZE,
 	.open = open_small,
 	.steps = steps,
 };
 
 const struct bench dirty_2m_bench = {
 	.name = "dirty-2m",
-	.parameter = "MiB",
-	.parameters = sizes,
-	.parameter_count = 3,
-	.rounds = 1,
+	BENCH_BY_SIZE,
 	.open = open_huge,
 	.steps = steps,
 };

@@ -6,30 +6,14 @@
 
 #define CR3_PAIRS	1024
 
-static const uint64_t sizes[] = { 256, 512, 1024 };
-
-static uint64_t get_memory(struct scene *scene, uint64_t size, int advice)
-{
-	scene->size = size;
-	scene->memory = alloc_memory(size, advice);
-	scene_set_memory(scene, 0);
-	return 1;
-}
-
-static uint64_t free_memory(struct scene *scene)
-{
-	munmap(scene->memory, scene->size);
-	return 1;
-}
-
 static uint64_t get_small(struct scene *scene)
 {
-	return get_memory(scene, MIB(scene->parameter), MADV_NOHUGEPAGE);
+	return scene_get_memory(scene, MIB(scene->parameter), MADV_NOHUGEPAGE);
 }
 
 static uint64_t get_huge(struct scene *scene)
 {
-	return get_memory(scene, MIB(scene->parameter), MADV_HUGEPAGE);
+	return scene_get_memory(scene, MIB(scene->parameter), MADV_HUGEPAGE);
 }
 
 static uint64_t write_huge(struct scene *scene)
@@ -53,21 +37,18 @@ static const struct step small_steps[] = {
 	{ .run = get_small },
 	{ "populate 4K pages", PER_GIB, .run = scene_write_all },
 	{ "delete the slot", PER_GIB, .run = delete_memory },
-	{ .run = free_memory },
+	{ .run = scene_free_memory },
 	{ .run = get_small },
 	{ .run = scene_write_all },
 	{ "destroy the VM", PER_GIB, .run = scene_destroy },
 	{ .run = scene_free },
-	{ .run = free_memory },
+	{ .run = scene_free_memory },
 	STEPS_END
 };
 
 const struct bench memory_4k_bench = {
 	.name = "memory-4k",
-	.parameter = "MiB",
-	.parameters = sizes,
-	.parameter_count = 3,
-	.rounds = 1,
+	BENCH_BY_SIZE,
 	.steps = small_steps,
 };
 
@@ -76,32 +57,29 @@ static const struct step huge_steps[] = {
 	{ .run = get_huge },
 	{ "populate 2M pages", PER_GIB, .run = write_huge },
 	{ "delete the slot", PER_GIB, .run = delete_memory },
-	{ .run = free_memory },
+	{ .run = scene_free_memory },
 	{ .run = get_small },
 	{ .run = scene_write_all },
 	{ .run = delete_memory },
-	{ .run = free_memory },
+	{ .run = scene_free_memory },
 	{ .run = get_huge },
 	{ "populate 2M pages where 4K pages were", PER_GIB,
 	  .run = write_huge },
 	{ "destroy the VM", PER_GIB, .run = scene_destroy },
 	{ .run = scene_free },
-	{ .run = free_memory },
+	{ .run = scene_free_memory },
 	STEPS_END
 };
 
 const struct bench memory_2m_bench = {
 	.name = "memory-2m",
-	.parameter = "MiB",
-	.parameters = sizes,
-	.parameter_count = 3,
-	.rounds = 1,
+	BENCH_BY_SIZE,
 	.steps = huge_steps,
 };
 
 static uint64_t get_little(struct scene *scene)
 {
-	return get_memory(scene, MEMORY_SIZE, MADV_NOHUGEPAGE);
+	return scene_get_memory(scene, MEMORY_SIZE, MADV_NOHUGEPAGE);
 }
 
 static const struct step touch_steps[] = {
@@ -114,7 +92,7 @@ static const struct step touch_steps[] = {
 	{ "touch a mapped page", PER_PAGE, .run = scene_write_all },
 	{ "destroy the VM with 64 MiB", .run = scene_destroy },
 	{ .run = scene_free },
-	{ .run = free_memory },
+	{ .run = scene_free_memory },
 	STEPS_END
 };
 
@@ -152,7 +130,7 @@ static const struct step tables_steps[] = {
 	{ "load CR3 twice", .run = switch_cr3 },
 	{ .run = scene_destroy },
 	{ .run = scene_free },
-	{ .run = free_memory },
+	{ .run = scene_free_memory },
 	STEPS_END
 };
 

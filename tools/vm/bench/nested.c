@@ -10,10 +10,7 @@
 static uint64_t start(struct scene *scene)
 {
 	scene_create(scene);
-	scene->size = MEMORY_SIZE;
-	scene->memory = alloc_memory(scene->size, MADV_NOHUGEPAGE);
-	scene_set_memory(scene, 0);
-	return 1;
+	return scene_get_memory(scene, MEMORY_SIZE, MADV_NOHUGEPAGE);
 }
 
 static uint64_t do_nested(struct scene *scene, enum guest_op op, uint64_t count)
@@ -51,9 +48,7 @@ static uint64_t switch_root(struct scene *scene)
 
 static uint64_t end(struct scene *scene)
 {
-	scene_destroy(scene);
-	scene_free(scene);
-	munmap(scene->memory, scene->size);
+	scene_end(scene);
 	return 1;
 }
 

@@ -9,6 +9,8 @@
 
 #include "bench.h"
 
+const uint64_t memory_sizes[NR_MEMORY_SIZES] = { 256, 512, 1024 };
+
 /* The kernel tells for the whole process. */
 static bool have_huge_pages(uint64_t size)
 {
@@ -25,7 +27,7 @@ static bool have_huge_pages(uint64_t size)
 	return KIB(kib) >= size;
 }
 
-void *alloc_memory(uint64_t size, int advice)
+static void *alloc_memory(uint64_t size, int advice)
 {
 	char *area = mmap(NULL, size + PAGE_2M, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -68,6 +70,27 @@ void scene_set_memory(struct scene *scene, uint32_t flags)
 {
 	vm_set_slot(&scene->vm, SLOT_MEMORY, flags, MEMORY, scene->size,
 		    scene->memory);
+}
+
+uint64_t scene_get_memory(struct scene *scene, uint64_t size, int advice)
+{
+	scene->size = size;
+	scene->memory = alloc_memory(size, advice);
+	scene_set_memory(scene, 0);
+	return 1;
+}
+
+uint64_t scene_free_memory(struct scene *scene)
+{
+	munmap(scene->memory, scene->size);
+	return 1;
+}
+
+void scene_end(struct scene *scene)
+{
+	scene_destroy(scene);
+	scene_free(scene);
+	scene_free_memory(scene);
 }
 
 uint64_t scene_write(struct scene *scene, uint64_t step)

@@ -57,13 +57,6 @@ static void open_slots(struct scene *scene)
 			    (char *)scene->memory + i * PAGE_4K);
 }
 
-static void close_scene(struct scene *scene)
-{
-	scene_destroy(scene);
-	scene_free(scene);
-	munmap(scene->memory, scene->size);
-}
-
 const struct bench slots_bench = {
 	.name = "slots",
 	.parameter = "slots",
@@ -72,7 +65,7 @@ const struct bench slots_bench = {
 	.rounds = 7,
 	.open = open_slots,
 	.steps = steps,
-	.close = close_scene,
+	.close = scene_end,
 };
 
 static pthread_t threads[MAX_VCPUS];
@@ -105,9 +98,7 @@ static void open_running(struct scene *scene)
 	uint64_t i;
 
 	scene_create(scene);
-	scene->size = MEMORY_SIZE;
-	scene->memory = alloc_memory(scene->size, MADV_NOHUGEPAGE);
-	scene_set_memory(scene, 0);
+	scene_get_memory(scene, MEMORY_SIZE, MADV_NOHUGEPAGE);
 	scene_write_all(scene);
 	for (i = 1; i <= scene->parameter; i++) {
 		vm_add_vcpu(&scene->vm);
@@ -126,7 +117,7 @@ static void close_running(struct scene *scene)
 				 __ATOMIC_RELAXED);
 		pthread_join(threads[i], NULL);
 	}
-	close_scene(scene);
+	scene_end(scene);
 }
 
 const struct bench running_bench = {
