@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What KVM tells about MMIO: statistics of a vCPU by name, and the memslot
+ * What KVM tells about MMIO: what of it its cache served, and the memslot
  * generation that the last MMIO SPTE carries.
  */
 #ifndef SELFTEST_KVM_MMIO_STATS_H
@@ -8,34 +8,12 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "kvm_util.h"
 #include "text_file.h"
+#include "vcpu_stat.h"
 
 #define TRACING_DIR	"/sys/kernel/debug/tracing/"
 #define MARK_MMIO_SPTE	TRACING_DIR "events/kvmmmu/mark_mmio_spte/enable"
-
-static inline uint64_t vcpu_stat(struct kvm_vcpu *vcpu, const char *name)
-{
-	struct kvm_stats_header header;
-	struct kvm_stats_desc *descs, *desc = NULL;
-	int i, fd = vcpu_get_stats_fd(vcpu);
-	uint64_t value = 0;
-
-	read_stats_header(fd, &header);
-	descs = read_stats_descriptors(fd, &header);
-	for (i = 0; i < header.num_desc; i++) {
-		desc = get_stats_descriptor(descs, i, &header);
-		if (!strcmp(desc->name, name))
-			break;
-	}
-	TEST_ASSERT(i < header.num_desc, "KVM has no vCPU stat '%s'", name);
-	read_stat_data(fd, &header, desc, &value, 1);
-	free(descs);
-	close(fd);
-	return value;
-}
 
 /*
  * A miss is an MMIO SPTE made (stat pf_mmio_spte_created): the access had none
