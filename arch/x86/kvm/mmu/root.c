@@ -21,12 +21,12 @@ static bool __read_mostly flush_on_reuse;
 module_param(flush_on_reuse, bool, 0644);
 
 /* A table of each level. */
-static int tdp_topup_caches(struct kvm_vcpu_arch *arch)
+static int tdp_topup_caches(struct kvm_vcpu *vcpu)
 {
-	int r = kvm_mmu_topup_memory_cache(&arch->mmu_tdp_table_cache,
+	int r = kvm_mmu_topup_memory_cache(&vcpu->mmu_table_cache,
 					   PT64_ROOT_MAX_LEVEL);
 
-	return r ?: kvm_mmu_topup_memory_cache(&arch->mmu_shadow_page_cache,
+	return r ?: kvm_mmu_topup_memory_cache(&vcpu->arch.mmu_shadow_page_cache,
 					       PT64_ROOT_MAX_LEVEL);
 }
 
@@ -52,7 +52,7 @@ static int shadow_topup_caches(struct kvm_vcpu_arch *arch, bool indirect)
 int mmu_topup_caches(struct kvm_vcpu *vcpu)
 {
 	return tdp_active(vcpu) ?
-	       tdp_topup_caches(&vcpu->arch) :
+	       tdp_topup_caches(vcpu) :
 	       shadow_topup_caches(&vcpu->arch, !vcpu->arch.mmu->root_role.direct);
 }
 
@@ -62,7 +62,7 @@ static void mmu_free_caches(struct kvm_vcpu *vcpu)
 	kvm_mmu_free_memory_cache(&vcpu->arch.mmu_shadow_page_cache);
 	kvm_mmu_free_memory_cache(&vcpu->arch.mmu_shadowed_info_cache);
 	kvm_mmu_free_memory_cache(&vcpu->arch.mmu_page_header_cache);
-	kvm_mmu_free_memory_cache(&vcpu->arch.mmu_tdp_table_cache);
+	kvm_mmu_free_memory_cache(&vcpu->mmu_table_cache);
 }
 
 /* A host CR3 of PAE paging has 32 bits: the table of PDPTEs is below 4G. */
@@ -109,8 +109,8 @@ int kvm_mmu_create(struct kvm_vcpu *vcpu)
 	arch->mmu_pte_list_desc_cache.gfp_zero = __GFP_ZERO;
 	arch->mmu_page_header_cache.kmem_cache = mmu_page_header_cache;
 	arch->mmu_page_header_cache.gfp_zero = __GFP_ZERO;
-	arch->mmu_tdp_table_cache.kmem_cache = tdp_table_cache;
-	arch->mmu_tdp_table_cache.gfp_zero = __GFP_ZERO;
+	vcpu->mmu_table_cache.kmem_cache = tdp_table_cache;
+	vcpu->mmu_table_cache.gfp_zero = __GFP_ZERO;
 	arch->mmu_shadow_page_cache.init_value = SPTE_NONE;
 	/* mmu_shadowed_info_cache is not zeroed: an entry is read when it is set. */
 

@@ -31,7 +31,7 @@ struct tdp_table *tdp_table_alloc(struct kvm_vcpu *vcpu)
 {
 	struct tdp_table *sp;
 
-	sp = kvm_mmu_memory_cache_alloc(&vcpu->arch.mmu_tdp_table_cache);
+	sp = kvm_mmu_memory_cache_alloc(&vcpu->mmu_table_cache);
 	sp->table.spt = kvm_mmu_memory_cache_alloc(&vcpu->arch.mmu_shadow_page_cache);
 	return sp;
 }

@@ -155,7 +155,7 @@ static void direct_caches(struct kunit *test)
 	const struct kvm_vcpu_arch *arch = &f->t->vcpu->arch;
 
 	KUNIT_EXPECT_EQ(test, fault_at(f, SECOND), RET_PF_FIXED);
-	KUNIT_EXPECT_GT(test, arch->mmu_tdp_table_cache.nobjs, 0);
+	KUNIT_EXPECT_GT(test, f->t->vcpu->mmu_table_cache.nobjs, 0);
 	KUNIT_EXPECT_EQ(test, arch->mmu_page_header_cache.nobjs, 0);
 	KUNIT_EXPECT_EQ(test, arch->mmu_pte_list_desc_cache.nobjs, 0);
 	KUNIT_EXPECT_EQ(test, arch->mmu_shadowed_info_cache.nobjs, 0);

@@ -40,7 +40,7 @@ static void free_vcpu(void *data)
 		tdp_root_put(kvm, root_to_tdp(vcpu->arch.mmu->root.hpa));
 		read_unlock(&kvm->mmu_lock);
 	}
-	kvm_mmu_free_memory_cache(&vcpu->arch.mmu_tdp_table_cache);
+	kvm_mmu_free_memory_cache(&vcpu->mmu_table_cache);
 	kvm_mmu_free_memory_cache(&vcpu->arch.mmu_shadow_page_cache);
 }
 
@@ -48,7 +48,7 @@ static void fill_caches(struct kunit *test, struct kvm_vcpu *vcpu)
 {
 	int r;
 
-	r = kvm_mmu_topup_memory_cache(&vcpu->arch.mmu_tdp_table_cache, 1);
+	r = kvm_mmu_topup_memory_cache(&vcpu->mmu_table_cache, 1);
 	KUNIT_ASSERT_EQ(test, r, 0);
 	r = kvm_mmu_topup_memory_cache(&vcpu->arch.mmu_shadow_page_cache, 1);
 	KUNIT_ASSERT_EQ(test, r, 0);
@@ -59,8 +59,8 @@ struct kvm_vcpu *tdp_test_create_vcpu(struct kunit *test, struct kvm *kvm,
 {
 	struct kvm_vcpu *vcpu = kvm_test_create_vcpu(test, kvm);
 
-	vcpu->arch.mmu_tdp_table_cache.kmem_cache = tdp_table_cache;
-	vcpu->arch.mmu_tdp_table_cache.gfp_zero = __GFP_ZERO;
+	vcpu->mmu_table_cache.kmem_cache = tdp_table_cache;
+	vcpu->mmu_table_cache.gfp_zero = __GFP_ZERO;
 	vcpu->arch.mmu_shadow_page_cache.init_value = SPTE_NONE;
 	vcpu->arch.mmu = &vcpu->arch.root_mmu;
 	vcpu->arch.mmu->root_role = role;
