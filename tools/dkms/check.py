@@ -7,6 +7,8 @@ HEADERS?  Prints what was looked at; exits with 1 if something is wrong.
   that they expect.
 - What kvmgt, a module of that kernel, takes from kvm.ko has the checksum that
   stock's has, so that GVT-g goes on working.
+- struct kvm_vcpu has what it has in stock where stock has it: code that is built into
+  the kernel, kernel/entry/kvm.c, writes to it.
 - They are for that kernel, and what its own modules have, these have too:
   retpolines, unwind tables, BTF.
 """
@@ -22,6 +24,9 @@ KVMGT = ("kvm_page_track_register_notifier", "kvm_page_track_unregister_notifier
          "kvm_write_track_add_gfn", "kvm_write_track_remove_gfn")
 # An entry of the section __versions: a checksum and a name
 VERSION = struct.Struct("<Q56s")
+# A member in pahole's output: its name, offset and size
+MEMBER = re.compile(r"^\t\S.*?(\w+)(?:\[\d+\])*(?: __attribute__\(.*\))?;"
+                    r" +/\* +(\d+) +(\d+) \*/$", re.M)
 SECTIONS = {"CONFIG_UNWINDER_ORC": ".orc_unwind",
             "CONFIG_DEBUG_INFO_BTF_MODULES": ".BTF"}
 
@@ -53,6 +58,13 @@ def wanted_symbols(path):
                           check=True, stdout=subprocess.PIPE).stdout
     return {name.rstrip(b"\0").decode(): checksum
             for checksum, name in VERSION.iter_unpack(dump)}
+
+
+def members(struct_name, path, debug_format):
+    """{member: (offset, size)} of a structure in a file."""
+    text = output("pahole", "-F", debug_format, "-C", struct_name, path)
+    return {name: (int(offset), int(size))
+            for name, offset, size in MEMBER.findall(text)}
 
 
 class Check:
@@ -87,6 +99,15 @@ class Check:
             stock, mine = kernel[symbol][0], ours.get(symbol, (0,))[0]
             self.say(stock == mine, f"{symbol}: {mine:#010x}, stock's {stock:#010x}")
 
+    def layout(self, struct_name, kernel, ours):
+        """Where the members are: by vmlinux, which is BTF and nothing else, and by kvm.ko."""
+        stock = members(struct_name, kernel, "btf")
+        mine = members(struct_name, ours, "dwarf")
+        moved = [name for name in stock if mine.get(name) != stock[name]]
+        self.say(bool(stock) and not moved, f"struct {struct_name}: {len(stock)} members "
+                 f"of stock, {len(mine) - len(stock)} more; moved: "
+                 f"{' '.join(moved) or 'none'}")
+
     def shape(self, path, release, options):
         """What modules of that kernel have."""
         name = os.path.basename(path)
@@ -116,6 +137,8 @@ def main():
         check.symbols(path, kernel, ours)
         check.shape(path, release, options)
     check.kvmgt(stock, ours)
+    check.layout("kvm_vcpu", os.path.join(headers, "vmlinux"),
+                 os.path.join(tree, "arch/x86/kvm/kvm.ko"))
     return 0 if check.good else 1
 
 
