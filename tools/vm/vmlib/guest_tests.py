@@ -15,6 +15,18 @@ LIMIT = 300
 NESTED = {"linux_guest": " 2"}
 NESTED_LIMIT = 200
 ENDS_VM = {"reboot", "suspend"}
+# Those that do not know the paging mode: make test runs them in one.
+ONE_MODE = {"cpu_hotplug", "reboot", "stats_names"}
+
+
+def group_guest_tests(group):
+    """What a group of `make test` has of them."""
+    if group == "nested":
+        return guest_tests(machine="nested")
+    if group not in ("fast", "fast1"):
+        return []
+    return [test for test in guest_tests()
+            if (test.name in ONE_MODE) == (group == "fast1")]
 
 
 def guest_tests(wanted=(), machine="qemu"):

@@ -6,7 +6,7 @@ import os
 from . import machines
 from .config import check_host, where
 from .errors import Fatal
-from .guest_tests import guest_tests
+from .guest_tests import group_guest_tests, guest_tests
 from .image import build_nested_image
 from .kselftest import Runner
 from .pool import Pool, Task, Test, print_failures
@@ -18,7 +18,7 @@ FAST = os.environ.get("KERNEL") or "debian"
 # Kernel, what runs the VM, the group of selftests, and paging modes: two layers
 # of shadow paging take minutes to boot a guest
 SUITE = (("debug", "qemu", "debug", (1, 0)), ("debug", "qemu", "debug1", (1,)),
-         (FAST, "qemu", "fast", (1, 0)),
+         (FAST, "qemu", "fast", (1, 0)), (FAST, "qemu", "fast1", (1,)),
          (FAST, "nested", "nested", (1,)), (FAST, "bochs", "bochs", (1, 0)))
 # KUnit on the debug kernel, where random operations take ten times as long
 # as in make kunit, which has a million of them; the others are not slow.
@@ -37,8 +37,7 @@ def suite_tasks(out, variant):
         tests = runner.tests.group(group)
         if group == "debug":
             tasks += [Task(configs[0], test) for test in KUNIT]
-        if group in ("fast", "nested"):
-            tests += guest_tests(machine=machine)
+        tests += group_guest_tests(group)
         tasks += runner.tasks(tests, configs)
     return tasks
 
