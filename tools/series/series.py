@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import steps as series_steps
 from steps import lay
@@ -165,12 +166,13 @@ class Series:
     def check_mails(self):
         print(f"{'errors':>6} {'warnings':>8} {'checks':>6} {'lines':>6}  mail")
         complaints = []
-        for path in self.patch_mails():
-            counts, text = self.check_mail(path)
-            print(f"{counts[0]:6} {counts[1]:8} {counts[2]:6} {counts[3]:6}  "
-                  f"{os.path.basename(path)}", flush=True)
-            if any(counts[:3]):
-                complaints.append(f"{os.path.basename(path)}:\n{text}")
+        paths = self.patch_mails()
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for path, (counts, text) in zip(paths, pool.map(self.check_mail, paths)):
+                print(f"{counts[0]:6} {counts[1]:8} {counts[2]:6} {counts[3]:6}  "
+                      f"{os.path.basename(path)}", flush=True)
+                if any(counts[:3]):
+                    complaints.append(f"{os.path.basename(path)}:\n{text}")
         for text in complaints:
             print("\n" + text)
         return not complaints

@@ -20,7 +20,9 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TREE = os.path.abspath(os.path.join(HERE, os.pardir, os.pardir, os.pardir))
@@ -32,14 +34,15 @@ class Report:
     """Results, as a table on stdout while they come and as KTAP at the end."""
 
     def __init__(self):
-        self.lines, self.failed = [], 0
+        self.lines, self.failed, self.lock = [], 0, threading.Lock()
 
     def add(self, name, passed, result, states="", seconds=0.0):
-        self.failed += not passed
-        number = len(self.lines) + 1
-        self.lines.append(f"{'ok' if passed else 'not ok'} {number} {name}")
-        print(f"{'ok' if passed else 'FAIL':5}{name:64} {result:10}{states:>10}"
-              f"{seconds:8.1f} s", flush=True)
+        with self.lock:
+            self.failed += not passed
+            number = len(self.lines) + 1
+            self.lines.append(f"{'ok' if passed else 'not ok'} {number} {name}")
+            print(f"{'ok' if passed else 'FAIL':5}{name:64} {result:10}{states:>10}"
+                  f"{seconds:8.1f} s", flush=True)
 
     def skip(self, name, why):
         self.lines.append(f"ok {len(self.lines) + 1} {name} # SKIP {why}")
@@ -206,8 +209,10 @@ def main():
                 os.path.basename(path)[:-len(suffix)] in options.names]
 
     work = os.path.abspath(options.work)
-    for path in wanted("models", ".pml"):
-        check_model(report, path, os.path.join(work, "spin"))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(lambda path: check_model(
+            report, path, os.path.join(work, "spin", os.path.basename(path))),
+                      wanted("models", ".pml")))
     for path in wanted("litmus", ".litmus"):
         if options.herd:
             check_litmus(report, path, options.herd.split(), options.memory_model,
