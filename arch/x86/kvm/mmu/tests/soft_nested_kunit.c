@@ -201,11 +201,45 @@ static void soft_test_tables_of_both(struct kunit *test)
 	expect_read(vm, 0, soft_gva(l1.mode, 40), 0x166);
 }
 
+static bool is_logged(struct soft_vm *vm, gfn_t gfn)
+{
+	u64 log[NR_PAGES / 64];
+
+	KUNIT_ASSERT_EQ(vm->test, 0, soft_vm_get_dirty_log(vm, 0, log, ARRAY_SIZE(log)));
+	return log[gfn / 64] & BIT_ULL(gfn % 64);
+}
+
+/*
+ * Each write of L2 after the log was taken is in the log.  PML, which would have
+ * L2's gpas, is off in L2: Dirty bits alone would tell nobody.
+ */
+static void soft_test_log_of_l2(struct kunit *test)
+{
+	struct soft_vm *vm = new_vm(test);
+	const struct soft_paging l1 = nested_paging();
+	const u64 addr = soft_gva(l1.mode, 0);
+	struct soft_access write = { .addr = addr + 8, .write = true };
+	int i;
+
+	soft_make_links(vm, SOFT_TABLE_GFN, l1.mode->ept);
+	map(vm, &l1, 0, 0x155, RWX);
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, 0, NR_PAGES, 0,
+						  KVM_MEM_LOG_DIRTY_PAGES));
+
+	enter(vm, 0, &l1);
+	for (i = 0; i < 3; i++) {
+		KUNIT_EXPECT_EQ(test, soft_cpu_run(vm->vcpu[0], &write), SOFT_RAM);
+		KUNIT_EXPECT_TRUE(test, is_logged(vm, 0x155));
+		KUNIT_EXPECT_FALSE(test, is_logged(vm, 0x155));
+	}
+}
+
 static struct kunit_case soft_nested_cases[] = {
 	KUNIT_CASE_PARAM(soft_test_two_levels, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_fetch_execute_only, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_prefetch_nothing, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_tables_of_both, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_log_of_l2, soft_hardware_gen_params),
 	{}
 };
 

@@ -159,8 +159,8 @@ struct soft_run {
 	u64 emulated;
 };
 
-/* Any operation but SOFT_OP_FAIL. */
-struct soft_op soft_op_random(struct rnd_state *rnd);
+/* Any operation but SOFT_OP_FAIL, after @last, or as the first one. */
+struct soft_op soft_op_random(struct rnd_state *rnd, const struct soft_op *last);
 
 /* Prints it as C, for a list of struct soft_op. */
 void soft_op_print(struct kunit *test, const struct soft_op *op);

@@ -245,13 +245,26 @@ static bool random_of_slot(struct rnd_state *rnd, struct soft_op *op)
 	return true;
 }
 
-struct soft_op soft_op_random(struct rnd_state *rnd)
+/* A log that was taken: whoever writes there once more must be in the next one. */
+static bool wants_write_again(struct rnd_state *rnd, const struct soft_op *last)
+{
+	return last && below(rnd, 2) &&
+	       (last->kind == SOFT_OP_GET_LOG || last->kind == SOFT_OP_CLEAR_LOG);
+}
+
+struct soft_op soft_op_random(struct rnd_state *rnd, const struct soft_op *last)
 {
 	struct soft_op op = {
 		.kind = random_kind(rnd),
 		.vcpu = below(rnd, SOFT_MAX_VCPUS),
 	};
 
+	if (wants_write_again(rnd, last)) {
+		op.kind = SOFT_OP_WRITE;
+		random_access(rnd, &op);
+		op.d |= SOFT_AGAIN;
+		return op;
+	}
 	if (random_of_slot(rnd, &op))
 		return op;
 

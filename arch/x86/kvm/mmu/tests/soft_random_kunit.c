@@ -169,7 +169,7 @@ static void fill_episode(struct kunit *test, struct random_test *t, u64 seed)
 	prandom_seed_state(&rnd, seed + ((u64)hardware << 40));
 	first_l2 = t->kind.nested ? prandom_u32_state(&rnd) % EPISODE_OPS : 0;
 	for (i = 0; i < EPISODE_OPS; i++) {
-		t->ops[i] = soft_op_random(&rnd);
+		t->ops[i] = soft_op_random(&rnd, i ? &t->ops[i - 1] : NULL);
 		if (soft_without & BIT(t->ops[i].kind))
 			t->ops[i].kind = SOFT_OP_READ;
 		/* Any other may come before the first L2, or it begins in one. */
