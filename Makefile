@@ -52,12 +52,14 @@ tree: ## lay overlay and patches on a copy of the base, $(O)/tree
 	@$(B)/deps.sh base tree
 	@$(B)/tree.sh
 
-# make debian13 TARGET=run: what is there is /src, built in /build
+# make debian13 TARGET=run: what is there is /src, built in /build.  It has defaults of
+# its own: only what was asked for is passed on.
 TARGET ?= test
+asked = $(if $(filter-out file undefined,$(origin $(1))),$(1)=$($(1)))
 
 debian13: ## TARGET="..." (default: test) in a Debian 13 of its own, $(O)/debian13
 	@$(B)/deps.sh debian13
-	@$(B)/debian13.sh $(TARGET)
+	@$(B)/debian13.sh $(TARGET) $(call asked,CONFIG) $(call asked,KERNEL)
 
 kernel: ## build kernel and modules (CONFIG=fast|debug|kcsan|coverage|debian)
 	@$(B)/deps.sh base tree kernel

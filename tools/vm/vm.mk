@@ -20,7 +20,6 @@ ifndef KERNEL
 KERNEL := $(if $(filter-out file,$(origin CONFIG)),$(CONFIG),$(DEFAULT_KERNEL))
 endif
 run boot: override CONFIG := $(KERNEL)
-debian13: export KERNEL := $(if $(filter file,$(origin KERNEL)),,$(KERNEL))
 run: export STARTED := $(shell date +%s)
 
 .PHONY: bench bench-record boot coverage qemu run test kselftest kselftest-table kunit mutants
