@@ -234,13 +234,11 @@ static void zap_tables(struct kvm *kvm, struct tdp_table *root, int level,
 /*
  * Unlinking a table takes as long as there are SPTEs below, without a yield.
  * Hence the passes from the leaves up: each finds no table below those that it
- * unlinks, and leaves go with their table; a root has none of its own.  Faults
- * replace full 1G tables by huge pages in one step anyway, which is rare:
- * CONFIG_KVM_PROVE_MMU makes it common.
+ * unlinks, and leaves go with their table; a root has none of its own.
  */
 void tdp_zap_root(struct kvm *kvm, struct tdp_table *root, bool shared)
 {
-	int level = IS_ENABLED(CONFIG_KVM_PROVE_MMU) ? PG_LEVEL_1G : PG_LEVEL_2M;
+	int level = PG_LEVEL_2M;
 
 	tdp_assert_locked(kvm, shared);
 	WARN_ON_ONCE(!refcount_read(&root->refs));

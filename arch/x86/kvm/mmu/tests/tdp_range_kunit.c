@@ -316,9 +316,6 @@ static void test_zap_root_yields(struct kunit *test, bool shared)
 	struct tdp_test *t = create_tables(test);
 	struct forced_yields *yields;
 
-	if (IS_ENABLED(CONFIG_KVM_PROVE_MMU))
-		kunit_skip(test, "tables go by the GiB");
-
 	yields = forced_yields_begin(test, UINT_MAX);
 	zap_root(t, shared);
 	forced_yields_end(test, yields);
