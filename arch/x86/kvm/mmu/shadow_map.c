@@ -110,6 +110,7 @@ static int set_page(struct shadow_map *map, struct kvm_mmu_page *sp, int index,
 		.nx_huge = nx_huge_page_enabled(kvm),
 		.host_writable = leaf->host_writable,
 		.prefetch = leaf->prefetch,
+		/* A page that nobody writes to must not enter the dirty log. */
 		.trap_write = leaf->prefetch &&
 			      kvm_slot_dirty_track_enabled(leaf->slot),
 	};
@@ -165,19 +166,11 @@ static int map_leaf(struct shadow_map *map)
 
 /* Prefetch: what lies in the same cache line of the table. */
 
-static struct kvm_memory_slot *prefetch_slot(struct kvm_vcpu *vcpu, gfn_t gfn,
-					     unsigned int access)
+static struct kvm_memory_slot *prefetch_slot(struct kvm_vcpu *vcpu, gfn_t gfn)
 {
 	struct kvm_memory_slot *slot = kvm_vcpu_gfn_to_memslot(vcpu, gfn);
 
-	if (!slot || slot->flags & KVM_MEMSLOT_INVALID)
-		return NULL;
-
-	/* A page that nobody writes to must not enter the dirty log. */
-	if (access & ACC_WRITE_MASK && kvm_slot_dirty_track_enabled(slot))
-		return NULL;
-
-	return slot;
+	return slot && !(slot->flags & KVM_MEMSLOT_INVALID) ? slot : NULL;
 }
 
 /* Return: false to stop; the next pages are hardly better. */
@@ -194,7 +187,7 @@ static bool prefetch_run(struct shadow_map *map, struct kvm_mmu_page *sp,
 	};
 	int i, pinned;
 
-	slot = prefetch_slot(map->vcpu, leaf.gfn, leaf.access);
+	slot = prefetch_slot(map->vcpu, leaf.gfn);
 	if (!slot)
 		return false;
 
@@ -244,7 +237,7 @@ static bool prefetch_gpte(struct shadow_map *map, struct kvm_mmu_page *sp,
 	    spte_would_be_none(guest.access))
 		return false;
 
-	leaf.slot = prefetch_slot(vcpu, guest.gfn, guest.access);
+	leaf.slot = prefetch_slot(vcpu, guest.gfn);
 	if (!leaf.slot)
 		return false;
 
