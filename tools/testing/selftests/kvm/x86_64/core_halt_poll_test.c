@@ -9,8 +9,6 @@
  */
 #include <pthread.h>
 #include <sched.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <asm/kvm_para.h>
@@ -19,6 +17,7 @@
 #include "kvm_util.h"
 #include "processor.h"
 #include "test_util.h"
+#include "vcpu_stat.h"
 
 #define VECTOR		0xe0
 #define LONGEST_NS	1000000000u
@@ -37,36 +36,8 @@ static struct {
 static struct kvm_vm *vm;
 static struct kvm_vcpu *vcpu;
 
-/* Of the vCPU; the file is there before it runs, and needs nothing of it then. */
-static struct {
-	int fd;
-	struct kvm_stats_header header;
-	struct kvm_stats_desc *descs;
-} stats;
-
-static void open_stats(void)
-{
-	stats.fd = vcpu_get_stats_fd(vcpu);
-	read_stats_header(stats.fd, &stats.header);
-	stats.descs = read_stats_descriptors(stats.fd, &stats.header);
-}
-
-static uint64_t vcpu_stat(const char *name)
-{
-	struct kvm_stats_desc *desc;
-	uint64_t value = 0;
-	int i;
-
-	for (i = 0; i < stats.header.num_desc; i++) {
-		desc = get_stats_descriptor(stats.descs, i, &stats.header);
-		if (!strcmp(desc->name, name)) {
-			read_stat_data(stats.fd, &stats.header, desc, &value, 1);
-			return value;
-		}
-	}
-	TEST_FAIL("KVM has no vCPU stat '%s'", name);
-	return 0;
-}
+/* Of the vCPU */
+static struct stat_reader attempted, successful, success_ns, fail_ns;
 
 static void guest_irq(struct ex_regs *regs)
 {
@@ -121,12 +92,12 @@ static void set_longest(uint64_t ns)
 
 static uint64_t polls(void)
 {
-	return vcpu_stat("halt_attempted_poll");
+	return read_stat(&attempted);
 }
 
 static uint64_t good_polls(void)
 {
-	return vcpu_stat("halt_successful_poll");
+	return read_stat(&successful);
 }
 
 /* A poll grows until the wakeup comes within it. */
@@ -142,7 +113,7 @@ static void test_grows(void)
 		    "%lu polls of %lu succeed after %d halts", good_polls(),
 		    polls(), i);
 	TEST_ASSERT(polls() >= good_polls(), "more polls succeed than there are");
-	TEST_ASSERT(vcpu_stat("halt_poll_success_ns"), "they took no time");
+	TEST_ASSERT(read_stat(&success_ns), "they took no time");
 }
 
 /* Wakeups come later than a poll may last: it shrinks, and ends. */
@@ -158,7 +129,7 @@ static void test_shrinks(void)
 		quiet = polls() == before ? quiet + 1 : 0;
 	}
 	TEST_ASSERT(quiet == NR_QUIET, "KVM polls in vain, for ever");
-	TEST_ASSERT(vcpu_stat("halt_poll_fail_ns"), "no poll failed");
+	TEST_ASSERT(read_stat(&fail_ns), "no poll failed");
 }
 
 static void test_forbidden(void)
@@ -211,7 +182,10 @@ int main(int argc, char *argv[])
 	vm_install_exception_handler(vm, VECTOR, guest_irq);
 	host = (void *)addr_gva2hva(vm, (vm_vaddr_t)&shared);
 
-	open_stats();
+	open_stat(&attempted, vcpu, "halt_attempted_poll");
+	open_stat(&successful, vcpu, "halt_successful_poll");
+	open_stat(&success_ns, vcpu, "halt_poll_success_ns");
+	open_stat(&fail_ns, vcpu, "halt_poll_fail_ns");
 
 	test_errors();
 	pthread_create(&thread, NULL, vcpu_thread, NULL);
@@ -226,8 +200,10 @@ int main(int argc, char *argv[])
 	one_halt(0);
 	pthread_join(thread, NULL);
 	TEST_ASSERT_EQ(get_ucall(vcpu, NULL), UCALL_DONE);
-	free(stats.descs);
-	close(stats.fd);
+	close_stat(&attempted);
+	close_stat(&successful);
+	close_stat(&success_ns);
+	close_stat(&fail_ns);
 	kvm_vm_free(vm);
 	return 0;
 }

@@ -23,6 +23,7 @@
 #include "kvm_util.h"
 #include "processor.h"
 #include "test_util.h"
+#include "vcpu_stat.h"
 
 #define MAX_VCPUS	8
 #define TIMEOUT_S	120
@@ -149,46 +150,6 @@ static inline unsigned int count_pages(const unsigned long *log, int nr_pages)
 	for (i = 0; i < BITS_TO_LONGS(nr_pages); i++)
 		count += __builtin_popcountl(log[i]);
 	return count;
-}
-
-/* Statistics */
-
-/* Opened before the vCPU runs: KVM_GET_STATS_FD waits for a running vCPU. */
-struct stat_reader {
-	int fd;
-	struct kvm_stats_header header;
-	struct kvm_stats_desc *descs, *desc;
-};
-
-static inline void open_stat(struct stat_reader *reader, struct kvm_vcpu *vcpu,
-			     const char *name)
-{
-	int i;
-
-	reader->fd = vcpu_get_stats_fd(vcpu);
-	read_stats_header(reader->fd, &reader->header);
-	reader->descs = read_stats_descriptors(reader->fd, &reader->header);
-	for (i = 0; i < reader->header.num_desc; i++) {
-		reader->desc = get_stats_descriptor(reader->descs, i,
-						    &reader->header);
-		if (!strcmp(reader->desc->name, name))
-			return;
-	}
-	TEST_FAIL("KVM has no vCPU stat '%s'", name);
-}
-
-static inline uint64_t read_stat(struct stat_reader *reader)
-{
-	uint64_t value;
-
-	read_stat_data(reader->fd, &reader->header, reader->desc, &value, 1);
-	return value;
-}
-
-static inline void close_stat(struct stat_reader *reader)
-{
-	free(reader->descs);
-	close(reader->fd);
 }
 
 /* Threads that run vCPUs */
