@@ -40,6 +40,6 @@ inside()
 		mount --bind "$repo" "$root/src"
 		cp /etc/resolv.conf "$root/etc/"
 		exec chroot "$root" env -u MAKEFLAGS -u MAKEOVERRIDES -u MAKELEVEL \
-			-u O_LOCKED -u KSRC -u QEMU -u TMPDIR "$@"' \
+			-u O_LOCKED -u CONFIG -u KERNEL -u KSRC -u QEMU -u TMPDIR "$@"' \
 		inside "$1" "$REPO" "${@:2}" 9>&-
 }

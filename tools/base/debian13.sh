@@ -10,4 +10,4 @@ root=$O/debian13
 [ "$(id -u)" = 0 ] || die "make debian13 makes a root file system and mounts: it must be run as root"
 lock_o
 [ -d "$root" ] || make_root trixie "$root" "$LOGS/debian13.log"
-inside "$root" env -u CONFIG -u KERNEL make -C /src O=/build --no-print-directory "$@"
+inside "$root" make -C /src O=/build --no-print-directory "$@"
