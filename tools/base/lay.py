@@ -29,7 +29,7 @@ OVERLAY = ["arch", "virt", "include", "Documentation", "lib",
 # The folders that the sources of KVM's modules are in
 SOURCES = ("arch/", "virt/", "include/")
 MARK = "tools/dkms/mark.patch"
-TOUCHED = re.compile(r"^(?:---|\+\+\+) [ab]/(\S+)", re.M)
+TOUCHED = re.compile(r"^(?:(?:---|\+\+\+) [ab]/|rename (?:from|to) )(\S+)", re.M)
 
 
 def head_values(text, name):
@@ -53,10 +53,10 @@ def kernel_version(base):
 
 
 def patches(repo, version=None):
-    """Lists (path, text) of the patches for a base of that version, in order;
-    without a version, all of them."""
+    """Lists (path, text) of the patches for a base of that version, in the order of
+    their sets and names; without a version, all of them."""
     found = []
-    for path in sorted(glob.glob(os.path.join(repo, "patches", "*.patch"))):
+    for path in sorted(glob.glob(os.path.join(repo, "patches", "*", "*.patch"))):
         with open(path, encoding="utf-8") as file:
             text = file.read()
         bases = head_values(text, "Base")

@@ -29,7 +29,7 @@ check_source()
 	fi
 	version=$(kernel_version "$2")
 	[[ $version == 6.12.* ]] || die "$1 is Linux $version, not 6.12; $(way_out)"
-	mapfile -t patches < <(grep -lx "Base: $version" "$REPO"/patches/*.patch)
+	mapfile -t patches < <(grep -lx "Base: $version" "$REPO"/patches/*/*.patch)
 	while read -r file text; do
 		grep -qsF "$text" "$2/$file" "${patches[@]}" ||
 			die "$1 is Linux $version, which lacks $text) in $file; $(way_out)"

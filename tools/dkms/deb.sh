@@ -15,7 +15,7 @@ git_log() { TZ=UTC git -c safe.directory='*' -C "$REPO" log -1 "$@"; }
 # The files of the repository that the package is made of.
 sources()
 {
-	git -c safe.directory='*' -C "$REPO" ls-files arch include virt 'patches/*.patch'
+	git -c safe.directory='*' -C "$REPO" ls-files arch include virt 'patches/*/*.patch'
 	printf '%s\n' "${tools[@]}"
 }
 

@@ -14,7 +14,7 @@ here=$REPO/tools/dkms
 parts()
 {
 	echo Makefile arch/x86/kvm virt/kvm
-	sed -nE 's,^--- a/((arch|virt|include)/.*),\1,p' "$REPO"/patches/*.patch |
+	sed -nE 's,^--- a/((arch|virt|include)/.*),\1,p' "$REPO"/patches/*/*.patch |
 		grep -vE '^(arch/x86|virt)/kvm/' | sort -u
 	awk '{ print $1 }' <<<"$needs" | grep -vE '^(arch/x86|virt)/kvm/'
 }

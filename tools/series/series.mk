@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
-# The overlay as a series for review, and the static checks of it.
+# The overlay as sets of patches for review, and the static checks of it.
+
+# The number of the only set that is wanted; empty: all
+SET ?=
+# Who signs the mails off, "Name <mail>"; empty: nobody, and they can't be sent
+SIGNOFF ?=
+export SET SIGNOFF
 
 .PHONY: series series-build check cross
 
-series: ## write the [PATCH n/m] mails to $(O)/series, apply and check them
+series: ## write the sets of mails to $(O)/series, apply and check them (SET, SIGNOFF)
 	@$(B)/deps.sh base tree series
 	@tools/series/series.sh
 

@@ -1,13 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""series.py commits|mails|check REPO O: the overlay as a series of patches.
+"""series.py commits|mails|check REPO O: the overlay as sets of patches.
 
 commits: makes O/series.git, whose first commit holds the base's version of
          every file that the series touches and MAINTAINERS (git am reads no
-         other), with one commit for each step on branch "series".
-mails:   writes them as mails to O/series, applies those with git am on the
-         base, and compares the result with O/tree.
-check:   runs the base's checkpatch.pl --strict on each mail.
+         other), with one commit for each step on branch "series", and a tag for
+         each set where it ends.
+mails:   writes them as mails to O/series/SET, applies those with git am, and
+         compares the result with O/tree.
+check:   runs the base's checkpatch.pl --strict and get_maintainer.pl on each mail,
+         and keeps what they say beside it.
+
+In the environment, SET is the number of the only set that is wanted, and SIGNOFF is
+"Name <mail>", who signs the mails off.  Without it they can't be sent.
 """
 import glob
 import os
@@ -15,13 +20,11 @@ import re
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
+import grow
+import mails
 import steps as series_steps
 from steps import lay
-
-CLEAN = re.compile(r"^total: (\d+) errors, (\d+) warnings, (?:(\d+) checks, )?"
-                   r"(\d+) lines checked", re.M)
 
 
 class SeriesError(Exception):
@@ -38,6 +41,17 @@ def output(command, **options):
     return done.stdout
 
 
+def signer():
+    """(name, mail) of who signs off, or None."""
+    text = os.environ.get("SIGNOFF", "")
+    if not text:
+        return None
+    match = re.fullmatch(r"(\S[^<>]*\S) <([^<>\s]+@[^<>\s]+)>", text)
+    if not match:
+        raise SeriesError(f"SIGNOFF={text}: not \"Name <mail>\"")
+    return match.groups()
+
+
 class Series:
     """The series of one repository, and where it is built."""
 
@@ -46,14 +60,29 @@ class Series:
         self.base, self.tree = os.path.join(out, "base"), os.path.join(out, "tree")
         self.git_dir = os.path.join(out, "series.git")
         self.mails = os.path.join(out, "series")
-        self.steps = series_steps.load(repo, self.base)
+        self.sets = series_steps.load(repo, self.base)
+        self.steps = [step for part in self.sets for step in part.steps]
+        self.overlay = set(lay.overlay_paths(repo))
+        self.wanted = self.wanted_sets()
+        self.signer = signer()
         self.env = {**os.environ, **self.identity()}
+        # Of the overlay, what is there; lists as patches change them, and sections
+        self.present, self.lists, self.parts = set(), {}, {}
+
+    def wanted_sets(self):
+        number = os.environ.get("SET", "")
+        found = [part for part in self.sets if number in ("", str(part.number))]
+        if not found:
+            raise SeriesError(f"SET={number}: there are 1 to {self.sets[-1].number}")
+        return found
 
     def identity(self):
-        """Author and date: the last commit's, so that the mails repeat."""
+        """Author and date: who signs off, or the last commit's author; its date, so
+        that the mails repeat."""
         log = ["git", "-c", "safe.directory=*", "-C", self.repo, "log", "-1",
                "--format=%an%n%ae%n%ad"]
         name, mail, date = output(log).splitlines()
+        name, mail = self.signer or (name, mail)
         return {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER")
                 for what, value in (("NAME", name), ("EMAIL", mail), ("DATE", date))}
 
@@ -62,9 +91,9 @@ class Series:
                        "-c", "commit.gpgsign=false", *arguments], env=self.env)
 
     def touched(self):
-        paths = {"MAINTAINERS"}
+        paths = {"MAINTAINERS"} | self.overlay
         for step in self.steps:
-            paths |= step.touched() | set(step.overlay)
+            paths |= step.touched()
         return sorted(paths)
 
     def put(self, source, path):
@@ -72,6 +101,12 @@ class Series:
         state = lay.read(os.path.join(source, path))
         if state:
             lay.write(os.path.join(self.git_dir, path), *state)
+
+    def put_text(self, path, text):
+        lay.write(os.path.join(self.git_dir, path), text.encode(), False)
+
+    def text(self, source, path):
+        return lay.read(os.path.join(source, path))[0].decode()
 
     def commit(self, message):
         self.git("add", "-A", "-f", ".")
@@ -87,61 +122,105 @@ class Series:
             self.commit(f"Base: {file.read().strip()}")
         self.git("checkout", "-q", "-b", "series")
 
+    def apply(self, step):
+        """Applies a diff; lists are whole meanwhile."""
+        for path, text in self.lists.items():
+            self.put_text(path, text)
+        try:
+            self.git("apply", "--whitespace=nowarn", step.path)
+        except SeriesError as error:
+            raise SeriesError(f"patches/{step.name}: {error}") from None
+        for path in filter(grow.is_list, step.touched()):
+            self.lists[path] = self.text(self.git_dir, path)
+
+    def put_overlay(self, step):
+        for path in step.overlay:
+            self.put(self.repo, path)
+        for path, some in step.sections:
+            known = self.parts.setdefault(path, set())
+            known |= some
+            self.put_text(path, grow.with_sections(self.text(self.repo, path), known))
+        self.present |= set(step.overlay) | {path for path, _ in step.sections}
+        for path, text in self.lists.items():
+            self.put_text(path, grow.grown(path, text, self.text(self.base, path),
+                                           self.overlay, self.present))
+
+    def check_size(self, step):
+        """Fails if a step adds more than a reader takes."""
+        lines = self.git("show", "--format=", "--numstat", "-M", "HEAD").splitlines()
+        added = sum(int(line.split("\t")[0]) for line in lines
+                    if line and line[0] != "-")
+        if added > series_steps.LINES_OF_A_MAIL:
+            raise SeriesError(f"patches/{step.name} adds {added} lines; a mail has at "
+                              f"most {series_steps.LINES_OF_A_MAIL}: split it")
+
     def commit_step(self, step):
         for path in step.deleted:
             os.unlink(os.path.join(self.git_dir, path))
         if step.has_diff:
-            try:
-                self.git("apply", "--whitespace=nowarn", step.path)
-            except SeriesError as error:
-                raise SeriesError(f"patches/{step.name}: {error}") from None
-        for path in step.overlay:
-            self.put(self.repo, path)
-        signer = (f"Signed-off-by: {self.env['GIT_AUTHOR_NAME']} "
-                  f"<{self.env['GIT_AUTHOR_EMAIL']}>")
-        self.commit(f"{step.subject}\n\n{step.body}\n\n{signer}")
+            self.apply(step)
+        self.put_overlay(step)
+        message = f"{step.subject}\n\n{step.body}"
+        if self.signer:
+            # "Fixes:" and the like stand in one block with it.
+            trailer = re.search(r"\n\n[A-Z][\w-]+: [^\n]+(\n[A-Z][\w-]+: [^\n]+)*$",
+                                message)
+            message += "\n" if trailer else "\n\n"
+            message += "Signed-off-by: {} <{}>".format(*self.signer)
+        self.commit(message)
+        self.check_size(step)
 
     def make_commits(self):
         self.commit_base()
-        for step in self.steps:
-            self.commit_step(step)
+        for part in self.sets:
+            for step in part.steps:
+                self.commit_step(step)
+            self.git("tag", part.name)
 
-    def write_cover(self):
-        """Fills in the cover letter: patches/cover.txt, subject line first."""
-        cover = os.path.join(self.mails, "0000-cover-letter.patch")
-        subject, text = "KVM: A new generic core", ""
-        source = os.path.join(self.repo, "patches", "cover.txt")
-        if os.path.exists(source):
-            with open(source, encoding="utf-8") as file:
-                subject, _, text = file.read().partition("\n")
-            subject = subject.removeprefix("Subject: ")
+    def start(self, part):
+        """What a set begins on."""
+        at = self.sets.index(part)
+        return self.sets[at - 1].name if at else "base"
+
+    def folder(self, part):
+        return os.path.join(self.mails, part.name)
+
+    def write_cover(self, part):
         with open(os.path.join(self.out, "base.id"), encoding="utf-8") as file:
-            text = f"{text.strip()}\n\nThe base is {file.read().strip()}.".lstrip()
+            base = f"The base is {file.read().strip()}"
+        if part is not self.sets[0]:
+            base += f", with the sets before this one, up to {self.start(part)}"
+        cover = os.path.join(self.folder(part), "0000-cover-letter.patch")
         with open(cover, encoding="utf-8") as file:
             mail = file.read()
-        mail = mail.replace("*** SUBJECT HERE ***", subject)
+        mail = mail.replace("*** SUBJECT HERE ***", part.subject)
+        mail = mail.replace("*** BLURB HERE ***", f"{part.text.strip()}\n\n{base}.")
         with open(cover, "w", encoding="utf-8") as file:
-            file.write(mail.replace("*** BLURB HERE ***", text))
+            file.write(mail)
 
     def write_mails(self):
         shutil.rmtree(self.mails, ignore_errors=True)
-        self.git("format-patch", "-q", "--cover-letter", "--base=base", "-B", "-n",
-                 "-o", self.mails, "base..series")
-        self.write_cover()
+        for part in self.wanted:
+            self.git("format-patch", "-q", "--cover-letter", "-M", "-B", "-n",
+                     "-o", self.folder(part), f"{self.start(part)}..{part.name}")
+            self.write_cover(part)
 
-    def patch_mails(self):
-        return [path for path in sorted(glob.glob(os.path.join(self.mails, "*.patch")))
+    def patch_mails(self, part):
+        found = glob.glob(os.path.join(self.folder(part), "*.patch"))
+        return [path for path in sorted(found)
                 if not path.endswith("0000-cover-letter.patch")]
 
     def apply_mails(self):
-        """Applies the mails on the base as their receiver does."""
-        self.git("checkout", "-q", "-B", "applied", "base")
-        self.git("am", "-q", *self.patch_mails())
-        if self.git("diff", "--name-only", "series", "applied"):
-            raise SeriesError("git am gives another tree than the commits")
+        """Applies the mails as their receiver does: a set on those before it."""
+        self.git("checkout", "-q", "-B", "applied", self.start(self.wanted[0]))
+        for part in self.wanted:
+            self.git("am", "-q", *self.patch_mails(part))
+            if self.git("diff", "--name-only", part.name, "applied"):
+                raise SeriesError(f"{part.name}: git am gives another tree than the "
+                                  "commits")
 
     def compare_tree(self):
-        """The applied mails must give what "make tree" gives."""
+        """All mails applied must give what "make tree" gives."""
         laid = lay.read_manifest(os.path.join(self.out, "tree.manifest"))
         touched = set(self.touched())
         wrong = [path for path in sorted(touched | laid)
@@ -151,49 +230,38 @@ class Series:
         if wrong:
             raise SeriesError("the series and the tree differ in " + ", ".join(wrong))
 
-    def check_mail(self, path):
-        """Returns checkpatch's (errors, warnings, checks, lines) and complaints."""
-        done = subprocess.run(
-            ["perl", os.path.join(self.base, "scripts/checkpatch.pl"), "--strict",
-             "--color=never", f"--root={self.base}", path],
-            cwd=self.out, capture_output=True, text=True, check=False)
-        match = CLEAN.search(done.stdout)
-        if not match:
-            raise SeriesError(f"checkpatch.pl says nothing of {path}: {done.stderr}")
-        counts = [int(count or 0) for count in match.groups()]
-        return counts, done.stdout[:match.start()].strip()
+    def make_mails(self):
+        self.write_mails()
+        self.apply_mails()
+        if len(self.wanted) == len(self.sets):
+            self.compare_tree()
+            result = "git am on the base gives the tree"
+        else:
+            result = "git am on the sets before it gives the commits"
+        count = sum(len(self.patch_mails(part)) for part in self.wanted)
+        print(f"== {count} mails in {len(self.wanted)} sets in {self.mails}: {result}",
+              flush=True)
 
-    def check_mails(self):
-        print(f"{'errors':>6} {'warnings':>8} {'checks':>6} {'lines':>6}  mail")
-        complaints = []
-        paths = self.patch_mails()
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for path, (counts, text) in zip(paths, pool.map(self.check_mail, paths)):
-                print(f"{counts[0]:6} {counts[1]:8} {counts[2]:6} {counts[3]:6}  "
-                      f"{os.path.basename(path)}", flush=True)
-                if any(counts[:3]):
-                    complaints.append(f"{os.path.basename(path)}:\n{text}")
-        for text in complaints:
-            print("\n" + text)
-        return not complaints
+    def check(self):
+        """Says what checkpatch.pl counts in each mail, set by set."""
+        clean = True
+        for part in self.wanted:
+            print(f"== {part.name}: {part.subject}")
+            clean &= mails.check(self.base, self.patch_mails(part), self.signer)
+        if not clean:
+            raise SeriesError("checkpatch.pl --strict is not clean")
+        if not self.signer:
+            print("== these mails can't be sent: nobody has signed them off "
+                  "(SIGNOFF=\"Name <mail>\")", flush=True)
 
 
 def main():
     action, repo, out = sys.argv[1:]
     try:
         series = Series(repo, out)
-        if action == "commits":
-            series.make_commits()
-        elif action == "mails":
-            series.write_mails()
-            series.apply_mails()
-            series.compare_tree()
-            print(f"== {len(series.patch_mails())} mails and the cover letter in "
-                  f"{series.mails}: git am on the base gives the tree", flush=True)
-        elif action == "check":
-            if not series.check_mails():
-                raise SeriesError("checkpatch.pl --strict is not clean")
-    except (SeriesError, series_steps.StepError) as error:
+        {"commits": series.make_commits, "mails": series.make_mails,
+         "check": series.check}[action]()
+    except (SeriesError, series_steps.StepError, mails.MailError) as error:
         sys.exit(f"error: {error}")
 
 
