@@ -14,6 +14,9 @@ interrupted one.
 
 A patch with "Base: VERSION" lines in its head is for bases of these versions
 only; for all others it is as if it were not there.
+
+The overlay has its files as they are in the end.  What a patch's diff changes in
+one of them, of an earlier patch, is left out here: it is for the series.
 """
 import glob
 import hashlib
@@ -139,30 +142,50 @@ def has_diff(text):
     return bool(re.search(r"^(?:diff --git |--- (?:a/|/dev/null))", text, re.M))
 
 
+def given(text, paths):
+    """Which of these overlay files a patch brings, or sections of them."""
+    globs = head_values(text, "Overlay") + re.findall(r"^Sections: (\S+) ",
+                                                      text.partition("\n---\n")[0], re.M)
+    patterns = [pattern(glob_) for glob_ in globs]
+    return {path for path in paths if any(known.match(path) for known in patterns)}
+
+
+def delete(stage, text):
+    """Deletes the files that a patch's head names; returns their paths."""
+    paths = head_values(text, "Delete")
+    for path in paths:
+        if os.path.exists(os.path.join(stage, path)):
+            os.unlink(os.path.join(stage, path))
+    return paths
+
+
+def fetch(base, stage, path):
+    """Copies a file of the base to stage, if it is there."""
+    found = read(os.path.join(base, path))
+    if found:
+        write(os.path.join(stage, path), *found)
+
+
 def apply_patches(repo, base, stage, modules):
     """Applies all patches to copies in stage; returns the paths they touch.
     modules: only what they change in SOURCES, and the patch that marks them."""
-    touched = set()
+    touched, ours, overlay = set(), set(), overlay_paths(repo)
     chosen = patches(repo, kernel_version(base))
     options = [f"--include={folder}*" for folder in SOURCES] if modules else []
     if modules:
         with open(os.path.join(repo, MARK), encoding="utf-8") as file:
             chosen.append((os.path.join(repo, MARK), file.read()))
     for patch, text in chosen:
-        for path in head_values(text, "Delete"):
-            touched.add(path)
-            if os.path.exists(os.path.join(stage, path)):
-                os.unlink(os.path.join(stage, path))
-        if not has_diff(text):
-            continue
-        for path in set(TOUCHED.findall(text)) - touched:
-            if modules and not path.startswith(SOURCES):
-                continue
-            touched.add(path)
-            found = read(os.path.join(base, path))
-            if found:
-                write(os.path.join(stage, path), *found)
-        if git_apply(stage, patch, *options).returncode:
+        touched.update(delete(stage, text))
+        changed = set(TOUCHED.findall(text)) if has_diff(text) else set()
+        later = [f"--exclude={path}" for path in sorted(changed & ours)]
+        changed -= ours
+        ours |= given(text, overlay)
+        for path in changed - touched:
+            if not modules or path.startswith(SOURCES):
+                touched.add(path)
+                fetch(base, stage, path)
+        if changed and git_apply(stage, patch, *later, *options).returncode:
             raise PatchError(f"{os.path.relpath(patch, repo)} does not apply: "
                              + explain(stage, patch))
     return touched

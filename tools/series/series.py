@@ -24,6 +24,7 @@ import sys
 import grow
 import mails
 import steps as series_steps
+from later import Later
 from steps import lay
 
 
@@ -66,8 +67,9 @@ class Series:
         self.wanted = self.wanted_sets()
         self.signer = signer()
         self.env = {**os.environ, **self.identity()}
-        # Of the overlay, what is there; lists as patches change them, and sections
-        self.present, self.lists, self.parts = set(), {}, {}
+        self.later = Later(repo, self.steps)
+        # What is there: steps, overlay files, sections; lists as patches change them
+        self.done, self.present, self.parts, self.lists = set(), set(), {}, {}
 
     def wanted_sets(self):
         number = os.environ.get("SET", "")
@@ -127,19 +129,22 @@ class Series:
         for path, text in self.lists.items():
             self.put_text(path, text)
         try:
-            self.git("apply", "--whitespace=nowarn", step.path)
+            self.git("apply", "--whitespace=nowarn", step.path,
+                     *(f"--exclude={path}" for path in step.changes))
         except SeriesError as error:
             raise SeriesError(f"patches/{step.name}: {error}") from None
         for path in filter(grow.is_list, step.touched()):
             self.lists[path] = self.text(self.git_dir, path)
 
     def put_overlay(self, step):
-        for path in step.overlay:
-            self.put(self.repo, path)
+        self.done.add(step)
         for path, some in step.sections:
-            known = self.parts.setdefault(path, set())
-            known |= some
-            self.put_text(path, grow.with_sections(self.text(self.repo, path), known))
+            self.parts.setdefault(path, set()).update(some)
+        for path in {*step.overlay, *dict(step.sections), *step.changes}:
+            content, executable = self.later.after(path, self.done)
+            if path in self.parts:
+                content = grow.with_sections(content.decode(), self.parts[path]).encode()
+            lay.write(os.path.join(self.git_dir, path), content, executable)
         self.present |= set(step.overlay) | {path for path, _ in step.sections}
         for path, text in self.lists.items():
             self.put_text(path, grow.grown(path, text, self.text(self.base, path),

@@ -15,6 +15,9 @@ Base: VERSION          it is one for bases of these versions only
 
 Each overlay file, or each of its sections, belongs to exactly one step.  A step
 deletes files, applies its diff, and adds what it has of the overlay.
+
+The overlay has its files as they are in the end.  A later step may change what an
+earlier one has brought: its diff is taken back for the steps before it (later.py).
 """
 import os
 import re
