@@ -23,7 +23,8 @@ END {
 	print "  TESTS=\"A B\"   only these tests"
 	print "  ACCEL=NAME    tcg, kvm or empty (kvm where the host really has nested SVM or VMX)"
 	print "  QEMU=PATH     your own qemu-system-x86_64 (default: 7.2, patched, from Debian's source)"
-	print "  SET=N         series: only this set"
+	print "  SET=N         series, series-build: only this set"
+	print "  BUILDS=\"A B\"  series-build: only gcc, clang, intel, amd, kunit, arm64, riscv"
 	print "  SIGNOFF=\"NAME <MAIL>\"  series: who signs the mails off (without: they can't be sent)"
 	print "  VM=NAME       qemu (default), nested (in a guest of the VM) or bochs (kvm-intel): selftests"
 }

@@ -5,7 +5,9 @@
 SET ?=
 # Who signs the mails off, "Name <mail>"; empty: nobody, and they can't be sent
 SIGNOFF ?=
-export SET SIGNOFF
+# Which builds of series-build, as in tools/series/build.py; empty: all
+BUILDS ?=
+export SET SIGNOFF BUILDS
 
 .PHONY: series series-build check cross
 
@@ -13,8 +15,8 @@ series: ## write the sets of mails to $(O)/series, apply and check them (SET, SI
 	@$(B)/deps.sh base tree series
 	@tools/series/series.sh
 
-series-build: ## build KVM after each patch of the series
-	@$(B)/deps.sh base tree kernel series
+series-build: ## build KVM after each mail in several ways (SET, BUILDS)
+	@$(B)/deps.sh base tree kernel series series-build
 	@tools/series/series-build.sh
 
 check: ## checkpatch, sparse and W=1: no warning that stock has not
