@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the kernel's scripts say of mails: checkpatch.pl and get_maintainer.pl.
 
-NNNN-slug.patch gets a NNNN-slug.checkpatch and a NNNN-slug.maintainers.
+NNNN-slug.patch gets a NNNN-slug.checkpatch and a NNNN-slug.maintainers.  A mail that
+was looked at, but for its date and the commit that it was made from, is not looked at
+again: O/series.said has what was said.
 """
+import hashlib
 import os
 import re
 import subprocess
@@ -16,43 +19,60 @@ class MailError(Exception):
     """What is wrong with a mail, in one line."""
 
 
-def run_script(base, name, *arguments):
-    return subprocess.run(["perl", os.path.join(base, "scripts", name), *arguments],
-                          cwd=base, capture_output=True, text=True, check=False)
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
-def keep(path, kind, text):
-    with open(path.removesuffix(".patch") + "." + kind, "w", encoding="utf-8") as file:
+def write(path, text):
+    with open(path, "w", encoding="utf-8") as file:
         file.write(text)
+
+
+def script(base, path, kind, name, *arguments):
+    """Returns what a script of the base says of a mail, and keeps it."""
+    mail = re.sub(r"^(?:From |Date: ).*\n", "", read(path), count=2, flags=re.M)
+    state = "\0".join([read(os.path.join(base, "scripts", name)),
+                       read(os.path.join(base, "MAINTAINERS")), *arguments, mail])
+    said = os.path.join(os.path.dirname(base), "series.said",
+                        hashlib.sha256(state.encode()).hexdigest())
+    if not os.path.exists(said):
+        done = subprocess.run(
+            ["perl", os.path.join(base, "scripts", name), *arguments, path],
+            cwd=base, capture_output=True, text=True, check=False)
+        if not done.stdout.strip():
+            raise MailError(f"{name} says nothing of {path}: {done.stderr}")
+        os.makedirs(os.path.dirname(said), exist_ok=True)
+        write(said, done.stdout)
+    text = read(said)
+    write(path.removesuffix(".patch") + "." + kind, text)
+    return text
 
 
 def checkpatch(base, path, signed):
     """Returns checkpatch's [errors, warnings, checks, lines] and complaints."""
     options = [] if signed else ["--no-signoff"]
-    done = run_script(base, "checkpatch.pl", "--strict", "--color=never",
-                      f"--root={base}", *options, path)
-    match = COUNTS.search(done.stdout)
+    if not os.path.exists(os.path.join(base, ".git")):
+        # No commit that "Fixes:" names can be found where there is no history.
+        options.append("--ignore=UNKNOWN_COMMIT_ID")
+    text = script(base, path, "checkpatch", "checkpatch.pl", "--strict",
+                  "--color=never", f"--root={base}", *options)
+    match = COUNTS.search(text)
     if not match:
-        raise MailError(f"checkpatch.pl says nothing of {path}: {done.stderr}")
-    keep(path, "checkpatch", done.stdout)
-    counts = [int(count or 0) for count in match.groups()]
-    return counts, done.stdout[:match.start()].strip()
+        raise MailError(f"checkpatch.pl counts nothing in {path}")
+    return [int(count or 0) for count in match.groups()], text[:match.start()].strip()
 
 
 def maintainers(base, path):
     """Who gets a mail, by the base's MAINTAINERS alone; returns how many."""
-    done = run_script(base, "get_maintainer.pl", "--nogit", "--nogit-fallback",
-                      "--norolestats", "--roles", path)
-    if done.returncode or not done.stdout.strip():
-        raise MailError(f"get_maintainer.pl knows nobody for {path}: {done.stderr}")
-    keep(path, "maintainers", done.stdout)
-    return len(done.stdout.splitlines())
+    text = script(base, path, "maintainers", "get_maintainer.pl", "--nogit",
+                  "--nogit-fallback", "--norolestats", "--roles")
+    return len(text.splitlines())
 
 
 def added_lines(path):
     """Lines that a mail adds, of files that it does not only move."""
-    with open(path, encoding="utf-8") as file:
-        diff = file.read().partition("\n---\n")[2]
+    diff = read(path).partition("\n---\n")[2]
     return len(re.findall(r"^\+(?!\+\+ )", diff, re.M))
 
 

@@ -192,9 +192,10 @@ class Series:
 
     def write_cover(self, part):
         with open(os.path.join(self.out, "base.id"), encoding="utf-8") as file:
-            base = f"The base is {file.read().strip()}"
+            base = f"Set {part.number} of {self.sets[-1].number}.  The base is " \
+                   + file.read().strip()
         if part is not self.sets[0]:
-            base += f", with the sets before this one, up to {self.start(part)}"
+            base += f", with the sets before this one,\nup to {self.start(part)}"
         cover = os.path.join(self.folder(part), "0000-cover-letter.patch")
         with open(cover, encoding="utf-8") as file:
             mail = file.read()
