@@ -6,11 +6,13 @@ The commits are those of series.py.  SET and BUILDS in the environment choose a 
 by its number, and builds by their names: of BUILDS below, in that order.
 
 A build is of what its sources are, O/series-build/built lists what was built: it is
-not built again, be it for another mail or in another run.
+not built again, be it for another mail or in another run.  Files of ours that are not
+linked yet are not among them.
 """
 import collections
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +23,8 @@ from steps import StepError, lay
 
 MODULES = {"amd": "arch/x86/kvm/kvm-amd.ko", "intel": "arch/x86/kvm/kvm-intel.ko"}
 TESTS = ("arch/x86/kvm/mmu/tests/", "virt/kvm/tests/")
+MAKEFILES = {"arch/x86/kvm/": "arch/x86/kvm/Makefile",
+             "virt/kvm/": "virt/kvm/Makefile.kvm"}
 
 
 class Build:
@@ -116,10 +120,30 @@ class Builder:
             lay.settle(os.path.join(self.tree, path),
                        lay.read(os.path.join(self.series.git_dir, path)))
 
+    def linked(self, commit):
+        """The sources that KVM's Makefiles name in a commit."""
+        found = set()
+        for folder, path in MAKEFILES.items():
+            text = self.series.git("show", f"{commit}:{path}")
+            for name in re.findall(r"[\w/$()-]+(?=\.o\b)", text):
+                found.add(folder + name.removeprefix("$(KVM)/") + ".c")
+        return found
+
+    def unlinked(self, paths, commit):
+        """Files of ours that are not built yet, and headers that only these have."""
+        linked = self.linked(commit)
+        folders = {os.path.dirname(path) for path in linked}
+        return {path for path in paths & self.series.overlay
+                if path not in linked and
+                (path.endswith(".c") or os.path.dirname(path) not in folders)}
+
     def key(self, build, commit):
         """What the build is of, as a number."""
-        listed = self.series.git("ls-tree", "-r", commit).splitlines()
-        told = [line for line in listed if build.needs(line.split("\t")[1])]
+        listed = {line.split("\t")[1]: line for line in
+                  self.series.git("ls-tree", "-r", commit).splitlines()}
+        left_out = self.unlinked(set(listed), commit)
+        told = [line for path, line in listed.items()
+                if build.needs(path) and path not in left_out]
         for name in build.fragments:
             told.append(self.series.text(self.series.repo, f"configs/{name}.config"))
         told += [build.make, *build.targets(), output([build.compiler, "--version"])]
