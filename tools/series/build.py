@@ -81,8 +81,9 @@ class Builder:
         self.series = series
         self.folder = os.path.join(series.out, "series-build")
         self.tree = os.path.join(self.folder, "tree")
-        self.paths = series.git("diff", "--name-only", "--no-renames", "base",
-                                "series").split()
+        # Also those that come and go again
+        self.paths = sorted(set(series.git("log", "--format=", "--name-only",
+                                           "--no-renames", "base..series").split()))
         self.built = self.read_built()
         # By name of the build: how many were built, how long that took, all
         self.count, self.seconds = collections.Counter(), collections.Counter()
