@@ -65,7 +65,10 @@ static inline bool kvm_vm_is_usable(const struct kvm *kvm)
 	return kvm->mm == current->mm && !READ_ONCE(kvm->vm_dead);
 }
 
-/* vcpu.c: a vCPU's lifetime, its file and its preempt notifier. */
+/* vcpu_load.c: which vCPU a CPU has loaded. */
+void kvm_vcpu_load_init(struct kvm_vcpu *vcpu);
+
+/* vcpu.c: a vCPU's lifetime and its file. */
 int kvm_vcpu_module_init(unsigned int size, unsigned int align);
 void kvm_vcpu_module_exit(void);
 int kvm_create_vcpu_fd(struct kvm *kvm, unsigned long id);
