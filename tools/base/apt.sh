@@ -24,3 +24,17 @@ use_private_lists()
 	say "reading the mirror's package lists (private, in $dir)"
 	apt-get "${apt_options[@]}" update >>"$log" 2>&1 || true
 }
+
+# offered_kernels COMMAND...: prints "RELEASE VERSION" of each kernel 6.12 of Debian's
+# for amd64, newest first, that the lists offer which COMMAND, an apt-cache, uses.
+offered_kernels()
+{
+	local names
+
+	names=$("$@" pkgnames linux-headers-6.12. |
+		grep -E '^linux-headers-6\.12\.[0-9]+\+deb[0-9]+-amd64$') || return 0
+	# shellcheck disable=SC2086
+	"$@" madison $names |
+		awk -F'|' '{ gsub(/ /, ""); sub("linux-headers-", "", $1); print $1, $2 }' |
+		sort -rVu -k1,1
+}

@@ -27,15 +27,12 @@ fail()
 # Prints "RELEASE VERSION" of the newest tested kernel that the lists in use offer.
 offered()
 {
-	local name version
+	local release version
 
-	apt-cache "${apt_options[@]}" pkgnames linux-headers-6.12. |
-		grep -E "^linux-headers-6\.12\.[0-9]+\\$tag-amd64\$" | sort -rV |
-		while read -r name; do
-			version=$(apt-cache "${apt_options[@]}" madison "$name" |
-				awk -F'|' '{ gsub(/ /, "", $2); print $2; exit }')
-			[ -n "$version" ] && tested "$version" || continue
-			echo "${name#linux-headers-} $version"
+	offered_kernels apt-cache "${apt_options[@]}" |
+		while read -r release version; do
+			[[ $release == *"$tag-amd64" ]] && tested "$version" || continue
+			echo "$release $version"
 			break
 		done
 }

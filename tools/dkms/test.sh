@@ -4,6 +4,7 @@
 # this machine's release, $(O)/dkms-test/root, and boots its kernel in the VM with what
 # DKMS built. Then it removes the package, and finds stock's modules again.
 . "$(dirname "$0")/../base/lib.sh"
+. "$(dirname "$0")/../base/apt.sh"
 . "$(dirname "$0")/../base/debian-root.sh"
 . /etc/os-release
 
@@ -18,17 +19,6 @@ apt_in_root()
 {
 	in_root env DEBIAN_FRONTEND=noninteractive INITRD=No apt-get -y --no-install-recommends \
 		"$@" >>"$log" 2>&1 || die "apt-get $1 failed (log: $log)"
-}
-
-# The kernels of this release, newest first: "RELEASE VERSION" lines.
-offered()
-{
-	# shellcheck disable=SC2016
-	in_root sh -c 'apt-cache pkgnames linux-headers-6.12. |
-		grep -E "^linux-headers-6\.12\.[0-9]+\+deb[0-9]+-amd64$" |
-		xargs apt-cache madison' |
-		awk -F'|' '{ gsub(/ /, ""); sub("linux-headers-", "", $1); print $1, $2 }' |
-		sort -rVu -k1,1
 }
 
 # Splits what is offered in the tested ones and the newest of the others.
@@ -46,7 +36,7 @@ choose()
 		else
 			untested=${untested:-$release}
 		fi
-	done < <(offered)
+	done < <(offered_kernels in_root apt-cache)
 	[ "${#kernels[@]}" -gt 0 ] || die "Debian $VERSION_ID offers no kernel that ours is tested on"
 }
 
