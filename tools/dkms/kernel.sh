@@ -107,11 +107,11 @@ collect_drivers()
 {
 	local file number=10
 
-	mkdir -p "$out/drivers"
+	mkdir -p "$out/vm-drivers"
 	for file in $(for name in "${drivers[@]}"; do module_files "$name"; done |
 		      awk '!seen[$0]++'); do
 		file=${file##*/}
-		put "${file%%.ko*}" "$out/drivers" "$number-"
+		put "${file%%.ko*}" "$out/vm-drivers" "$number-"
 		number=$((number + 1))
 	done
 }
@@ -127,6 +127,13 @@ collect_stock()
 	done
 }
 
+# What the folder was fetched for: it is fetched again when that changes.
+wanted()
+{
+	tested_versions
+	echo "${drivers[@]}"
+}
+
 fetch_kernel()
 {
 	need_disk 4000 "Debian's kernel"
@@ -139,7 +146,7 @@ fetch_kernel()
 	unpack || fail "Debian's kernel $version does not unpack"
 	collect_drivers
 	collect_stock
-	printf '%s\n' "$release $version" "$(tested_versions)" >"$stamp"
+	printf '%s\n' "$release $version" "$(wanted)" >"$stamp"
 }
 
 # Nothing is built again unless what it is built from has changed.
@@ -161,7 +168,7 @@ build_modules()
 }
 
 lock_o
-if [ "$(tail -n +2 "$stamp" 2>/dev/null)" = "$(tested_versions)" ]; then
+if [ "$(tail -n +2 "$stamp" 2>/dev/null)" = "$(wanted)" ]; then
 	read -r release version <"$stamp"
 	headers=$out/root/usr/src/linux-headers-$release
 else

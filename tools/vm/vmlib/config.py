@@ -99,7 +99,7 @@ class Config:
 
     def drivers(self):
         """Modules of the kernel that the VM needs, in the order to load them."""
-        folder = os.path.join(os.path.dirname(self.kconfig), "drivers")
+        folder = os.path.join(os.path.dirname(self.kconfig), "vm-drivers")
         return sorted(glob.glob(os.path.join(folder, "*.ko")))
 
     def command_line(self, *loglevel):
