@@ -6,7 +6,8 @@
 
 MINUTES=${MINUTES:-60}
 SEED=${SEED:-$((RANDOM << 15 | RANDOM))}
-OPS=200000
+# Of each hardware in a round, which has to end within kunit.sh's limit.
+OPS=100000
 # Of soft_random_kunit.c, which uses one for each.
 EPISODE_OPS=2000
 
