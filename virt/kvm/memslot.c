@@ -8,7 +8,8 @@
  *	prepare		everything that can fail; nobody sees any of it
  *	commit		install the result; cannot fail
  *
- * with one exception, KVM_MR_MOVE, see kvm_memslot_execute().
+ * with one exception, KVM_MR_MOVE, see kvm_memslot_execute().  A change costs one
+ * grace period of kvm->srcu; two, if kvm_memslot_needs_copy().
  *
  * Locks, in the order in which they are taken:
  *
@@ -54,8 +55,8 @@ static_assert(KVM_MEM_SLOTS_NUM <= SHRT_MAX);
  * @as_id: its address space
  * @old: the slot as it is; NULL for KVM_MR_CREATE
  * @new: the slot as it will be; NULL for KVM_MR_DELETE
- * @invalid: for KVM_MR_DELETE and KVM_MR_MOVE a copy of @old that is marked
- *	     KVM_MEMSLOT_INVALID and stands in for it in the meantime
+ * @invalid: a copy of @old that is marked KVM_MEMSLOT_INVALID and stands in for it
+ *	     in the meantime; NULL unless kvm_memslot_needs_copy()
  * @gmem_file: for KVM_MR_CREATE with KVM_MEM_GUEST_MEMFD: a reference that is
  *	       held until the change has ended.  A slot has none of its own, as
  *	       the file pins the VM: closing it unbinds the slot.
@@ -257,13 +258,25 @@ static int kvm_memslot_prepare_bitmap(struct kvm_memslot_change *c)
 	return kvm_dirty_bitmap_alloc(c->kvm, c->new);
 }
 
+/*
+ * Does an INVALID copy have to keep faults from mapping the slot, at the price of
+ * an installation of its own?  A slot that moves may come back, and then goes on
+ * as it was.  One that is deleted is marked itself, if the architecture looks.
+ */
+static bool kvm_memslot_needs_copy(const struct kvm_memslot_change *c)
+{
+	return c->kind == KVM_MR_MOVE ||
+	       (c->kind == KVM_MR_DELETE &&
+		!IS_ENABLED(CONFIG_HAVE_KVM_GOING_SLOTS));
+}
+
 /* Get all that the change needs; kvm_memslot_abort() gives it back. */
 static int kvm_memslot_prepare(struct kvm_memslot_change *c,
 			       const struct kvm_userspace_memory_region2 *mem)
 {
 	int r;
 
-	if (c->kind == KVM_MR_DELETE || c->kind == KVM_MR_MOVE) {
+	if (kvm_memslot_needs_copy(c)) {
 		c->invalid = kzalloc(sizeof(*c->invalid), GFP_KERNEL_ACCOUNT);
 		if (!c->invalid)
 			return -ENOMEM;
@@ -341,6 +354,35 @@ static void kvm_memslot_invalidate(struct kvm_memslot_change *c)
 }
 
 /*
+ * Mark a slot that will be deleted, and drop all that maps its gfns.
+ *
+ * vCPUs keep running, and go on finding the slot.  Whoever looked it up, now or
+ * earlier, and gets mmu_lock after the mark, maps nothing of it; what was mapped
+ * before is dropped.  So no grace period is needed before the slot can go, and
+ * the one of its going keeps it from being freed under those who look.  The mark
+ * is never taken back: nothing fails from here on.
+ *
+ * Drops slots_arch_lock meanwhile, as the flush may take long: there is no copy
+ * that could miss what the lock's other users add.
+ */
+static void kvm_memslot_unmap(struct kvm_memslot_change *c)
+{
+	struct kvm *kvm = c->kvm;
+
+	lockdep_assert_held(&kvm->slots_arch_lock);
+	mutex_unlock(&kvm->slots_arch_lock);
+
+	KVM_MMU_LOCK(kvm);
+	/* Also read without mmu_lock, as a hint. */
+	WRITE_ONCE(c->old->going, true);
+	KVM_MMU_UNLOCK(kvm);
+
+	kvm_arch_flush_shadow_memslot(kvm, c->old);
+
+	mutex_lock(&kvm->slots_arch_lock);
+}
+
+/*
  * Install the inactive copy, which has @now, and repeat the change in the other
  * one, which still has what stood there before.  Drops slots_arch_lock.
  */
@@ -408,6 +450,9 @@ static void kvm_memslot_commit(struct kvm_memslot_change *c)
 	kvm_memslots_replace(kvm_inactive_memslots(kvm, c->as_id), c->old,
 			     c->new);
 	kvm_memslot_switch(c, c->new);
+	/* Until now KVM could use its memory, by the VMM's mapping of it. */
+	if (c->kind == KVM_MR_DELETE && !c->invalid)
+		kvm_arch_guest_memory_reclaimed(kvm);
 	kfree(c->invalid);
 
 	kvm_memslot_account(c);
@@ -448,8 +493,10 @@ static int kvm_memslot_execute(struct kvm_memslot_change *c)
 		return r;
 	}
 
-	if (c->kind == KVM_MR_DELETE)
+	if (c->kind == KVM_MR_DELETE && c->invalid)
 		kvm_memslot_invalidate(c);
+	else if (c->kind == KVM_MR_DELETE)
+		kvm_memslot_unmap(c);
 	kvm_memslot_commit(c);
 	return 0;
 }

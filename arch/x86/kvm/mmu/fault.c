@@ -12,7 +12,7 @@
  * under mmu_lock before anything is mapped.  A pfn that the host took away in
  * between is never mapped.  A slot that was replaced in between may be, as whoever
  * replaced it acts on its SPTEs after the grace period (kvm->srcu); unless it is
- * outdated, see page_track.h.
+ * outdated, see page_track.h, or is being deleted: its SPTEs go before that.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -230,9 +230,11 @@ static int fault_pin(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	/*
 	 * It is being deleted or moved: its SPTEs go before MMIO SPTEs come.  The
 	 * update waits for kvm->srcu, which a vCPU leaves with each entry to the
-	 * guest; who is not on its way there has to leave it by itself.
+	 * guest; who is not on its way there has to leave it by itself.  Without
+	 * mmu_lock, "going" is a hint; fault_invalidated() decides.
 	 */
-	if (fault->slot->flags & KVM_MEMSLOT_INVALID)
+	if (fault->slot->flags & KVM_MEMSLOT_INVALID ||
+	    kvm_slot_is_going(fault->slot))
 		return fault->prefetch ? -EAGAIN : RET_PF_RETRY;
 	if (fault->slot->id == APIC_ACCESS_PAGE_PRIVATE_MEMSLOT)
 		r = fault_apic_page(vcpu, fault);
@@ -257,15 +259,16 @@ static int fault_pin(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 }
 
 /*
- * Did an invalidation hit the gfn since the slot was looked up, or is the slot
- * outdated?  Under mmu_lock.
+ * Did an invalidation hit the gfn since the slot was looked up, or may the slot not
+ * be mapped: is it going, or outdated?  Under mmu_lock.
  */
 static bool fault_invalidated(struct kvm *kvm, struct kvm_page_fault *fault)
 {
 	if (!fault->slot)
 		return false;
 
-	return kvm_page_track_slot_outdated(kvm, fault->slot) ||
+	return kvm_slot_is_going(fault->slot) ||
+	       kvm_page_track_slot_outdated(kvm, fault->slot) ||
 	       mmu_invalidate_retry_gfn(kvm, fault->mmu_seq, fault->gfn);
 }
 

@@ -213,10 +213,15 @@ static inline int role_as_id(union kvm_mmu_page_role role)
 	return role.smm ? 1 : 0;
 }
 
-/* True if @sp shadows a table of the guest, which KVM must watch. */
+/* True if a page of the role shadows a table of the guest, which KVM must watch. */
+static inline bool role_has_gptes(union kvm_mmu_page_role role)
+{
+	return !role.direct && !role.passthrough;
+}
+
 static inline bool sp_has_gptes(const struct kvm_mmu_page *sp)
 {
-	return !sp->role.direct && !sp->role.passthrough;
+	return role_has_gptes(sp->role);
 }
 
 /*

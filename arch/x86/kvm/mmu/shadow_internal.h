@@ -179,7 +179,8 @@ struct shadow_caches {
  * An unsync page is synced before it is returned, as it is about to be linked.
  * A new one write-protects its gfn, or makes it a tracked one (level > 1).
  *
- * Return: the page, never NULL.
+ * Return: the page.  NULL if it would be for a table whose slot is being deleted,
+ * or is gone since the vCPU looked: never for a direct page.
  */
 struct kvm_mmu_page *shadow_page_get(struct kvm_vcpu *vcpu, gfn_t gfn,
 				     union kvm_mmu_page_role role);

@@ -170,7 +170,10 @@ static struct kvm_memory_slot *prefetch_slot(struct kvm_vcpu *vcpu, gfn_t gfn)
 {
 	struct kvm_memory_slot *slot = kvm_vcpu_gfn_to_memslot(vcpu, gfn);
 
-	return slot && !(slot->flags & KVM_MEMSLOT_INVALID) ? slot : NULL;
+	if (!slot || slot->flags & KVM_MEMSLOT_INVALID || kvm_slot_is_going(slot))
+		return NULL;
+
+	return slot;
 }
 
 /* Return: false to stop; the next pages are hardly better. */
@@ -410,6 +413,8 @@ static bool link_indirect(struct shadow_map *map, const struct guest_walk *walk,
 
 	if (!shadow_child(sp, iter->index, gfn, role)) {
 		child = shadow_page_get(map->vcpu, gfn, role);
+		if (!child)
+			return false;
 		if (child->unsync_children &&
 		    shadow_sync_children(map->vcpu, child, false))
 			return false;

@@ -111,10 +111,23 @@ static void watch_page_table(struct kvm *kvm, struct kvm_memory_slot *slot,
 		mmu_flush_gfn(kvm, gfn, PG_LEVEL_4K);
 }
 
-static void watch_table(struct kvm *kvm, struct kvm_mmu_page *sp)
+/*
+ * The slot in which a table may be watched.  A vCPU has seen the table in a slot
+ * that kvm->srcu keeps; but what watches it when its slot was zapped would outlive
+ * the slot, whether that is still in the set or not.
+ */
+static struct kvm_memory_slot *slot_to_watch(struct kvm *kvm, gfn_t gfn,
+					     union kvm_mmu_page_role role)
 {
-	struct kvm_memory_slot *slot = shadow_slot(kvm, sp, sp->gfn);
+	struct kvm_memory_slot *slot;
 
+	slot = __gfn_to_memslot(kvm_memslots_for_spte_role(kvm, role), gfn);
+	return slot && !kvm_slot_is_going(slot) ? slot : NULL;
+}
+
+static void watch_table(struct kvm *kvm, struct kvm_mmu_page *sp,
+			struct kvm_memory_slot *slot)
+{
 	rb_add(&sp->gfn_node, &shadow_vm(kvm)->by_gfn, index_less);
 	count_watched(kvm, 1);
 	/*
@@ -162,14 +175,16 @@ static struct kvm_mmu_page *alloc_page_of(const struct shadow_caches *caches,
 	return sp;
 }
 
+/* @watched: the slot of its table; NULL if it has no gPTEs. */
 static struct kvm_mmu_page *make_page(struct kvm *kvm,
 				      const struct shadow_caches *caches,
-				      gfn_t gfn, union kvm_mmu_page_role role)
+				      gfn_t gfn, union kvm_mmu_page_role role,
+				      struct kvm_memory_slot *watched)
 {
 	struct kvm_mmu_page *sp = alloc_page_of(caches, gfn, role);
 
 	kvm->stat.mmu_cache_miss++;
-	if (sp_has_gptes(sp) && role.level > PG_LEVEL_4K)
+	if (watched && role.level > PG_LEVEL_4K)
 		zap_unsync_of(kvm, gfn);
 
 	sp->mmu_valid_gen = kvm->arch.mmu_valid_gen;
@@ -177,8 +192,8 @@ static struct kvm_mmu_page *make_page(struct kvm *kvm,
 	list_add(&sp->link, &kvm->arch.active_mmu_pages);
 	hlist_add_head(&sp->hash_link, shadow_bucket(kvm, gfn));
 	kvm->arch.n_used_mmu_pages++;
-	if (sp_has_gptes(sp))
-		watch_table(kvm, sp);
+	if (watched)
+		watch_table(kvm, sp, watched);
 
 	trace_kvm_mmu_get_page(&sp->table, true);
 	return sp;
@@ -240,13 +255,21 @@ struct kvm_mmu_page *shadow_page_get(struct kvm_vcpu *vcpu, gfn_t gfn,
 		.table = &vcpu->arch.mmu_shadow_page_cache,
 		.translation = &vcpu->arch.mmu_shadowed_info_cache,
 	};
+	struct kvm_memory_slot *watched = NULL;
+	struct kvm *kvm = vcpu->kvm;
 	struct kvm_mmu_page *sp;
 
-	lockdep_assert_held_write(&vcpu->kvm->mmu_lock);
+	lockdep_assert_held_write(&kvm->mmu_lock);
 
-	sp = find_linkable(vcpu->kvm, gfn, role);
-	if (!sp || (sp->unsync && !sync_page(vcpu, sp)))
-		return make_page(vcpu->kvm, &caches, gfn, role);
+	sp = find_linkable(kvm, gfn, role);
+	if (!sp || (sp->unsync && !sync_page(vcpu, sp))) {
+		if (role_has_gptes(role)) {
+			watched = slot_to_watch(kvm, gfn, role);
+			if (!watched)
+				return NULL;
+		}
+		return make_page(kvm, &caches, gfn, role, watched);
+	}
 
 	/* It is in use as a table. */
 	if (!role.direct)
@@ -267,7 +290,7 @@ struct kvm_mmu_page *shadow_page_get_direct(struct kvm *kvm,
 
 	sp = find_linkable(kvm, gfn, role);
 	if (!sp)
-		return make_page(kvm, caches, gfn, role);
+		return make_page(kvm, caches, gfn, role, NULL);
 
 	trace_kvm_mmu_get_page(&sp->table, false);
 	return sp;

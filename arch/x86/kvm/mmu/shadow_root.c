@@ -138,6 +138,7 @@ static int prepare_slots(struct kvm *kvm)
 	return r;
 }
 
+/* Return: 0 if it would be for a table whose slot is being deleted, or is gone. */
 static hpa_t take_page(struct kvm_vcpu *vcpu, gfn_t gfn, int level, int quadrant)
 {
 	union kvm_mmu_page_role role = vcpu->arch.mmu->root_role;
@@ -148,6 +149,8 @@ static hpa_t take_page(struct kvm_vcpu *vcpu, gfn_t gfn, int level, int quadrant
 	role.quadrant = quadrant;
 
 	sp = shadow_page_get(vcpu, gfn, role);
+	if (!sp)
+		return 0;
 	sp->root_count++;
 	sp->state = SP_ROOT;
 	return __pa(sp->spt);
@@ -157,6 +160,7 @@ static hpa_t take_page(struct kvm_vcpu *vcpu, gfn_t gfn, int level, int quadrant
 static hpa_t take_pae_pages(struct kvm_vcpu *vcpu, const struct root_plan *plan)
 {
 	struct kvm_mmu *mmu = vcpu->arch.mmu;
+	hpa_t page;
 	int i;
 
 	for (i = 0; i < NR_PDPTRS; i++) {
@@ -164,10 +168,10 @@ static hpa_t take_pae_pages(struct kvm_vcpu *vcpu, const struct root_plan *plan)
 		if (plan->gfn[i] == GFN_NONE)
 			continue;
 
-		mmu->pae_root[i] = pdpte_bits(mmu) |
-				   take_page(vcpu, plan->gfn[i],
-					     PT32E_ROOT_LEVEL - 1,
-					     mmu->root_role.has_4_byte_gpte ? i : 0);
+		page = take_page(vcpu, plan->gfn[i], PT32E_ROOT_LEVEL - 1,
+				 mmu->root_role.has_4_byte_gpte ? i : 0);
+		if (page)
+			mmu->pae_root[i] = pdpte_bits(mmu) | page;
 	}
 
 	switch (mmu->root_role.level) {
@@ -184,6 +188,7 @@ static int take_roots(struct kvm_vcpu *vcpu, const struct root_plan *plan)
 {
 	struct kvm_mmu *mmu = vcpu->arch.mmu;
 	const bool pae = has_pae_root(mmu);
+	hpa_t root;
 	int r;
 
 	if (WARN_ON_ONCE(pae && !mmu->pae_root))
@@ -192,9 +197,10 @@ static int take_roots(struct kvm_vcpu *vcpu, const struct root_plan *plan)
 	write_lock(&vcpu->kvm->mmu_lock);
 	r = shadow_reserve_pages(vcpu->kvm);
 	if (!r) {
-		mmu->root.hpa = pae ? take_pae_pages(vcpu, plan) :
-				      take_page(vcpu, plan->gfn[0],
-						mmu->root_role.level, 0);
+		root = pae ? take_pae_pages(vcpu, plan) :
+			     take_page(vcpu, plan->gfn[0], mmu->root_role.level, 0);
+		/* As if load_indirect() had found no slot. */
+		mmu->root.hpa = root ?: mmu_dummy_root();
 		mmu->root.pgd = plan->pgd;
 	}
 	mmu_prove_flushed(vcpu->kvm);

@@ -38,7 +38,7 @@ bool kvm_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
 
 	/*
 	 * A fault that looked up the slot before this must not map it after: it
-	 * sees the invalidation, or the deleter waits for it (SRCU).
+	 * sees the invalidation, or who holds slots_lock has waited for it (SRCU).
 	 */
 	lockdep_assert_once(kvm->mmu_invalidate_in_progress ||
 			    lockdep_is_held(&kvm->slots_lock));
@@ -220,7 +220,10 @@ static bool slot_zaps_all(struct kvm *kvm)
 	       kvm_arch_has_assigned_device(kvm);
 }
 
-/* @slot: of the active set, INVALID: a first shadow root gives rmaps to no other. */
+/*
+ * @slot: of the active set, as a first shadow root gives rmaps to no other: is going,
+ * or INVALID, and in neither case anybody maps its gfns again.
+ */
 void kvm_arch_flush_shadow_memslot(struct kvm *kvm, struct kvm_memory_slot *slot)
 {
 	if (slot_zaps_all(kvm))
