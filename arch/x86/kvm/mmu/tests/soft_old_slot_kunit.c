@@ -8,18 +8,13 @@
  * that changes is none of L2's.
  */
 #include <kunit/test.h>
-#include <linux/anon_inodes.h>
 #include <linux/completion.h>
-#include <linux/delay.h>
-#include <linux/file.h>
-#include <linux/kthread.h>
 #include <linux/kvm_host.h>
-#include <linux/mm.h>
-#include <linux/mman.h>
 
 #include "mmu.h"
 #include "mmu/page_track.h"
 #include "mmu/shadow_internal.h"
+#include "soft_change.h"
 #include "soft_hardware.h"
 #include "soft_nested.h"
 #include "soft_paging.h"
@@ -36,23 +31,14 @@
 #define PAGE		NR_PAGES
 #define NR_CHANGED	16
 
-#define POLL_US		200
-#define POLL_TRIES	(10 * USEC_PER_SEC / POLL_US)
-
 /**
  * struct scene - a VM, and a thread of its VMM that changes a slot
  * @vm: the VM
- * @npages: of the slot; 0 deletes it
- * @flags: that the slot gets
- * @error: of the ioctl
- * @done: the thread uses nothing of this any more
+ * @change: of the slot
  */
 struct scene {
 	struct soft_vm *vm;
-	unsigned long npages;
-	u32 flags;
-	int error;
-	struct completion done;
+	struct soft_change change;
 };
 
 static struct scene *new_scene(struct kunit *test, bool private)
@@ -74,50 +60,17 @@ static struct scene *new_scene(struct kunit *test, bool private)
 	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, CHANGED, GFN, NR_CHANGED, PAGE,
 						  flags));
 	s->vm = vm;
-	init_completion(&s->done);
 	return s;
-}
-
-static int change_slot(void *data)
-{
-	struct scene *s = data;
-	struct mm_struct *mm = s->vm->kvm->mm;
-
-	kthread_use_mm(mm);
-	s->error = soft_vm_set_slot(s->vm, CHANGED, GFN, s->npages, PAGE, s->flags);
-	kthread_unuse_mm(mm);
-	kthread_complete_and_exit(&s->done, 0);
-}
-
-static bool update_in_progress(struct kvm *kvm)
-{
-	const int idx = srcu_read_lock(&kvm->srcu);
-	const u64 gen = READ_ONCE(kvm_memslots(kvm)->generation);
-
-	srcu_read_unlock(&kvm->srcu, idx);
-	return gen & KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS;
 }
 
 /* The change is published, and waits for a reader. */
 static void begin_change(struct scene *s, unsigned long npages, u32 flags)
 {
-	struct kunit *test = s->vm->test;
-	struct task_struct *task;
-	int i;
-
-	s->npages = npages;
-	s->flags = flags;
-	task = kthread_run(change_slot, s, "kunit-change");
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
-	for (i = 0; i < POLL_TRIES && !update_in_progress(s->vm->kvm); i++)
-		usleep_range(POLL_US, 2 * POLL_US);
-	KUNIT_EXPECT_TRUE(test, update_in_progress(s->vm->kvm));
-}
-
-static void end_change(struct scene *s)
-{
-	wait_for_completion(&s->done);
-	KUNIT_EXPECT_EQ(s->vm->test, s->error, 0);
+	s->change = (struct soft_change) {
+		.vm = s->vm, .id = CHANGED, .gfn = GFN, .npages = npages,
+		.page = PAGE, .flags = flags,
+	};
+	soft_change_until_published(&s->change);
 }
 
 /* L1's tables, which lead L2 to one page. */
@@ -150,81 +103,6 @@ static void make_first_shadow_root(struct soft_vm *vm, const struct soft_paging 
 	KUNIT_EXPECT_TRUE(vm->test, kvm_shadow_root_allocated(vm->kvm));
 }
 
-/* Memory of a driver that is slow to give it. */
-
-/**
- * struct slow_page - a page that a fault waits for
- * @page: the page
- * @asked: somebody waits
- * @given: nobody has to any more
- */
-struct slow_page {
-	struct page *page;
-	struct completion asked;
-	struct completion given;
-};
-
-static vm_fault_t give_slow_page(struct vm_fault *vmf)
-{
-	struct slow_page *slow = vmf->vma->vm_private_data;
-
-	complete_all(&slow->asked);
-	wait_for_completion(&slow->given);
-	return vmf_insert_pfn(vmf->vma, vmf->address, page_to_pfn(slow->page));
-}
-
-static const struct vm_operations_struct slow_vm_ops = {
-	.fault = give_slow_page,
-};
-
-static int slow_mmap(struct file *file, struct vm_area_struct *vma)
-{
-	vm_flags_set(vma, VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
-	vma->vm_private_data = file->private_data;
-	vma->vm_ops = &slow_vm_ops;
-	return 0;
-}
-
-static const struct file_operations slow_fops = {
-	.mmap = slow_mmap,
-};
-
-static void free_slow_page(void *data)
-{
-	struct slow_page *slow = data;
-
-	__free_page(slow->page);
-}
-
-static void stop_waiting(void *data)
-{
-	struct slow_page *slow = data;
-
-	complete_all(&slow->given);
-}
-
-/* In place of one of the VMM's pages. */
-static struct slow_page *map_slow_page(struct soft_vm *vm, unsigned long at)
-{
-	struct kunit *test = vm->test;
-	struct slow_page *slow = kunit_kzalloc(test, sizeof(*slow), GFP_KERNEL);
-	struct file *file;
-
-	KUNIT_ASSERT_NOT_NULL(test, slow);
-	init_completion(&slow->asked);
-	init_completion(&slow->given);
-	slow->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
-	KUNIT_ASSERT_NOT_NULL(test, slow->page);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, free_slow_page, slow));
-	file = anon_inode_getfile("kunit-slow", &slow_fops, slow, O_RDWR);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
-	KUNIT_EXPECT_EQ(test, soft_vm_hva(vm, at),
-			vm_mmap(file, soft_vm_hva(vm, at), PAGE_SIZE,
-				PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, 0));
-	fput(file);
-	return slow;
-}
-
 /* vCPU 0: one write, to the page that is slow. */
 
 #define SLOW_AT		3
@@ -255,13 +133,12 @@ static void fault_of_replaced_slot(struct kunit *test)
 	struct soft_threads *threads = kunit_kzalloc(test, sizeof(*threads), GFP_KERNEL);
 	struct scene *s = new_scene(test, false);
 	const struct soft_paging paging = make_tables(s->vm);
-	struct slow_page *slow = map_slow_page(s->vm, PAGE + SLOW_AT);
-	u64 *words = page_address(slow->page);
+	struct soft_slow *slow;
 	u64 log = 0;
 
 	KUNIT_ASSERT_NOT_NULL(test, threads);
 	soft_threads_init(threads, s->vm);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, stop_waiting, slow));
+	slow = soft_slow_page(s->vm, PAGE + SLOW_AT);
 
 	soft_thread_start(threads, 0, &write_slow_ops);
 	wait_for_completion(&slow->asked);
@@ -270,11 +147,11 @@ static void fault_of_replaced_slot(struct kunit *test)
 
 	complete_all(&slow->given);
 	soft_threads_stop(threads);
-	end_change(s);
+	soft_change_end(&s->change);
 
 	KUNIT_EXPECT_EQ(test, slow_write_end, SOFT_RAM);
 	KUNIT_EXPECT_FALSE(test, slow_write.emulated);
-	KUNIT_EXPECT_EQ(test, words[0], 5);
+	KUNIT_EXPECT_EQ(test, soft_vm_read(s->vm, PAGE + SLOW_AT, 0), 5);
 	KUNIT_EXPECT_EQ(test, 0, soft_vm_get_dirty_log(s->vm, CHANGED, &log, 1));
 	KUNIT_EXPECT_EQ(test, log, BIT(SLOW_AT));
 }
@@ -359,16 +236,16 @@ static void readers_of_replaced_slot(struct kunit *test)
 	make_first_shadow_root(s->vm, &paging);
 	use_replaced_slot(test, kvm, old);
 	srcu_read_unlock(&kvm->srcu, idx);
-	end_change(s);
+	soft_change_end(&s->change);
 
 	KUNIT_EXPECT_EQ(test, SOFT_RAM, soft_cpu_run(s->vm->vcpu[0], &write));
 }
 
 /*
- * A slot that is INVALID, whose original the guest_memfd goes on to know: a hole
- * is punched there.
+ * A slot that has left the set, and that the guest_memfd goes on to know until it is
+ * freed: a hole is punched there.
  */
-static void hole_in_invalid_slot(struct kunit *test)
+static void hole_in_deleted_slot(struct kunit *test)
 {
 	struct soft_access write = { .addr = gfn_to_gpa(GFN), .write = true };
 	struct scene *s = new_scene(test, true);
@@ -384,13 +261,13 @@ static void hole_in_invalid_slot(struct kunit *test)
 	make_first_shadow_root(s->vm, &paging);
 	KUNIT_EXPECT_EQ(test, 0, soft_vm_punch_hole(s->vm, PAGE, NR_CHANGED));
 	srcu_read_unlock(&kvm->srcu, idx);
-	end_change(s);
+	soft_change_end(&s->change);
 }
 
 static struct kunit_case old_slot_cases[] = {
 	KUNIT_CASE_PARAM(fault_of_replaced_slot, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(readers_of_replaced_slot, soft_hardware_gen_params),
-	KUNIT_CASE_PARAM(hole_in_invalid_slot, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(hole_in_deleted_slot, soft_hardware_gen_params),
 	{}
 };
 

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A change of a slot of a software VM (soft_vm.h) that is stopped on its way, for
+ * tests of what goes on meanwhile; and faults that last as long as the test likes.
+ */
+#ifndef __KVM_X86_MMU_SOFT_CHANGE_H
+#define __KVM_X86_MMU_SOFT_CHANGE_H
+
+#include <linux/completion.h>
+
+#include "soft_vm.h"
+
+/**
+ * struct soft_change - a thread of the VMM that changes a slot
+ * @vm: the VM
+ * @id: of the slot, in address space 0
+ * @gfn: see soft_vm_set_slot(); so are @npages, which are 0 to delete it, @page, @flags
+ * @npages: see there
+ * @page: see there
+ * @flags: see there
+ * @error: of the ioctl
+ * @done: the thread uses nothing of this any more
+ */
+struct soft_change {
+	struct soft_vm *vm;
+	u32 id;
+	gfn_t gfn;
+	unsigned long npages;
+	unsigned long page;
+	u32 flags;
+	int error;
+	struct completion done;
+};
+
+/* Until the change is published; a reader of kvm->srcu keeps it from ending. */
+void soft_change_until_published(struct soft_change *change);
+
+/*
+ * Until it would be published, but waits for the end of an invalidation, as it seems
+ * to it; then let it go on.
+ */
+void soft_change_until_unpublished(struct soft_change *change);
+void soft_change_publish(struct soft_change *change);
+
+/* Waits for its end, and expects no error. */
+void soft_change_end(struct soft_change *change);
+
+/**
+ * struct soft_slow - faults of memory of the driver, which a test lets wait
+ * @asked: somebody waits
+ * @given: nobody has to any more
+ */
+struct soft_slow {
+	struct completion asked;
+	struct completion given;
+};
+
+/* The driver maps a page, and is slow; goes with the test, where nobody waits. */
+struct soft_slow *soft_slow_page(struct soft_vm *vm, unsigned long page);
+
+#endif /* __KVM_X86_MMU_SOFT_CHANGE_H */
