@@ -5,11 +5,14 @@
  * Modelled: one gfn; an updater that creates and deletes its slot, and two
  * vCPUs that access it without end.  Other slots come and go, too.
  *   kvm_memslots_install(), _publish(), _settle()	virt/kvm/memslot_set.c
- *   CREATE is one installation; DELETE is INVALID, a flush, and another one
- *					virt/kvm/memslot.c
+ *   CREATE is one installation; DELETE is a mark, a flush, and one; or INVALID, a
+ *   flush, and another one		virt/kvm/memslot.c
  *   the generation in MMIO SPTEs	arch/x86/kvm/mmu/mmio.h
  *   tdp_map_mmio(), tdp_map_leaf()	arch/x86/kvm/mmu/tdp_map.c
  *   kvm_mmu_invalidate_mmio_sptes()	arch/x86/kvm/mmu/zap.c
+ *
+ *   Config: GOING	the slot is marked, and who maps it looks (x86)
+ *   Config: INVALID_COPY	others; and as one that moves
  *
  * Abstracted: one address space.  Two bits of the generation are stored instead
  * of 19, so it wraps after four installations; it wraps twice here.  A flush is
@@ -33,6 +36,7 @@
 #define SPTE_LEAF	2
 
 byte slot[2];		/* the gfn's, in each copy of the set */
+bool going;		/* the mark of the one that is VALID, or was */
 byte gen[2];		/* each copy's generation */
 bit cur;		/* kvm->memslots[] */
 bool flushed = true;	/* no SPTE of the last valid slot is left */
@@ -79,6 +83,31 @@ inline zap_mmio()
 		}
 	:: else
 	fi
+}
+
+/* With mmu_lock. */
+inline flush()
+{
+	d_step {
+		if
+		:: spte == SPTE_LEAF -> spte = SPTE_NONE
+		:: else
+		fi;
+		flushed = true
+	}
+}
+
+/* With mmu_lock: maps the slot that was found. */
+inline map_memory()
+{
+	d_step {
+		if
+#if defined(GOING) && !defined(BROKEN_NO_LOOK)
+		:: going	/* the guest tries again */
+#endif
+		:: else -> spte = SPTE_LEAF; spte_tag = 0
+		fi
+	}
 }
 
 inline synchronize_srcu()
@@ -140,16 +169,23 @@ active proctype updater()
 		:: slot[cur] == ABSENT ->
 			flushed = false;
 			install(VALID)
+#ifdef GOING
+		:: slot[cur] == VALID ->
+#ifdef BROKEN_MARK_AFTER_FLUSH
+			flush();
+			going = true;
+#else
+			going = true;
+			flush();
+#endif
+			install(ABSENT);
+			going = false	/* It is freed; the next one is not marked. */
+#else
 		:: slot[cur] == VALID -> install(INVALID)
 		:: slot[cur] == INVALID ->
-			d_step {
-				if
-				:: spte == SPTE_LEAF -> spte = SPTE_NONE
-				:: else
-				fi;
-				flushed = true
-			}
+			flush();
 			install(ABSENT)
+#endif
 		fi
 	:: else -> break
 	od
@@ -185,8 +221,7 @@ active [2] proctype vcpu()
 			copy = cur;
 			tag = TAG(gen[copy]);
 			d_step { spte = SPTE_MMIO; spte_tag = tag }
-		:: seen == VALID ->
-			d_step { spte = SPTE_LEAF; spte_tag = 0 }
+		:: seen == VALID -> map_memory()
 		:: else		/* INVALID: the guest tries again */
 		fi
 	   fi;
