@@ -65,4 +65,16 @@ int fast_fault_indirect(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
  */
 int fault_walk(struct kvm_vcpu *vcpu, u64 addr, u64 *sptes, int *root_level);
 
+/**
+ * mmio_fault() - the CPU saw reserved bits: an MMIO SPTE, unless it changed since
+ * @vcpu: the vCPU
+ * @addr: the address
+ * @direct: @addr is a gpa
+ *
+ * Return: RET_PF_EMULATE; RET_PF_INVALID: the SPTE may be wrong, handle it as any
+ * other fault; RET_PF_RETRY: there is none; -EINVAL: a bug.
+ * Context: kvm->srcu held for reading.
+ */
+int mmio_fault(struct kvm_vcpu *vcpu, u64 addr, bool direct);
+
 #endif /* __KVM_X86_MMU_FAULT_H */

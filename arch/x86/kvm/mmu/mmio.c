@@ -38,3 +38,10 @@ bool mmio_spte_current(struct kvm_vcpu *vcpu, u64 spte)
 			      get_mmio_spte_generation(spte));
 	return likely(mmio_spte_gen_matches(spte, gen));
 }
+
+bool mmio_direct_current(u64 spte, u64 gen)
+{
+	trace_check_mmio_spte(spte, gen & MMIO_SPTE_GEN_MASK,
+			      get_mmio_spte_generation(spte));
+	return likely(!(gen & KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS));
+}

@@ -4,12 +4,15 @@
  * the next access faults as reserved (or misconfigured, in EPT) and goes to
  * emulation without a walk of the slots.
  *
- * Such an entry is true only for one generation of the memslots.  19 bits of it
- * hold bits 1 to 19 of the generation; bit 0, "update in progress", is dropped
- * when the entry is made and presumed 0 when it is read, so that an entry made
+ * With shadow paging, such an entry is true only for one generation of the memslots.
+ * 19 bits of it hold bits 1 to 19 of the generation; bit 0, "update in progress", is
+ * dropped when the entry is made and presumed 0 when it is read, so that an entry made
  * during an update never matches: a seqcount whose reader does not retry but
  * ignores the cache (Documentation/virtual/kvm/mmu.txt).  All MMIO SPTEs are
  * zapped twice before the stored part comes round to the same value.
+ *
+ * With direct paging, an entry looks the same, and counts until its gfn gets memory
+ * (mmio_direct_current()).  During an update none is made, and each access is a miss.
  *
  *   bits 3-10    bits 1-8 of the generation
  *   bits 52-62   bits 9-19
@@ -118,6 +121,32 @@ u64 mmio_make_spte(struct kvm *kvm, u64 gen, gfn_t gfn, unsigned int access);
  * Context: kvm->srcu held for reading.
  */
 bool mmio_spte_current(struct kvm_vcpu *vcpu, u64 spte);
+
+/**
+ * mmio_gen_of_walk() - the generation, before SPTEs are read
+ * @vcpu: whose address space counts
+ *
+ * Context: kvm->srcu held for reading.
+ */
+static inline u64 mmio_gen_of_walk(struct kvm_vcpu *vcpu)
+{
+	/* Pairs with kvm_memslots_settle(), where MMIO SPTEs go before. */
+	return smp_load_acquire(&kvm_vcpu_memslots(vcpu)->generation);
+}
+
+/**
+ * mmio_direct_current() - the same for an MMIO SPTE of direct paging
+ * @spte: an MMIO SPTE
+ * @gen: mmio_gen_of_walk() from before it was read
+ *
+ * It was made for a set that was settled, and goes when its gfn gets memory: after
+ * all readers of that set have left, and before the generation is even again.  So if
+ * @gen is even and the SPTE was there after that, it is true in the set of @gen,
+ * which the reader still has.  An odd @gen never matches.
+ *
+ * Return: true if no update was in progress.
+ */
+bool mmio_direct_current(u64 spte, u64 gen);
 
 /**
  * mmio_gen_wrapped() - did half of the stored part of the generation come round

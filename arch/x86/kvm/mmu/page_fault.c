@@ -71,12 +71,9 @@ static bool mmio_walk_is_bad(struct kvm_vcpu *vcpu, u64 addr, const u64 *sptes,
 	return true;
 }
 
-/*
- * The CPU saw reserved bits: an MMIO SPTE, unless it changed since.
- * RET_PF_INVALID: one of another generation.
- */
-static int mmio_fault(struct kvm_vcpu *vcpu, u64 addr, bool direct)
+int mmio_fault(struct kvm_vcpu *vcpu, u64 addr, bool direct)
 {
+	const u64 gen = mmio_gen_of_walk(vcpu);
 	u64 sptes[PT64_ROOT_MAX_LEVEL + 1], spte;
 	unsigned int access;
 	int root_level, leaf;
@@ -94,7 +91,8 @@ static int mmio_fault(struct kvm_vcpu *vcpu, u64 addr, bool direct)
 	spte = sptes[leaf];
 	if (!spte_is_mmio(vcpu->kvm, spte))
 		return RET_PF_RETRY;
-	if (!mmio_spte_current(vcpu, spte))
+	if (tdp_active(vcpu) ? !mmio_direct_current(spte, gen) :
+			       !mmio_spte_current(vcpu, spte))
 		return RET_PF_INVALID;
 
 	gfn = mmio_spte_gfn(spte);

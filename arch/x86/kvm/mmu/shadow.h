@@ -69,6 +69,9 @@ void shadow_module_exit(void);
 int shadow_init_vm(struct kvm *kvm);
 void shadow_uninit_vm(struct kvm *kvm);
 
+/* What zap.c keeps for a VM: struct kvm_arch has no room.  Changed under slots_lock. */
+struct mmu_gain *shadow_vm_gain(struct kvm *kvm);
+
 /**
  * shadow_sp_obsolete() - is a page one that no vCPU may use any more
  * @kvm: the VM

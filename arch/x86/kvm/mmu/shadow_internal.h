@@ -26,12 +26,14 @@
 #include <linux/hash.h>
 #include "shadow.h"
 #include "mmio.h"
+#include "zap.h"
 
 /*
  * kvm->arch.mmu_page_hash points at @hash: asm/kvm_host.h has no room for more
  * (shadow_vm()).
  */
 struct shadow_vm {
+	struct mmu_gain gain;	/* not of shadow paging, see shadow_vm_gain() */
 	struct rb_root by_gfn;	/* pages with gPTEs, by address space and gfn */
 	struct hlist_head hash[KVM_NUM_MMU_PAGES];	/* all, by gfn */
 };

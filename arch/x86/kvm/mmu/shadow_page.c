@@ -579,6 +579,11 @@ int shadow_init_vm(struct kvm *kvm)
 	return 0;
 }
 
+struct mmu_gain *shadow_vm_gain(struct kvm *kvm)
+{
+	return &shadow_vm(kvm)->gain;
+}
+
 void shadow_uninit_vm(struct kvm *kvm)
 {
 	KVM_MMU_WARN_ON(!list_empty(&kvm->arch.active_mmu_pages));

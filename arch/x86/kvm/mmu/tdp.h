@@ -161,13 +161,16 @@ bool tdp_zap_table(struct kvm *kvm, struct tdp_table *sp);
 void tdp_zap_all(struct kvm *kvm);
 
 /**
- * tdp_zap_mmio() - remove every MMIO SPTE and nothing else
+ * tdp_zap_mmio() - remove the MMIO SPTEs of some gfns, and nothing else
  * @kvm: the VM
+ * @as_id: the address space
+ * @start: the first gfn
+ * @end: the first gfn beyond; @start: there is nothing to do
  *
  * No TLB flush: the CPU does not cache what is not present or reserved.
  * Context: takes mmu_lock for reading; yields.
  */
-void tdp_zap_mmio(struct kvm *kvm);
+void tdp_zap_mmio(struct kvm *kvm, int as_id, gfn_t start, gfn_t end);
 
 /* tdp_track.c */
 

@@ -98,9 +98,14 @@ static int tdp_install(struct kvm *kvm, struct tdp_iter *iter, u64 spte)
 
 static int tdp_map_mmio(struct kvm_vcpu *vcpu, struct tdp_iter *iter)
 {
-	u64 gen = READ_ONCE(kvm_vcpu_memslots(vcpu)->generation);
-	u64 spte = mmio_make_spte(vcpu->kvm, gen, iter->gfn, ACC_ALL);
+	const u64 gen = READ_ONCE(kvm_vcpu_memslots(vcpu)->generation);
+	u64 spte;
 
+	/* What is decided in flux is not kept: mmio_direct_current(). */
+	if (gen & KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS)
+		return RET_PF_EMULATE;
+
+	spte = mmio_make_spte(vcpu->kvm, gen, iter->gfn, ACC_ALL);
 	if (tdp_install(vcpu->kvm, iter, spte) == RET_PF_RETRY)
 		return RET_PF_RETRY;
 

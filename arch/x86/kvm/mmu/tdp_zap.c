@@ -258,12 +258,13 @@ void tdp_zap_all(struct kvm *kvm)
 		tdp_zap_root(kvm, root, false);
 }
 
-static void zap_mmio_root(struct kvm *kvm, struct tdp_table *root)
+static void zap_mmio_root(struct kvm *kvm, struct tdp_table *root, gfn_t start,
+			  gfn_t end)
 {
 	struct tdp_iter iter;
 
 	rcu_read_lock();
-	tdp_for_each(iter, root, 0, tdp_end_gfn()) {
+	tdp_for_each(iter, root, start, min(end, tdp_end_gfn())) {
 		if (tdp_yield(kvm, &iter, false, true))
 			continue;
 		while (spte_is_mmio(kvm, iter.old)) {
@@ -278,12 +279,15 @@ static void zap_mmio_root(struct kvm *kvm, struct tdp_table *root)
  * What a vCPU still has of an invalid root may be asked about MMIO until it
  * enters the guest again, so invalid roots count.
  */
-void tdp_zap_mmio(struct kvm *kvm)
+void tdp_zap_mmio(struct kvm *kvm, int as_id, gfn_t start, gfn_t end)
 {
 	struct tdp_table *root;
 
+	if (start >= end)
+		return;
+
 	read_lock(&kvm->mmu_lock);
-	tdp_for_each_root(kvm, root, -1, false)
-		zap_mmio_root(kvm, root);
+	tdp_for_each_root(kvm, root, as_id, false)
+		zap_mmio_root(kvm, root, start, end);
 	read_unlock(&kvm->mmu_lock);
 }

@@ -255,15 +255,36 @@ void kvm_mmu_forget_tables(struct kvm *kvm)
 	srcu_read_unlock(&kvm->srcu, idx);
 }
 
+void mmu_expect_memory(struct kvm *kvm, const struct kvm_memory_slot *slot)
+{
+	struct mmu_gain *gain = shadow_vm_gain(kvm);
+
+	lockdep_assert_held(&kvm->slots_lock);
+
+	gain->as_id = slot->as_id;
+	gain->start = slot->base_gfn;
+	gain->end = slot->base_gfn + slot->npages;
+}
+
 /*
- * A memslot update ends with generation @gen.  That makes all MMIO SPTEs
- * stale, unless the part that they store has come round to 0: then an old one
- * could match again, and they go.  Nothing else does.
+ * A memslot update ends with generation @gen, and nobody uses the old set any more.
+ *
+ * Shadow paging: that makes all MMIO SPTEs stale, unless the part of the generation
+ * that they store has come round to 0: then an old one could match again, and they
+ * go.
+ *
+ * Direct paging: those are wrong whose gfn has got memory, and no others.  They go
+ * before @gen is stored: see mmio_direct_current().
  */
 void kvm_mmu_invalidate_mmio_sptes(struct kvm *kvm, u64 gen)
 {
+	struct mmu_gain *gain = shadow_vm_gain(kvm);
+
 	WARN_ON_ONCE(gen & KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS);
 
+	if (tdp_enabled)
+		tdp_zap_mmio(kvm, gain->as_id, gain->start, gain->end);
+	*gain = (struct mmu_gain) {};
 	if (likely(!mmio_gen_wrapped(kvm, gen)))
 		return;
 
@@ -271,6 +292,4 @@ void kvm_mmu_invalidate_mmio_sptes(struct kvm *kvm, u64 gen)
 	write_lock(&kvm->mmu_lock);
 	shadow_zap_mmio(kvm);
 	write_unlock(&kvm->mmu_lock);
-	if (tdp_enabled)
-		tdp_zap_mmio(kvm);
 }

@@ -17,4 +17,27 @@
  */
 void zap_all_fast(struct kvm *kvm);
 
+/**
+ * struct mmu_gain - gfns that get memory by the next set of memslots
+ * @as_id: their address space
+ * @start: the first one
+ * @end: the first one beyond; @start: there are none
+ */
+struct mmu_gain {
+	u16 as_id;
+	gfn_t start;
+	gfn_t end;
+};
+
+/**
+ * mmu_expect_memory() - say which gfns get memory by the next set of memslots
+ * @kvm: the VM
+ * @slot: that is created, or where it moves to
+ *
+ * When a set is settled next, MMIO SPTEs of direct paging go from there.  If the
+ * change is given up, that is for nothing, and does no harm.
+ * Context: slots_lock; before the set with @slot is published.
+ */
+void mmu_expect_memory(struct kvm *kvm, const struct kvm_memory_slot *slot);
+
 #endif /* __KVM_X86_MMU_ZAP_H */

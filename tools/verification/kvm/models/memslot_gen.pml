@@ -8,10 +8,15 @@
  *   CREATE is one installation; DELETE is a mark, a flush, and one; or INVALID, a
  *   flush, and another one		virt/kvm/memslot.c
  *   the generation in MMIO SPTEs	arch/x86/kvm/mmu/mmio.h
+ *   set_mmio()				arch/x86/kvm/mmu/shadow_map.c
  *   tdp_map_mmio(), tdp_map_leaf()	arch/x86/kvm/mmu/tdp_map.c
+ *   mmio_fault()			arch/x86/kvm/mmu/page_fault.c
  *   kvm_mmu_invalidate_mmio_sptes()	arch/x86/kvm/mmu/zap.c
  *
  *   Config: GOING	the slot is marked, and who maps it looks (x86)
+ *   Config: DIRECT	the same with direct paging: a MMIO SPTE is of no generation,
+ *			and goes when its gfn gets a slot; in flux, it is not used,
+ *			and none is made
  *   Config: INVALID_COPY	others; and as one that moves
  *
  * Abstracted: one address space.  Two bits of the generation are stored instead
@@ -24,6 +29,10 @@
  * MMIO only if that set, or one that was published while it lasted, has no slot;
  * and reaches memory only if one of them has, or the slot is not flushed yet.
  */
+#ifdef DIRECT
+#define GOING
+#endif
+
 #define INSTALLS	9
 #define STORED(gen)	((gen) & 6)	/* bits 1 and 2 */
 
@@ -65,6 +74,25 @@ byte installs;
 #define WRAPPED(g)	((STORED(g) & 2) == 0)
 #endif
 
+#ifndef DIRECT
+#define ZAPS_MMIO	WRAPPED(next_gen)
+#elif defined(BROKEN_GAIN_NOT_ZAPPED)
+#define ZAPS_MMIO	(false)
+#else	/* The other copy is still as it was. */
+#define ZAPS_MMIO	(slot[cur] == VALID && slot[1 - cur] == ABSENT)
+#endif
+
+/* @was: the generation before the SPTE was read; @now: as it is. */
+#ifndef DIRECT
+#define HIT(was, now)	MATCH(tag, now)
+#elif defined(BROKEN_HIT_IN_FLUX)
+#define HIT(was, now)	(true)
+#elif defined(BROKEN_GENERATION_AFTER_SPTE)
+#define HIT(was, now)	(((now) & 1) == 0)
+#else
+#define HIT(was, now)	(((was) & 1) == 0)
+#endif
+
 inline allow(v)
 {
 	may_mmio[v] = may_mmio[v] || slot[cur] == ABSENT;
@@ -74,7 +102,7 @@ inline allow(v)
 inline zap_mmio()
 {
 	if
-	:: WRAPPED(next_gen) ->
+	:: ZAPS_MMIO ->
 		d_step {
 			if
 			:: spte == SPTE_MMIO -> spte = SPTE_NONE; spte_tag = 0
@@ -143,7 +171,7 @@ inline install(state)
 #ifndef BROKEN_NO_GRACE_PERIOD
 	synchronize_srcu();
 #endif
-#ifdef SAFE_ZAP_AFTER_STORE
+#if defined(BROKEN_GAIN_ZAPPED_LATE) || (defined(SAFE_ZAP_AFTER_STORE) && !defined(DIRECT))
 	gen[cur] = next_gen;
 	zap_mmio();
 #else
@@ -194,7 +222,7 @@ active proctype updater()
 active [2] proctype vcpu()
 {
 	byte v = _pid - 1;
-	byte seen, tag;
+	byte seen, tag, was;
 	bit copy;
 
 	do
@@ -203,14 +231,17 @@ active [2] proctype vcpu()
 		may_mmio[v] = false;
 		may_memory[v] = false;
 		allow(v);
-		reading[v] = true;
-		seen = spte;
-		tag = spte_tag
+		reading[v] = true
 	   }
+#ifdef DIRECT
+	   copy = cur;
+	   was = gen[copy];
+#endif
+	   d_step { seen = spte; tag = spte_tag }
 	   copy = cur;
 	   if
 	   :: seen == SPTE_LEAF -> assert(may_memory[v])
-	   :: seen == SPTE_MMIO && MATCH(tag, gen[copy]) -> assert(may_mmio[v])
+	   :: seen == SPTE_MMIO && HIT(was, gen[copy]) -> assert(may_mmio[v])
 	   :: else ->
 		copy = cur;
 		seen = slot[copy];
@@ -219,12 +250,20 @@ active [2] proctype vcpu()
 			assert(may_mmio[v]);
 			/* The pointer is read once more, and its generation. */
 			copy = cur;
+#ifdef DIRECT
+			was = gen[copy];
+			if
+			:: was & 1
+			:: else -> spte = SPTE_MMIO
+			fi
+#else
 			tag = TAG(gen[copy]);
 			d_step { spte = SPTE_MMIO; spte_tag = tag }
+#endif
 		:: seen == VALID -> map_memory()
 		:: else		/* INVALID: the guest tries again */
 		fi
 	   fi;
-	   d_step { reading[v] = false; seen = 0; tag = 0; copy = 0 }
+	   d_step { reading[v] = false; seen = 0; tag = 0; was = 0; copy = 0 }
 	od
 }

@@ -34,10 +34,14 @@
 #include "kvm_core.h"
 #include "mmu.h"
 #include "mmu/fault.h"
+#include "mmu/mmio.h"
 #include "mmu/mmu_internal.h"
 #include "mmu/page_track.h"
 #include "mmu/shadow_internal.h"
+#include "memslot_tree.h"
+#include "mmu/mmutrace.h"
 #include "test_tdp.h"
+#include "x86.h"
 
 /* Pages side by side; faults are at the second. */
 #define NR_PAGES	3
@@ -370,6 +374,157 @@ static void read_only_page_stays_sync(struct kunit *test)
 	destroy(f);
 }
 
+/* MMIO: nobody's memory, until a slot comes. */
+
+#define DEVICE		(TEST_GFN + 0x2000)
+
+static int set_slot(struct fault_test *f, u32 id, gfn_t gfn, u64 pages)
+{
+	struct kvm_userspace_memory_region2 mem = {
+		.slot = id,
+		.guest_phys_addr = gfn_to_gpa(gfn),
+		.memory_size = pages * PAGE_SIZE,
+		.userspace_addr = f->hva,
+	};
+
+	return kvm_set_memory_region(f->kvm, &mem);
+}
+
+static struct fault_test *create_device(struct kunit *test)
+{
+	struct fault_test *f;
+
+	if (!enable_mmio_caching)
+		kunit_skip(test, "no MMIO SPTEs here");
+
+	f = create(test);
+	KUNIT_EXPECT_EQ(test, fault_at(f, DEVICE), RET_PF_EMULATE);
+	return f;
+}
+
+static bool is_mmio(struct fault_test *f, gfn_t gfn)
+{
+	return spte_is_mmio(f->kvm, tdp_test_walk(f->t, gfn, PG_LEVEL_4K).old);
+}
+
+/* What the next access to the page finds. */
+static int access_device(struct fault_test *f)
+{
+	const int idx = srcu_read_lock(&f->kvm->srcu);
+	int r;
+
+	/* The cache of the vCPU is not in question. */
+	vcpu_clear_mmio_info(f->t->vcpu, MMIO_GVA_ANY);
+	f->t->vcpu->arch.mmio_gfn = 0;
+	r = mmio_fault(f->t->vcpu, gfn_to_gpa(DEVICE), true);
+	srcu_read_unlock(&f->kvm->srcu, idx);
+	return r;
+}
+
+/* Slots come, change and go elsewhere, beside the page as well. */
+static void mmio_outlives_other_slots(struct kunit *test)
+{
+	struct fault_test *f = create_device(test);
+
+	KUNIT_EXPECT_EQ(test, access_device(f), RET_PF_EMULATE);
+	KUNIT_EXPECT_EQ(test, set_slot(f, 1, DEVICE + 1, 2), 0);
+	KUNIT_EXPECT_EQ(test, access_device(f), RET_PF_EMULATE);
+	KUNIT_EXPECT_EQ(test, set_slot(f, 2, DEVICE - 2, 2), 0);
+	KUNIT_EXPECT_EQ(test, access_device(f), RET_PF_EMULATE);
+
+	/* Not in the same table: one that maps nothing any more goes as a whole. */
+	KUNIT_EXPECT_EQ(test, set_slot(f, 3, DEVICE + 0x400, 2), 0);
+	KUNIT_EXPECT_EQ(test, access_device(f), RET_PF_EMULATE);
+	KUNIT_EXPECT_EQ(test, set_slot(f, 3, DEVICE + 0x600, 2), 0);
+	KUNIT_EXPECT_EQ(test, access_device(f), RET_PF_EMULATE);
+	KUNIT_EXPECT_EQ(test, set_slot(f, 3, kvm_mmu_max_gfn(), 2), -EINVAL);
+	KUNIT_EXPECT_EQ(test, access_device(f), RET_PF_EMULATE);
+	KUNIT_EXPECT_EQ(test, set_slot(f, 3, 0, 0), 0);
+	KUNIT_EXPECT_EQ(test, access_device(f), RET_PF_EMULATE);
+	destroy(f);
+}
+
+/* By a new slot, and by one that moves there. */
+static void mmio_becomes_memory(struct kunit *test)
+{
+	struct fault_test *f = create_device(test);
+
+	KUNIT_EXPECT_EQ(test, set_slot(f, 1, DEVICE, 1), 0);
+	KUNIT_EXPECT_FALSE(test, is_mmio(f, DEVICE));
+	KUNIT_EXPECT_EQ(test, access_device(f), RET_PF_RETRY);
+	KUNIT_EXPECT_EQ(test, fault_at(f, DEVICE), RET_PF_FIXED);
+
+	KUNIT_EXPECT_EQ(test, set_slot(f, 1, DEVICE + 5, 1), 0);
+	KUNIT_EXPECT_EQ(test, fault_at(f, DEVICE), RET_PF_EMULATE);
+	KUNIT_EXPECT_EQ(test, access_device(f), RET_PF_EMULATE);
+
+	KUNIT_EXPECT_EQ(test, set_slot(f, 1, DEVICE, 1), 0);
+	KUNIT_EXPECT_FALSE(test, is_mmio(f, DEVICE));
+	KUNIT_EXPECT_EQ(test, fault_at(f, DEVICE), RET_PF_FIXED);
+	destroy(f);
+}
+
+/* As between the publication of a set and the end of the update. */
+static void set_flux(struct fault_test *f, bool flux)
+{
+	struct kvm_memslots *slots = rcu_dereference_raw(f->kvm->memslots[0]);
+	const u64 gen = slots->generation;
+
+	WRITE_ONCE(slots->generation, flux ? kvm_memslots_gen_begin(gen) :
+					     kvm_memslots_gen_end(gen, 1));
+}
+
+static void mmio_misses_in_flux(struct kunit *test)
+{
+	struct fault_test *f = create_device(test);
+
+	set_flux(f, true);
+	KUNIT_EXPECT_EQ(test, access_device(f), RET_PF_INVALID);
+	set_flux(f, false);
+	KUNIT_EXPECT_EQ(test, access_device(f), RET_PF_EMULATE);
+	destroy(f);
+}
+
+/* Nor is one made: the next access is a miss, whenever it comes. */
+static void mmio_is_not_made_in_flux(struct kunit *test)
+{
+	struct fault_test *f = create_device(test);
+
+	set_flux(f, true);
+	KUNIT_EXPECT_EQ(test, fault_at(f, DEVICE + 1), RET_PF_EMULATE);
+	KUNIT_EXPECT_FALSE(test, is_mmio(f, DEVICE + 1));
+	set_flux(f, false);
+	KUNIT_EXPECT_FALSE(test, is_mmio(f, DEVICE + 1));
+	KUNIT_EXPECT_EQ(test, fault_at(f, DEVICE + 1), RET_PF_EMULATE);
+	KUNIT_EXPECT_TRUE(test, is_mmio(f, DEVICE + 1));
+	destroy(f);
+}
+
+/* The update ends when the vCPU has read the SPTE and not yet judged it. */
+static void end_update(void *data, u64 spte, unsigned int kvm_gen,
+		       unsigned int spte_gen)
+{
+	set_flux(data, false);
+}
+
+static void mmio_gen_is_read_first(struct kunit *test)
+{
+	struct fault_test *f;
+	int r;
+
+	if (!IS_ENABLED(CONFIG_TRACEPOINTS))
+		kunit_skip(test, "there are no tracepoints");
+
+	f = create_device(test);
+	set_flux(f, true);
+	KUNIT_ASSERT_EQ(test, 0, register_trace_check_mmio_spte(end_update, f));
+	r = access_device(f);
+	unregister_trace_check_mmio_spte(end_update, f);
+	tracepoint_synchronize_unregister();
+	KUNIT_EXPECT_EQ(test, r, RET_PF_INVALID);
+	destroy(f);
+}
+
 static struct kunit_case fault_cases[] = {
 	KUNIT_CASE(direct_caches),
 	KUNIT_CASE(map_undisturbed),
@@ -379,6 +534,11 @@ static struct kunit_case fault_cases[] = {
 	KUNIT_CASE(good_beside_invalidation),
 	KUNIT_CASE(notifier_unmaps_one_page),
 	KUNIT_CASE(read_only_page_stays_sync),
+	KUNIT_CASE(mmio_outlives_other_slots),
+	KUNIT_CASE(mmio_becomes_memory),
+	KUNIT_CASE(mmio_misses_in_flux),
+	KUNIT_CASE(mmio_is_not_made_in_flux),
+	KUNIT_CASE(mmio_gen_is_read_first),
 	{}
 };
 

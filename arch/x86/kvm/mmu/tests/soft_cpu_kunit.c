@@ -13,6 +13,7 @@
 #include <linux/timer.h>
 
 #include "mmu.h"
+#include "soft_change.h"
 #include "soft_hardware.h"
 #include "soft_vm.h"
 #include "soft_walk.h"
@@ -378,18 +379,73 @@ static void soft_test_private_beside_shared(struct kunit *test)
 	expect_memory_fault(vm, GFN + 4);
 }
 
-/* What was MMIO is private memory now, which is 0. */
+/*
+ * What was MMIO is private memory now, which is 0.  The slot's set is published, and
+ * waits for a reader: the MMIO SPTE is still there, and stale, in either MMU.
+ */
 static void soft_test_private_after_mmio(struct kunit *test)
 {
 	struct soft_access read = { .addr = gfn_to_gpa(GFN), .value = 1 };
 	struct soft_vm *vm = new_private_vm(test);
+	struct soft_change creation = {
+		.vm = vm, .gfn = GFN, .npages = 16, .page = 3,
+		.flags = KVM_MEM_GUEST_MEMFD,
+	};
 
 	expect_mmio(vm, 0, GFN);
-	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, GFN, 16, 3,
-						  KVM_MEM_GUEST_MEMFD));
 	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_private(vm, GFN, 1, true));
-	KUNIT_EXPECT_EQ(test, soft_cpu_run(vm->vcpu[0], &read), SOFT_RAM);
+	scoped_guard(srcu, &vm->kvm->srcu) {
+		soft_change_until_published(&creation);
+		KUNIT_EXPECT_EQ(test, soft_cpu_run(vm->vcpu[0], &read), SOFT_RAM);
+	}
+	soft_change_end(&creation);
 	KUNIT_EXPECT_EQ(test, read.value, 0);
+}
+
+/* An access's faults: MMIO that is cached has none that would look up a slot. */
+static u64 mmio_faults(struct soft_vm *vm, int id, gfn_t gfn)
+{
+	const u64 before = vm->vcpu[id]->stat.pf_taken;
+
+	expect_mmio(vm, id, gfn);
+	return vm->vcpu[id]->stat.pf_taken - before;
+}
+
+/*
+ * A slot comes elsewhere.  As long as readers of the old set are waited for, no access
+ * is by a cache, and what is looked up is not kept.  Then direct paging has what it
+ * had; shadow paging begins anew.
+ */
+static void soft_test_mmio_in_flux(struct kunit *test)
+{
+	const gfn_t old = GFN + 0x10, new = GFN + 0x11;
+	const struct soft_hardware *hw = test->param_value;
+	struct soft_vm *vm = new_vm(test, 2);
+	struct soft_change creation = {
+		.vm = vm, .gfn = GFN, .npages = 16, .page = 3,
+	};
+	int i;
+
+	if (!enable_mmio_caching)
+		kunit_skip(test, "no MMIO SPTEs here");
+	/* Shadow paging's quota is by the slots that there are. */
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 1, GFN + 0x20, 16, 0x20, 0));
+	KUNIT_EXPECT_EQ(test, 1, mmio_faults(vm, 0, old));
+	KUNIT_EXPECT_EQ(test, 0, mmio_faults(vm, 1, old));
+
+	scoped_guard(srcu, &vm->kvm->srcu) {
+		soft_change_until_published(&creation);
+		for (i = 0; i < 2; i++) {
+			KUNIT_EXPECT_EQ(test, 1, mmio_faults(vm, 0, old));
+			KUNIT_EXPECT_EQ(test, 1, mmio_faults(vm, 0, new));
+		}
+	}
+	soft_change_end(&creation);
+
+	KUNIT_EXPECT_EQ(test, !hw->tdp, mmio_faults(vm, 1, old));
+	KUNIT_EXPECT_EQ(test, 1, mmio_faults(vm, 1, new));
+	KUNIT_EXPECT_EQ(test, 0, mmio_faults(vm, 0, new));
+	expect_page(vm, 0, GFN, 3);
 }
 
 static struct kunit_case soft_cases[] = {
@@ -404,6 +460,7 @@ static struct kunit_case soft_cases[] = {
 	KUNIT_CASE_PARAM(soft_test_pre_fault_ring, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_private_beside_shared, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_private_after_mmio, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_mmio_in_flux, soft_hardware_gen_params),
 	{}
 };
 

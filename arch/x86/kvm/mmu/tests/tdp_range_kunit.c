@@ -262,7 +262,12 @@ static void test_zap_mmio(struct kunit *test, bool valid_root)
 	if (!valid_root)
 		invalidate_roots(t->kvm);
 
-	tdp_zap_mmio(t->kvm);
+	tdp_zap_mmio(t->kvm, 1, 0, tdp_end_gfn());
+	tdp_zap_mmio(t->kvm, 0, 0, mmio.gfn);
+	tdp_zap_mmio(t->kvm, 0, mmio.gfn + 1, tdp_end_gfn());
+	KUNIT_EXPECT_EQ(test, *tdp_test_raw(&mmio), spte);
+
+	tdp_zap_mmio(t->kvm, 0, mmio.gfn, mmio.gfn + 1);
 	KUNIT_EXPECT_EQ(test, *tdp_test_raw(&mmio), SPTE_NONE);
 	KUNIT_EXPECT_EQ(test, which(t, SPTE_PRESENT), ALL);
 }

@@ -16,9 +16,13 @@
  * installations.  They take a minute or more, so only -f (full) goes that far,
  * and the default stops at 2^12.
  *
- * Breaks of KVM that make this test fail: fewer bits in the comparison of
- * mmio_spte_current() than kvm_mmu_invalidate_mmio_sptes() assumes, or, with -f,
- * no zap of MMIO SPTEs in the latter (page 18).
+ * With direct paging, KVM takes away the MMIO SPTEs of gfns that get memory, and
+ * the generation does not matter.
+ *
+ * Breaks of KVM that make this test fail: with shadow paging, fewer bits in the
+ * comparison of mmio_spte_current() than kvm_mmu_invalidate_mmio_sptes() assumes,
+ * or, with -f, no zap of MMIO SPTEs in the latter (page 18); with direct paging, no
+ * zap of those that have become wrong.
  */
 #include <getopt.h>
 #include <sys/mman.h>

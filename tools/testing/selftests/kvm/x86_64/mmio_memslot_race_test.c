@@ -22,7 +22,9 @@
  *  - install a set of slots with its final generation already in it, i.e. no
  *    second bump after the SRCU grace period: a vCPU that decided "MMIO" on
  *    the old set tags its cache with the new generation, and keeps it;
- *  - ignore the generation of an MMIO SPTE (mmio_spte_current() always true);
+ *  - ignore the generation of an MMIO SPTE (mmio_spte_current() always true), with
+ *    shadow paging; with direct paging, leave the MMIO SPTEs where memory comes
+ *    (kvm_mmu_invalidate_mmio_sptes());
  *  - do not flush the shadow of a deleted or moved slot.
  */
 #include <getopt.h>
