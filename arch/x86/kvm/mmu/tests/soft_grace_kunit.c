@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a change of a slot costs in grace periods of kvm->srcu, which vCPUs and
- * whoever else reads slots make long: counted for each ioctl.  All are expedited.
- * And what readers have of a slot that is being deleted.
+ * What a change of a slot, or of the devices on a bus, costs in grace periods of
+ * kvm->srcu, which vCPUs and whoever else reads slots make long: counted for each
+ * ioctl.  All are expedited.  And what readers have of a slot that is being deleted.
  */
 #include <kunit/test.h>
 #include <linux/kvm.h>
@@ -24,6 +24,8 @@
  * @npages: see there
  * @flags: see there
  * @cost: in grace periods
+ * @bus_ioctl: the ioctl, if it is one for a device on a bus
+ * @pio: its bus; else MMIO
  */
 struct step {
 	const char *name;
@@ -32,6 +34,8 @@ struct step {
 	unsigned long npages;
 	u32 flags;
 	unsigned long cost;
+	unsigned int bus_ioctl;
+	u32 pio;
 };
 
 #define SMM_SPACE	0x10000
@@ -58,6 +62,20 @@ static const struct step private_steps[] = {
 	{ "delete with guest_memfd", 0, GFN, 0, 0, 1 },
 };
 
+/* A device that comes waits for nobody; for one that goes, somebody does. */
+#define REGISTER(_pio, _cost)	\
+	{ "register", .bus_ioctl = KVM_REGISTER_COALESCED_MMIO, .pio = _pio, .cost = _cost }
+#define UNREGISTER(_pio, _cost)	\
+	{ "unregister", .bus_ioctl = KVM_UNREGISTER_COALESCED_MMIO, .pio = _pio, .cost = _cost }
+
+static const struct step bus_steps[] = {
+	REGISTER(0, 0),
+	REGISTER(1, 0),
+	UNREGISTER(0, 1),
+	UNREGISTER(1, 1),
+	UNREGISTER(1, 0),	/* There is none. */
+};
+
 /* A number that grows with each grace period, by as much as is seen here. */
 static unsigned long srcu_steps(struct srcu_struct *srcu)
 {
@@ -65,6 +83,18 @@ static unsigned long srcu_steps(struct srcu_struct *srcu)
 
 	synchronize_srcu_expedited(srcu);
 	return get_state_synchronize_srcu(srcu) - before;
+}
+
+static long do_step(struct soft_vm *vm, const struct step *step)
+{
+	struct kvm_coalesced_mmio_zone zone = {
+		.addr = 0x100, .size = 8, .pio = step->pio,
+	};
+
+	if (step->bus_ioctl)
+		return soft_file_ioctl(vm, vm->file, step->bus_ioctl, &zone, sizeof(zone));
+
+	return soft_vm_set_slot(vm, step->id, step->gfn, step->npages, 0, step->flags);
 }
 
 static void count(struct soft_vm *vm, const struct step *steps, unsigned int nr)
@@ -77,10 +107,7 @@ static void count(struct soft_vm *vm, const struct step *steps, unsigned int nr)
 	KUNIT_ASSERT_NE(vm->test, one, 0);
 	for (step = steps; step < steps + nr; step++) {
 		before = get_state_synchronize_srcu(srcu);
-		KUNIT_EXPECT_EQ_MSG(vm->test, 0,
-				    soft_vm_set_slot(vm, step->id, step->gfn,
-						     step->npages, 0, step->flags),
-				    "%s", step->name);
+		KUNIT_EXPECT_EQ_MSG(vm->test, 0, do_step(vm, step), "%s", step->name);
 		KUNIT_EXPECT_EQ_MSG(vm->test,
 				    get_state_synchronize_srcu(srcu) - before,
 				    step->cost * one, "%s", step->name);
@@ -98,6 +125,11 @@ static struct soft_vm *new_vm(struct kunit *test, bool private)
 static void grace_periods(struct kunit *test)
 {
 	count(new_vm(test, false), steps, ARRAY_SIZE(steps));
+}
+
+static void grace_periods_of_buses(struct kunit *test)
+{
+	count(new_vm(test, false), bus_steps, ARRAY_SIZE(bus_steps));
 }
 
 static void grace_periods_of_smm(struct kunit *test)
@@ -137,9 +169,7 @@ static void all_are_expedited(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, head);
 	for (i = 0; i < ARRAY_SIZE(steps); i++) {
 		call_srcu(srcu, head, do_nothing);
-		KUNIT_EXPECT_EQ(test, 0,
-				soft_vm_set_slot(vm, steps[i].id, steps[i].gfn,
-						 steps[i].npages, 0, steps[i].flags));
+		KUNIT_EXPECT_EQ(test, 0, do_step(vm, &steps[i]));
 		if (steps[i].cost)
 			KUNIT_EXPECT_EQ_MSG(test,
 					    READ_ONCE(srcu->srcu_sup->srcu_gp_seq_needed_exp),
@@ -220,6 +250,7 @@ static void accesses_by_kvm(struct kunit *test)
 
 static struct kunit_case grace_cases[] = {
 	KUNIT_CASE_PARAM(grace_periods, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(grace_periods_of_buses, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(grace_periods_of_smm, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(grace_periods_of_private_memory, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(all_are_expedited, soft_hardware_gen_params),
