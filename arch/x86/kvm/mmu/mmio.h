@@ -12,7 +12,8 @@
  * zapped twice before the stored part comes round to the same value.
  *
  * With direct paging, an entry looks the same, and counts until its gfn gets memory
- * (mmio_direct_current()).  During an update none is made, and each access is a miss.
+ * (mmio_direct_current()).  During an update each access is a miss, and none is made,
+ * unless KVM cannot emulate (tdp_may_keep_mmio()).
  *
  *   bits 3-10    bits 1-8 of the generation
  *   bits 52-62   bits 9-19

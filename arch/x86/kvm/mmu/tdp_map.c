@@ -96,13 +96,24 @@ static int tdp_install(struct kvm *kvm, struct tdp_iter *iter, u64 spte)
 	return RET_PF_FIXED;
 }
 
+/*
+ * What is decided in flux is not kept: mmio_direct_current().  But KVM cannot emulate
+ * for a guest that keeps its registers to itself (SEV-ES): nothing but the SPTE gets
+ * it on, as #VC, and nobody is asked whether it counts.  If it is wrong, it goes with
+ * the end of the update, which waits for whoever has seen the old set.
+ */
+static bool tdp_may_keep_mmio(const struct kvm_vcpu *vcpu, u64 gen)
+{
+	return vcpu->arch.guest_state_protected ||
+	       !(gen & KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS);
+}
+
 static int tdp_map_mmio(struct kvm_vcpu *vcpu, struct tdp_iter *iter)
 {
 	const u64 gen = READ_ONCE(kvm_vcpu_memslots(vcpu)->generation);
 	u64 spte;
 
-	/* What is decided in flux is not kept: mmio_direct_current(). */
-	if (gen & KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS)
+	if (!tdp_may_keep_mmio(vcpu, gen))
 		return RET_PF_EMULATE;
 
 	spte = mmio_make_spte(vcpu->kvm, gen, iter->gfn, ACC_ALL);

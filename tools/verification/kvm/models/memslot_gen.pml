@@ -17,6 +17,9 @@
  *   Config: DIRECT	the same with direct paging: a MMIO SPTE is of no generation,
  *			and goes when its gfn gets a slot; in flux, it is not used,
  *			and none is made
+ *   Config: PROTECTED	DIRECT for a guest that KVM cannot emulate (SEV-ES): the CPU
+ *			sends it #VC by a MMIO SPTE, outside of any read section, and
+ *			KVM is not asked; so one is made in flux, too
  *   Config: INVALID_COPY	others; and as one that moves
  *
  * Abstracted: one address space.  Two bits of the generation are stored instead
@@ -28,7 +31,11 @@
  * Properties (assert): an access that starts after the publication of a set is
  * MMIO only if that set, or one that was published while it lasted, has no slot;
  * and reaches memory only if one of them has, or the slot is not flushed yet.
+ * PROTECTED: a #VC that is no update's is MMIO only if the set has no slot.
  */
+#ifdef PROTECTED
+#define DIRECT
+#endif
 #ifdef DIRECT
 #define GOING
 #endif
@@ -85,6 +92,8 @@ byte installs;
 /* @was: the generation before the SPTE was read; @now: as it is. */
 #ifndef DIRECT
 #define HIT(was, now)	MATCH(tag, now)
+#elif defined(PROTECTED)
+#define HIT(was, now)	(false)
 #elif defined(BROKEN_HIT_IN_FLUX)
 #define HIT(was, now)	(true)
 #elif defined(BROKEN_GENERATION_AFTER_SPTE)
@@ -231,6 +240,9 @@ active [2] proctype vcpu()
 		may_mmio[v] = false;
 		may_memory[v] = false;
 		allow(v);
+#ifdef PROTECTED
+		assert(spte != SPTE_MMIO || may_mmio[v] || gen[cur] & 1);
+#endif
 		reading[v] = true
 	   }
 #ifdef DIRECT
@@ -253,7 +265,9 @@ active [2] proctype vcpu()
 #ifdef DIRECT
 			was = gen[copy];
 			if
+#ifndef PROTECTED
 			:: was & 1
+#endif
 			:: else -> spte = SPTE_MMIO
 			fi
 #else

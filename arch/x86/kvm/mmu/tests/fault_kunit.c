@@ -40,6 +40,7 @@
 #include "mmu/shadow_internal.h"
 #include "memslot_tree.h"
 #include "mmu/mmutrace.h"
+#include "mmu/zap.h"
 #include "test_tdp.h"
 #include "x86.h"
 
@@ -500,6 +501,33 @@ static void mmio_is_not_made_in_flux(struct kunit *test)
 	destroy(f);
 }
 
+/*
+ * A vCPU whose registers KVM does not know gets on by the SPTE alone, in flux as well.
+ * When the update ends, the SPTE goes if its gfn is memory now, and else stays.
+ */
+static void mmio_of_protected_vcpu(struct kunit *test)
+{
+	struct fault_test *f = create_device(test);
+	struct kvm_memory_slot gains = { .base_gfn = DEVICE + 1, .npages = 1 };
+
+	f->t->vcpu->arch.guest_state_protected = true;
+	set_flux(f, true);
+	KUNIT_EXPECT_EQ(test, fault_at(f, DEVICE + 1), RET_PF_EMULATE);
+	KUNIT_EXPECT_EQ(test, fault_at(f, DEVICE + 2), RET_PF_EMULATE);
+	KUNIT_EXPECT_TRUE(test, is_mmio(f, DEVICE + 1));
+	KUNIT_EXPECT_TRUE(test, is_mmio(f, DEVICE + 2));
+	KUNIT_EXPECT_EQ(test, access_device(f), RET_PF_INVALID);
+
+	mutex_lock(&f->kvm->slots_lock);
+	mmu_expect_memory(f->kvm, &gains);
+	kvm_mmu_invalidate_mmio_sptes(f->kvm, 2);
+	mutex_unlock(&f->kvm->slots_lock);
+	set_flux(f, false);
+	KUNIT_EXPECT_FALSE(test, is_mmio(f, DEVICE + 1));
+	KUNIT_EXPECT_TRUE(test, is_mmio(f, DEVICE + 2));
+	destroy(f);
+}
+
 /* The update ends when the vCPU has read the SPTE and not yet judged it. */
 static void end_update(void *data, u64 spte, unsigned int kvm_gen,
 		       unsigned int spte_gen)
@@ -538,6 +566,7 @@ static struct kunit_case fault_cases[] = {
 	KUNIT_CASE(mmio_becomes_memory),
 	KUNIT_CASE(mmio_misses_in_flux),
 	KUNIT_CASE(mmio_is_not_made_in_flux),
+	KUNIT_CASE(mmio_of_protected_vcpu),
 	KUNIT_CASE(mmio_gen_is_read_first),
 	{}
 };
