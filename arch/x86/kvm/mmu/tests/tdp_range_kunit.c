@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Direct paging by ranges and slots (tdp_zap.c, tdp_track.c, tdp_split.c): what is
- * unmapped, write-protected, cleaned, aged or split is what was asked for and
- * nothing beside it, and who has to flush is told so.
+ * Direct paging by ranges (tdp_zap.c, tdp_track.c, tdp_split.c): what is unmapped,
+ * write-protected, cleaned, aged or split is what was asked for and nothing beside
+ * it, and who has to flush is told so.
  *
  * No VMX or SVM is needed.
  */
@@ -10,74 +10,19 @@
 #include <linux/kvm_host.h>
 
 #include "mmu.h"
-#include "mmu/mmio.h"
 #include "mmu/mmu_internal.h"
-#include "forced_yields.h"
-#include "test_tdp_formats.h"
+#include "test_tdp_pages.h"
 #include "test_vm.h"
 #include "unmap_hook.h"
-
-/* Three pages side by side, in one table; most tests are about the second. */
-#define NR_PAGES	3
-#define FIRST		TEST_GFN
-#define SECOND		(TEST_GFN + 1)
-#define ALL		7
-
-#define SLOT_PAGES	1024ULL
-
-static struct tdp_test *create(struct kunit *test)
-{
-	struct tdp_test *t = tdp_test_create_param(test);
-	int i;
-
-	for (i = 0; i < NR_PAGES; i++)
-		tdp_test_map(test, t, FIRST + i, PG_LEVEL_4K);
-	return t;
-}
-
-/* A slot that is in no set: two pages of 2M, the three pages in the first. */
-static struct kvm_memory_slot *create_slot(struct kunit *test, u16 as_id)
-{
-	struct kvm_memory_slot *slot = kunit_kzalloc(test, sizeof(*slot), GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(test, slot);
-	slot->base_gfn = TEST_HUGE_GFN;
-	slot->npages = SLOT_PAGES;
-	slot->as_id = as_id;
-	return slot;
-}
 
 static struct kvm_gfn_range second_of(struct kvm_memory_slot *slot)
 {
 	return (struct kvm_gfn_range) {
 		.slot = slot,
-		.start = SECOND,
-		.end = SECOND + 1,
+		.start = SECOND_PAGE,
+		.end = SECOND_PAGE + 1,
 		.may_block = true,
 	};
-}
-
-static u64 spte_at(struct tdp_test *t, gfn_t gfn)
-{
-	return tdp_test_walk(t, gfn, PG_LEVEL_4K).old;
-}
-
-/* Which of the three pages have a bit, as a mask. */
-static unsigned int which(struct tdp_test *t, u64 bit)
-{
-	unsigned int mask = 0;
-	int i;
-
-	for (i = 0; i < NR_PAGES; i++)
-		mask |= spte_at(t, FIRST + i) & bit ? BIT(i) : 0;
-	return mask;
-}
-
-static void invalidate_roots(struct kvm *kvm)
-{
-	write_lock(&kvm->mmu_lock);
-	tdp_roots_invalidate(kvm);
-	write_unlock(&kvm->mmu_lock);
 }
 
 /* Unmapping. */
@@ -105,246 +50,42 @@ static bool unmap(struct tdp_test *t, struct kvm_memory_slot *slot)
 
 static void zap_only_the_range(struct kunit *test)
 {
-	struct tdp_test *t = create(test);
+	struct tdp_test *t = create_pages(test);
 
-	KUNIT_EXPECT_TRUE(test, zap_leafs(t, SECOND, SECOND + 1));
-	KUNIT_EXPECT_EQ(test, which(t, SPTE_PRESENT), ALL & ~BIT(1));
+	KUNIT_EXPECT_TRUE(test, zap_leafs(t, SECOND_PAGE, SECOND_PAGE + 1));
+	KUNIT_EXPECT_EQ(test, pages_with(t, SPTE_PRESENT), ALL_PAGES & ~BIT(1));
 	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_4K), NR_PAGES - 1);
 
 	/* Nothing is there any more, so no TLB has it. */
-	KUNIT_EXPECT_FALSE(test, zap_leafs(t, SECOND, SECOND + 1));
-	KUNIT_EXPECT_EQ(test, which(t, SPTE_PRESENT), ALL & ~BIT(1));
+	KUNIT_EXPECT_FALSE(test, zap_leafs(t, SECOND_PAGE, SECOND_PAGE + 1));
+	KUNIT_EXPECT_EQ(test, pages_with(t, SPTE_PRESENT), ALL_PAGES & ~BIT(1));
 }
 
 static void unmap_by_address_space(struct kunit *test)
 {
-	struct tdp_test *t = create(test);
+	struct tdp_test *t = create_pages(test);
 
 	KUNIT_EXPECT_FALSE(test, unmap(t, create_slot(test, 1)));
-	KUNIT_EXPECT_EQ(test, which(t, SPTE_PRESENT), ALL);
+	KUNIT_EXPECT_EQ(test, pages_with(t, SPTE_PRESENT), ALL_PAGES);
 	KUNIT_EXPECT_TRUE(test, unmap(t, create_slot(test, 0)));
-	KUNIT_EXPECT_EQ(test, which(t, SPTE_PRESENT), ALL & ~BIT(1));
+	KUNIT_EXPECT_EQ(test, pages_with(t, SPTE_PRESENT), ALL_PAGES & ~BIT(1));
 }
 
 /* The host takes its page back: who still zaps the root must not tell it of A. */
 static void unmap_in_invalid_roots(struct kunit *test)
 {
-	struct tdp_test *t = create(test);
+	struct tdp_test *t = create_pages(test);
 
 	invalidate_roots(t->kvm);
 	unmap(t, create_slot(test, 0));
-	KUNIT_EXPECT_EQ(test, which(t, SPTE_PRESENT), ALL & ~BIT(1));
-}
-
-static bool zap_slot(struct tdp_test *t, const struct kvm_memory_slot *slot)
-{
-	bool flush;
-
-	write_lock(&t->kvm->mmu_lock);
-	flush = tdp_zap_slot(t->kvm, slot, false);
-	write_unlock(&t->kvm->mmu_lock);
-	return flush;
-}
-
-/* Tables go with what they map, up to the root, which stays. */
-static void zap_slot_unlinks_tables(struct kunit *test)
-{
-	struct tdp_test *t = create(test);
-	struct kvm_memory_slot *slot = create_slot(test, 0);
-
-	tdp_test_map(test, t, TEST_HUGE_GFN + 512, PG_LEVEL_2M);
-	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 3);
-
-	KUNIT_EXPECT_FALSE(test, zap_slot(t, create_slot(test, 1)));
-	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 3);
-
-	/* The tables may not be freed before a flush.  Each yield is one more. */
-	KUNIT_EXPECT_FALSE(test, zap_slot(t, slot));
-	KUNIT_EXPECT_GE(test, tdp_test_flushes(t), 1);
-	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_4K), 0);
-	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_2M), 0);
-	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 0);
-	KUNIT_EXPECT_TRUE(test, tdp_root_valid(t->root));
-}
-
-/* What goes with a table is counted: it is not told to the host's mm, page by page. */
-static void zap_slot_tells_nothing(struct kunit *test)
-{
-	struct tdp_test *t = create(test);
-
-	zap_slot(t, create_slot(test, 0));
-	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_4K), 0);
-	KUNIT_EXPECT_FALSE(test, tdp_test_told_accessed(t));
-	KUNIT_EXPECT_FALSE(test, tdp_test_told_dirty(t));
-}
-
-/* A table that the slot has in part stays if it maps something else. */
-static void zap_slot_leaves_others(struct kunit *test)
-{
-	struct tdp_test *t = create(test);
-	struct kvm_memory_slot *slot = create_slot(test, 0);
-	const gfn_t huge = TEST_HUGE_GFN + 512;
-
-	tdp_test_map(test, t, huge, PG_LEVEL_2M);
-	slot->base_gfn = SECOND;
-	slot->npages = huge + 512 - SECOND;
-	zap_slot(t, slot);
-	KUNIT_EXPECT_EQ(test, which(t, SPTE_PRESENT), BIT(0));
-	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_2M), 0);
-	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 3);
-
-	slot->base_gfn = FIRST;
-	slot->npages = 1;
-	zap_slot(t, slot);
-	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 0);
-}
-
-/* The notifiers do not find a slot that is gone. */
-static void zap_slot_in_invalid_roots(struct kunit *test)
-{
-	struct tdp_test *t = create(test);
-
-	invalidate_roots(t->kvm);
-	zap_slot(t, create_slot(test, 0));
-	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_4K), 0);
-	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 0);
-}
-
-/* Tables of 4K pages side by side, a few pages in each, and two tables above. */
-#define NR_TABLES	3
-
-static struct tdp_test *create_tables(struct kunit *test)
-{
-	struct tdp_test *t = create(test);
-	int i;
-
-	for (i = NR_PAGES; i < NR_TABLES * NR_PAGES; i++)
-		tdp_test_map(test, t, TEST_HUGE_GFN + i / NR_PAGES * 512 + i % NR_PAGES,
-			     PG_LEVEL_4K);
-	KUNIT_ASSERT_EQ(test, tdp_test_tables(t), NR_TABLES + 2);
-	return t;
-}
-
-/*
- * A fault waits for one table, and not for each page either.  TLBs are flushed
- * whenever mmu_lock is let go, and at the end.
- */
-static void zap_slot_yields_by_table(struct kunit *test)
-{
-	struct tdp_test *t = create_tables(test);
-	struct kvm_memory_slot *slot = create_slot(test, 0);
-	struct forced_yields *yields;
-
-	slot->npages = NR_TABLES * 512;
-	yields = forced_yields_begin(test, UINT_MAX);
-	zap_slot(t, slot);
-	forced_yields_end(test, yields);
-
-	KUNIT_EXPECT_GE(test, yields->wanted, NR_TABLES);
-	KUNIT_EXPECT_LE(test, yields->wanted, NR_TABLES + 2);
-	KUNIT_EXPECT_GE(test, tdp_test_flushes(t), NR_TABLES);
-	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 0);
-	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_4K), 0);
-}
-
-static void test_zap_mmio(struct kunit *test, bool valid_root)
-{
-	struct tdp_test *t = create(test);
-	struct tdp_iter mmio;
-	u64 spte;
-
-	if (!enable_mmio_caching)
-		kunit_skip(test, "no MMIO SPTEs here");
-
-	spte = mmio_make_spte(t->kvm, 0, FIRST + NR_PAGES, ACC_ALL);
-	mmio = tdp_test_path(test, t, FIRST + NR_PAGES, PG_LEVEL_4K);
-	KUNIT_ASSERT_EQ(test, 0, tdp_test_set_atomic(t, &mmio, spte));
-	if (!valid_root)
-		invalidate_roots(t->kvm);
-
-	tdp_zap_mmio(t->kvm, 1, 0, tdp_end_gfn());
-	tdp_zap_mmio(t->kvm, 0, 0, mmio.gfn);
-	tdp_zap_mmio(t->kvm, 0, mmio.gfn + 1, tdp_end_gfn());
-	KUNIT_EXPECT_EQ(test, *tdp_test_raw(&mmio), spte);
-
-	tdp_zap_mmio(t->kvm, 0, mmio.gfn, mmio.gfn + 1);
-	KUNIT_EXPECT_EQ(test, *tdp_test_raw(&mmio), SPTE_NONE);
-	KUNIT_EXPECT_EQ(test, which(t, SPTE_PRESENT), ALL);
-}
-
-static void zap_mmio_only(struct kunit *test)
-{
-	test_zap_mmio(test, true);
-}
-
-static void zap_mmio_in_invalid_roots(struct kunit *test)
-{
-	test_zap_mmio(test, false);
-}
-
-static void zap_root(struct tdp_test *t, bool shared)
-{
-	if (shared)
-		read_lock(&t->kvm->mmu_lock);
-	else
-		write_lock(&t->kvm->mmu_lock);
-	tdp_zap_root(t->kvm, t->root, shared);
-	if (shared)
-		read_unlock(&t->kvm->mmu_lock);
-	else
-		write_unlock(&t->kvm->mmu_lock);
-}
-
-static void test_zap_root(struct kunit *test, bool shared)
-{
-	struct tdp_test *t = create(test);
-
-	tdp_test_map(test, t, TEST_HUGE_GFN + 512, PG_LEVEL_2M);
-	zap_root(t, shared);
-	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_4K), 0);
-	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_2M), 0);
-	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 0);
-}
-
-static void zap_root_shared(struct kunit *test)
-{
-	test_zap_root(test, true);
-}
-
-static void zap_root_exclusive(struct kunit *test)
-{
-	test_zap_root(test, false);
-}
-
-static void test_zap_root_yields(struct kunit *test, bool shared)
-{
-	struct tdp_test *t = create_tables(test);
-	struct forced_yields *yields;
-
-	yields = forced_yields_begin(test, UINT_MAX);
-	zap_root(t, shared);
-	forced_yields_end(test, yields);
-
-	KUNIT_EXPECT_GE(test, yields->wanted, NR_TABLES);
-	KUNIT_EXPECT_LE(test, yields->wanted, NR_TABLES + 2);
-	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 0);
-}
-
-static void zap_root_yields_shared(struct kunit *test)
-{
-	test_zap_root_yields(test, true);
-}
-
-static void zap_root_yields_exclusive(struct kunit *test)
-{
-	test_zap_root_yields(test, false);
+	KUNIT_EXPECT_EQ(test, pages_with(t, SPTE_PRESENT), ALL_PAGES & ~BIT(1));
 }
 
 /* Accessed. */
 
 static void age_only_the_range(struct kunit *test)
 {
-	struct tdp_test *t = create(test);
+	struct tdp_test *t = create_pages(test);
 	struct kvm_gfn_range ours = second_of(create_slot(test, 0));
 	struct kvm_gfn_range other = second_of(create_slot(test, 1));
 	int i;
@@ -360,8 +101,8 @@ static void age_only_the_range(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, tdp_test_age_gfn_range(t->kvm, &ours));
 
 	for (i = 0; i < NR_PAGES; i++)
-		KUNIT_EXPECT_EQ(test, spte_accessed(spte_at(t, FIRST + i)), i != 1);
-	KUNIT_EXPECT_EQ(test, which(t, SPTE_PRESENT), ALL);
+		KUNIT_EXPECT_EQ(test, spte_accessed(spte_at(t, FIRST_PAGE + i)), i != 1);
+	KUNIT_EXPECT_EQ(test, pages_with(t, SPTE_PRESENT), ALL_PAGES);
 }
 
 /* Writes. */
@@ -379,35 +120,35 @@ static bool protect(struct tdp_test *t, struct kvm_memory_slot *slot, gfn_t gfn,
 
 static void protect_takes_w_and_m(struct kunit *test)
 {
-	struct tdp_test *t = create(test);
+	struct tdp_test *t = create_pages(test);
 	struct kvm_memory_slot *slot = create_slot(test, 0);
 
-	KUNIT_EXPECT_FALSE(test, protect(t, create_slot(test, 1), SECOND, PG_LEVEL_4K));
-	KUNIT_EXPECT_FALSE(test, protect(t, slot, SECOND, PG_LEVEL_2M));
-	KUNIT_EXPECT_EQ(test, which(t, PT_WRITABLE_MASK), ALL);
+	KUNIT_EXPECT_FALSE(test, protect(t, create_slot(test, 1), SECOND_PAGE, PG_LEVEL_4K));
+	KUNIT_EXPECT_FALSE(test, protect(t, slot, SECOND_PAGE, PG_LEVEL_2M));
+	KUNIT_EXPECT_EQ(test, pages_with(t, PT_WRITABLE_MASK), ALL_PAGES);
 
-	KUNIT_EXPECT_TRUE(test, protect(t, slot, SECOND, PG_LEVEL_4K));
-	KUNIT_EXPECT_EQ(test, which(t, PT_WRITABLE_MASK), ALL & ~BIT(1));
-	KUNIT_EXPECT_EQ(test, which(t, spte_fmt.mmu_writable), ALL & ~BIT(1));
-	KUNIT_EXPECT_EQ(test, which(t, spte_fmt.host_writable), ALL);
-	KUNIT_EXPECT_FALSE(test, protect(t, slot, SECOND, PG_LEVEL_4K));
+	KUNIT_EXPECT_TRUE(test, protect(t, slot, SECOND_PAGE, PG_LEVEL_4K));
+	KUNIT_EXPECT_EQ(test, pages_with(t, PT_WRITABLE_MASK), ALL_PAGES & ~BIT(1));
+	KUNIT_EXPECT_EQ(test, pages_with(t, spte_fmt.mmu_writable), ALL_PAGES & ~BIT(1));
+	KUNIT_EXPECT_EQ(test, pages_with(t, spte_fmt.host_writable), ALL_PAGES);
+	KUNIT_EXPECT_FALSE(test, protect(t, slot, SECOND_PAGE, PG_LEVEL_4K));
 }
 
 /* W was taken for the dirty log, without a flush so far: a TLB may have it. */
 static void protect_after_w_is_gone(struct kunit *test)
 {
-	struct tdp_test *t = create(test);
-	struct tdp_iter iter = tdp_test_walk(t, SECOND, PG_LEVEL_4K);
+	struct tdp_test *t = create_pages(test);
+	struct tdp_iter iter = tdp_test_walk(t, SECOND_PAGE, PG_LEVEL_4K);
 
 	*tdp_test_raw(&iter) &= ~PT_WRITABLE_MASK;
-	KUNIT_EXPECT_TRUE(test, protect(t, create_slot(test, 0), SECOND, PG_LEVEL_4K));
-	KUNIT_EXPECT_EQ(test, which(t, spte_fmt.mmu_writable), ALL & ~BIT(1));
+	KUNIT_EXPECT_TRUE(test, protect(t, create_slot(test, 0), SECOND_PAGE, PG_LEVEL_4K));
+	KUNIT_EXPECT_EQ(test, pages_with(t, spte_fmt.mmu_writable), ALL_PAGES & ~BIT(1));
 }
 
 /* CONFIG_KVM_PROVE_MMU knows who takes M, and until when it has to be flushed. */
 static void protect_owes_flush(struct kunit *test)
 {
-	struct tdp_test *t = create(test);
+	struct tdp_test *t = create_pages(test);
 	struct kvm_memory_slot *slot = create_slot(test, 0);
 	bool owed[3];
 
@@ -416,7 +157,7 @@ static void protect_owes_flush(struct kunit *test)
 
 	write_lock(&t->kvm->mmu_lock);
 	owed[0] = mmu_flush_owed(t->kvm);
-	tdp_write_protect_gfn(t->kvm, slot, SECOND, PG_LEVEL_4K);
+	tdp_write_protect_gfn(t->kvm, slot, SECOND_PAGE, PG_LEVEL_4K);
 	owed[1] = mmu_flush_owed(t->kvm);
 	kvm_flush_remote_tlbs(t->kvm);
 	owed[2] = mmu_flush_owed(t->kvm);
@@ -431,27 +172,27 @@ static void clean(struct tdp_test *t, struct kvm_memory_slot *slot,
 		  unsigned long mask, bool wrprot)
 {
 	read_lock(&t->kvm->mmu_lock);
-	tdp_clear_dirty_masked(t->kvm, slot, FIRST, mask, wrprot);
+	tdp_clear_dirty_masked(t->kvm, slot, FIRST_PAGE, mask, wrprot);
 	read_unlock(&t->kvm->mmu_lock);
 }
 
 /* M stays, so that the fast page fault can give W back. */
 static void clean_only_the_mask(struct kunit *test)
 {
-	struct tdp_test *t = create(test);
+	struct tdp_test *t = create_pages(test);
 	struct kvm_memory_slot *slot = create_slot(test, 0);
 	const u64 bit = t->format->ad ? spte_fmt.dirty : PT_WRITABLE_MASK;
 
-	clean(t, create_slot(test, 1), ALL, true);
-	KUNIT_EXPECT_EQ(test, which(t, PT_WRITABLE_MASK), ALL);
+	clean(t, create_slot(test, 1), ALL_PAGES, true);
+	KUNIT_EXPECT_EQ(test, pages_with(t, PT_WRITABLE_MASK), ALL_PAGES);
 
 	clean(t, slot, BIT(0) | BIT(2), false);
-	KUNIT_EXPECT_EQ(test, which(t, bit), BIT(1));
-	KUNIT_EXPECT_EQ(test, which(t, PT_WRITABLE_MASK), t->format->ad ? ALL : BIT(1));
+	KUNIT_EXPECT_EQ(test, pages_with(t, bit), BIT(1));
+	KUNIT_EXPECT_EQ(test, pages_with(t, PT_WRITABLE_MASK), t->format->ad ? ALL_PAGES : BIT(1));
 
 	clean(t, slot, BIT(1) | BIT(2), true);
-	KUNIT_EXPECT_EQ(test, which(t, PT_WRITABLE_MASK), t->format->ad ? BIT(0) : 0);
-	KUNIT_EXPECT_EQ(test, which(t, spte_fmt.mmu_writable), ALL);
+	KUNIT_EXPECT_EQ(test, pages_with(t, PT_WRITABLE_MASK), t->format->ad ? BIT(0) : 0);
+	KUNIT_EXPECT_EQ(test, pages_with(t, spte_fmt.mmu_writable), ALL_PAGES);
 }
 
 static bool writable_at(struct tdp_test *t, gfn_t gfn)
@@ -469,7 +210,7 @@ static void wrprot(struct tdp_test *t, struct kvm_memory_slot *slot, int min_lev
 static void wrprot_only_the_slot(struct kunit *test)
 {
 	const gfn_t huge = TEST_HUGE_GFN + 512, beyond = TEST_HUGE_GFN + SLOT_PAGES;
-	struct tdp_test *t = create(test);
+	struct tdp_test *t = create_pages(test);
 	struct kvm_memory_slot *slot = create_slot(test, 0);
 
 	tdp_test_map(test, t, huge, PG_LEVEL_2M);
@@ -477,11 +218,11 @@ static void wrprot_only_the_slot(struct kunit *test)
 
 	wrprot(t, slot, PG_LEVEL_2M);
 	KUNIT_EXPECT_FALSE(test, writable_at(t, huge));
-	KUNIT_EXPECT_EQ(test, which(t, PT_WRITABLE_MASK), ALL);
+	KUNIT_EXPECT_EQ(test, pages_with(t, PT_WRITABLE_MASK), ALL_PAGES);
 
 	wrprot(t, slot, PG_LEVEL_4K);
-	KUNIT_EXPECT_EQ(test, which(t, PT_WRITABLE_MASK), 0);
-	KUNIT_EXPECT_EQ(test, which(t, spte_fmt.mmu_writable), ALL);
+	KUNIT_EXPECT_EQ(test, pages_with(t, PT_WRITABLE_MASK), 0);
+	KUNIT_EXPECT_EQ(test, pages_with(t, spte_fmt.mmu_writable), ALL_PAGES);
 	KUNIT_EXPECT_TRUE(test, writable_at(t, beyond));
 }
 
@@ -545,15 +286,15 @@ static int reset_ring(struct kunit *test, struct tdp_test *t, u64 offset)
 /* KVM_RESET_DIRTY_RINGS: faults go on meanwhile. */
 static void ring_reset_shares(struct kunit *test)
 {
-	struct tdp_test *t = create(test);
+	struct tdp_test *t = create_pages(test);
 	struct unmap_hook hook = { .call = note_shared, .data = t };
 	const bool tdp = tdp_enabled, no_rmaps = tdp_mmu_enabled;
 	/* With PML, D is what is logged. */
 	const u64 bit = kvm_cpu_dirty_log_size() ? spte_fmt.dirty : PT_WRITABLE_MASK;
 	const struct kvm_userspace_memory_region2 mem = {
-		.guest_phys_addr = gfn_to_gpa(FIRST),
+		.guest_phys_addr = gfn_to_gpa(FIRST_PAGE),
 		.memory_size = NR_PAGES * PAGE_SIZE,
-		.userspace_addr = kvm_test_hva(FIRST),
+		.userspace_addr = kvm_test_hva(FIRST_PAGE),
 	};
 
 	KUNIT_ASSERT_EQ(test, 0, kvm_set_memory_region(t->kvm, &mem));
@@ -561,15 +302,15 @@ static void ring_reset_shares(struct kunit *test)
 	tdp_enabled = true;
 	tdp_mmu_enabled = true;
 	mutex_lock(&t->kvm->slots_lock);
-	KUNIT_EXPECT_EQ(test, reset_ring(test, t, SECOND - FIRST), 1);
+	KUNIT_EXPECT_EQ(test, reset_ring(test, t, SECOND_PAGE - FIRST_PAGE), 1);
 	mutex_unlock(&t->kvm->slots_lock);
 	tdp_enabled = tdp;
 	tdp_mmu_enabled = no_rmaps;
 	unmap_hook_end(test, &hook);
 
 	KUNIT_EXPECT_TRUE(test, t->shared);
-	KUNIT_EXPECT_EQ(test, which(t, spte_fmt.mmu_writable), ALL);
-	KUNIT_EXPECT_EQ(test, which(t, bit), ALL & ~BIT(1));
+	KUNIT_EXPECT_EQ(test, pages_with(t, spte_fmt.mmu_writable), ALL_PAGES);
+	KUNIT_EXPECT_EQ(test, pages_with(t, bit), ALL_PAGES & ~BIT(1));
 }
 
 /* Splits. */
@@ -618,17 +359,6 @@ static struct kunit_case tdp_range_cases[] = {
 	KUNIT_CASE(zap_only_the_range),
 	KUNIT_CASE(unmap_by_address_space),
 	KUNIT_CASE(unmap_in_invalid_roots),
-	KUNIT_CASE_PARAM(zap_slot_unlinks_tables, tdp_formats_gen_params),
-	KUNIT_CASE_PARAM(zap_slot_tells_nothing, tdp_formats_gen_params),
-	KUNIT_CASE(zap_slot_yields_by_table),
-	KUNIT_CASE(zap_slot_leaves_others),
-	KUNIT_CASE(zap_slot_in_invalid_roots),
-	KUNIT_CASE(zap_mmio_only),
-	KUNIT_CASE(zap_mmio_in_invalid_roots),
-	KUNIT_CASE(zap_root_shared),
-	KUNIT_CASE(zap_root_exclusive),
-	KUNIT_CASE(zap_root_yields_shared),
-	KUNIT_CASE(zap_root_yields_exclusive),
 	KUNIT_CASE_PARAM(age_only_the_range, tdp_formats_gen_params),
 	KUNIT_CASE_PARAM(protect_takes_w_and_m, tdp_formats_gen_params),
 	KUNIT_CASE(protect_after_w_is_gone),
