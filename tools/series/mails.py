@@ -78,8 +78,11 @@ def added_lines(path):
 
 def check(base, paths, signed):
     """Prints a line for each mail; returns whether checkpatch is content."""
+    addressed = os.environ.get("RECIPIENTS") != "no"
+
     def look(path):
-        return (*checkpatch(base, path, signed), maintainers(base, path))
+        people = maintainers(base, path) if addressed else "-"
+        return (*checkpatch(base, path, signed), people)
 
     print(f"{'errors':>6} {'warnings':>8} {'checks':>6} {'added':>6} {'to':>3}  mail")
     complaints = []
@@ -87,7 +90,7 @@ def check(base, paths, signed):
         for path, (counts, text, people) in zip(paths, pool.map(look, paths)):
             name = os.path.basename(path)
             print(f"{counts[0]:6} {counts[1]:8} {counts[2]:6} {added_lines(path):6} "
-                  f"{people:3}  {name}", flush=True)
+                  f"{people:>3}  {name}", flush=True)
             if any(counts[:3]):
                 complaints.append(f"{name}:\n{text}")
     for text in complaints:

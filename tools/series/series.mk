@@ -7,7 +7,7 @@ SET ?=
 SIGNOFF ?=
 # Which builds of series-build, as in tools/series/build.py; empty: all
 BUILDS ?=
-export SET SIGNOFF BUILDS
+export SET SIGNOFF BUILDS RECIPIENTS
 
 .PHONY: series series-build check cross
 

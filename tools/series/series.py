@@ -13,6 +13,7 @@ check:   runs the base's checkpatch.pl --strict and get_maintainer.pl on each ma
 
 In the environment, SET is the number of the only set that is wanted, and SIGNOFF is
 "Name <mail>", who signs the mails off.  Without it they can't be sent.
+RECIPIENTS=no leaves get_maintainer.pl out, which can't fail and takes a minute.
 """
 import glob
 import os

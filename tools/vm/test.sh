@@ -57,12 +57,12 @@ build_kernels()
 }
 
 # The parts that only make can reach; absent targets are no failure.
-make_target() { make --no-print-directory -C "$REPO" "$1"; }
+make_target() { make --no-print-directory -C "$REPO" "$@"; }
 
 build_all
 mkdir -p "$O/results"
 part userland "$here/userland.sh"
-[ ! -e "$REPO/tools/series/series.mk" ] || part series make_target series
+[ ! -e "$REPO/tools/series/series.mk" ] || part series make_target series RECIPIENTS=no
 [ ! -e "$REPO/tools/verify/verify.mk" ] || part verify make_target verify
 part qemu "$here/qemu.sh"
 part kernels build_kernels
