@@ -3,7 +3,7 @@
 # Runs the KUnit tests of KVM with the tree's own kunit.py, under QEMU; with
 # CONFIG=debug or CONFIG=kcsan, on a kernel that has those checks too.
 # The kernel is configured and built in steps first, to show progress.
-# KUNIT_FILTER and KUNIT_KERNEL_ARGS are soak.sh's.
+# KUNIT_FILTER, KUNIT_KERNEL_ARGS and KUNIT_TIMEOUT (seconds) are soak.sh's.
 . "$(dirname "$0")/../base/lib.sh"
 
 NAME=kunit
@@ -47,7 +47,7 @@ arguments=()
 for argument in printk.time=1 no_timer_check ${KUNIT_KERNEL_ARGS:-}; do
 	arguments+=(--kernel_args="$argument")
 done
-kunit run --jobs="$JOBS" --timeout=1800 --json="$JSON" --qemu_args="-smp 2" \
+kunit run --jobs="$JOBS" --timeout="${KUNIT_TIMEOUT:-1800}" --json="$JSON" --qemu_args="-smp 2" \
 	"${arguments[@]}" ${KUNIT_FILTER:+"$KUNIT_FILTER"} \
 	>>"$LOG" 2>&1 || status=$?
 "$REPO/tools/vm/vm" kunit || status=$?
