@@ -32,7 +32,7 @@ OVERLAY = ["arch", "virt", "include", "Documentation", "lib",
 # The folders that the sources of KVM's modules are in
 SOURCES = ("arch/", "virt/", "include/")
 MARK = "tools/dkms/mark.patch"
-TOUCHED = re.compile(r"^(?:(?:---|\+\+\+) [ab]/|rename (?:from|to) )(\S+)", re.M)
+TOUCHED = re.compile(r"^(?:(?:---|\+\+\+) [ab]/|(?:rename|copy) (?:from|to) )(\S+)", re.M)
 
 
 def head_values(text, name):

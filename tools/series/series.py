@@ -29,6 +29,10 @@ from later import Later
 from steps import lay
 
 
+# What is moved or copied as good as it is, is shown so.
+COPIES = ("-C85%", "--find-copies-harder")
+
+
 class SeriesError(Exception):
     """What is wrong with the series, in one line."""
 
@@ -153,7 +157,7 @@ class Series:
 
     def check_size(self, step):
         """Fails if a step adds more than a reader takes."""
-        lines = self.git("show", "--format=", "--numstat", "-M", "HEAD").splitlines()
+        lines = self.git("show", "--format=", "--numstat", *COPIES, "HEAD").splitlines()
         added = sum(int(line.split("\t")[0]) for line in lines
                     if line and line[0] != "-")
         if added > series_steps.LINES_OF_A_MAIL:
@@ -208,7 +212,7 @@ class Series:
     def write_mails(self):
         shutil.rmtree(self.mails, ignore_errors=True)
         for part in self.wanted:
-            self.git("format-patch", "-q", "--cover-letter", "-M", "-B", "-n",
+            self.git("format-patch", "-q", "--cover-letter", "-B", *COPIES, "-n",
                      "-o", self.folder(part), f"{self.start(part)}..{part.name}")
             self.write_cover(part)
 
