@@ -7,7 +7,7 @@ by its number, and builds by their names: of BUILDS below, in that order.
 
 A build is of what its sources are, O/series-build/built lists what was built: it is
 not built again, be it for another mail or in another run.  Files of ours that are not
-linked yet are not among them.
+linked yet are not among them; those of the MMU are compiled where they come.
 """
 import collections
 import hashlib
@@ -138,16 +138,30 @@ class Builder:
                 if path not in linked and
                 (path.endswith(".c") or os.path.dirname(path) not in folders)}
 
+    def objects(self, build, commit):
+        """Objects of the MMU that come with a commit, and are linked later."""
+        if build.name not in ("gcc", "clang"):
+            return []
+        text = self.series.git("show", f"series:{MAKEFILES['arch/x86/kvm/']}")
+        later = re.findall(r"^kvm-y\s*\+=(.*)$", text.replace("\\\n", " "), re.M)
+        added = self.series.git("show", "--format=", "--name-only", "--no-renames",
+                                "--diff-filter=A", commit).split()
+        linked = self.linked(commit)
+        found = {f"arch/x86/kvm/{name}" for name in " ".join(later).split()}
+        return sorted(path[:-1] + "o" for path in added if path not in linked
+                      and path.endswith(".c") and path[:-1] + "o" in found)
+
     def key(self, build, commit):
         """What the build is of, as a number."""
         listed = {line.split("\t")[1]: line for line in
                   self.series.git("ls-tree", "-r", commit).splitlines()}
-        left_out = self.unlinked(set(listed), commit)
+        objects = self.objects(build, commit)
+        left_out = set() if objects else self.unlinked(set(listed), commit)
         told = [line for path, line in listed.items()
                 if build.needs(path) and path not in left_out]
         for name in build.fragments:
             told.append(self.series.text(self.series.repo, f"configs/{name}.config"))
-        told += [build.make, *build.targets(), output([build.compiler, "--version"])]
+        told += [build.make, *build.targets(), *objects, output([build.compiler, "--version"])]
         return build.name + "-" + hashlib.sha256("\n".join(told).encode()).hexdigest()
 
     def environment(self, build):
@@ -165,14 +179,14 @@ class Builder:
             raise SeriesError(f"{build.name}: {script} failed")
         return done.stdout
 
-    def make(self, build, label):
+    def make(self, build, label, objects):
         self.run(build, "configure.sh", *["--lenient"] if build.lenient else [])
         if build.arch != "x86":
             self.run(build, "build.sh", label, *build.targets())
             self.check_warnings(build)
             return
         self.run(build, "build.sh", f"{label}, preparation", "modules_prepare")
-        self.run(build, "build.sh", label, *build.targets())
+        self.run(build, "build.sh", label, *build.targets(), *objects)
         lost = self.run(build, "lost-symbols.sh", *build.targets()[1:]).split()
         if lost:
             raise SeriesError(f"{label}: nobody has what the modules call: "
@@ -198,7 +212,8 @@ class Builder:
                 self.check_out(commit)
                 ready = True
             start = time.monotonic()
-            self.make(build, f"{build.name}, {title.split(':')[0]}")
+            self.make(build, f"{build.name}, {title.split(':')[0]}",
+                      self.objects(build, commit))
             self.count[build.name] += 1
             self.seconds[build.name] += time.monotonic() - start
             self.built.add(key)
