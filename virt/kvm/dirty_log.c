@@ -148,6 +148,23 @@ void __weak kvm_arch_trap_dirty_pages(struct kvm *kvm, struct kvm_memory_slot *s
 	KVM_MMU_UNLOCK(kvm);
 }
 
+/**
+ * kvm_arch_collect_dirty_pages() - put into the bitmap what only the MMU knows
+ * @kvm: the VM
+ * @slot: a slot that is logged
+ *
+ * For architectures whose page tables say what was written.  This default is for
+ * those that mark each page when it faults.
+ *
+ * Context: slots_lock held.
+ * Return: true if the slot's TLB entries must be flushed before it is let go.
+ */
+bool __weak kvm_arch_collect_dirty_pages(struct kvm *kvm,
+					 const struct kvm_memory_slot *slot)
+{
+	return false;
+}
+
 /*
  * Move the bitmap into @snapshot and trap writes to its pages.  Returns true if
  * the slot's TLB entries must be flushed.
@@ -177,19 +194,22 @@ static int get_dirty_log(struct kvm *kvm, const struct kvm_dirty_log *log)
 {
 	struct kvm_memory_slot *slot = find_logged_slot(kvm, log->slot, 0);
 	unsigned long *report;
+	bool flush;
 
 	if (IS_ERR(slot))
 		return PTR_ERR(slot);
 
 	kvm_arch_sync_dirty_log(kvm, slot);
+	flush = kvm_arch_collect_dirty_pages(kvm, slot);
 
 	/* In manual mode KVM_CLEAR_DIRTY_LOG resets what this reports. */
 	report = slot->dirty_bitmap;
 	if (!kvm->manual_dirty_log_protect) {
 		report = kvm_second_dirty_bitmap(slot);
-		if (take_dirty_bits(kvm, slot, report))
-			kvm_flush_remote_tlbs_memslot(kvm, slot);
+		flush |= take_dirty_bits(kvm, slot, report);
 	}
+	if (flush)
+		kvm_flush_remote_tlbs_memslot(kvm, slot);
 
 	return copy_to_user(log->dirty_bitmap, report,
 			    kvm_dirty_bitmap_bytes(slot)) ? -EFAULT : 0;

@@ -21,6 +21,7 @@
 #include "mmu/nx_huge_page.h"
 #include "mmu/shadow.h"
 #include "mmu/tdp.h"
+#include "mmu/tdp_region.h"
 #include "x86.h"
 #include "trace.h"
 
@@ -158,7 +159,10 @@ void kvm_mmu_slot_remove_write_access(struct kvm *kvm,
 	}
 	if (tdp_enabled) {
 		read_lock(&kvm->mmu_lock);
-		tdp_wrprot_slot(kvm, memslot, start_level);
+		if (tdp_has_regions(kvm))
+			tdp_regions_begin(kvm, memslot);
+		else
+			tdp_wrprot_slot(kvm, memslot, start_level);
 		read_unlock(&kvm->mmu_lock);
 	}
 }
@@ -304,6 +308,21 @@ void kvm_arch_trap_dirty_pages(struct kvm *kvm, struct kvm_memory_slot *slot,
 		mmu_prove_flushed(kvm);
 		read_unlock(&kvm->mmu_lock);
 	}
+}
+
+/* Shadow paging has marked its pages by faults. */
+bool kvm_arch_collect_dirty_pages(struct kvm *kvm, const struct kvm_memory_slot *slot)
+{
+	bool flush;
+
+	if (!tdp_has_regions(kvm))
+		return false;
+
+	read_lock(&kvm->mmu_lock);
+	flush = tdp_regions_collect(kvm, slot);
+	mmu_prove_flushed(kvm);
+	read_unlock(&kvm->mmu_lock);
+	return flush;
 }
 
 /* KVM wrote to guest memory for the guest. */

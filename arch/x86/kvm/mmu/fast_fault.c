@@ -20,6 +20,7 @@
 #include "guest_walk.h"
 #include "shadow.h"
 #include "tdp.h"
+#include "tdp_region.h"
 #include "mmutrace.h"
 
 /* More than that means contention, which mmu_lock handles better. */
@@ -84,6 +85,25 @@ static int fast_finish(struct kvm_vcpu *vcpu, int r)
 	return r;
 }
 
+/*
+ * The leaf allows the write, or does now.  With direct paging, so must the link.
+ * Where D is set by the CPU, it tells of the write; else W does, which was set.
+ */
+static int fast_written(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault,
+			u64 *sptep, u64 old, int r)
+{
+	const bool tdp = tdp_active(vcpu);
+	int opened = RET_PF_SPURIOUS;
+
+	if (r == RET_PF_FIXED && !spte_writable(old) &&
+	    !(tdp && tdp_in_region(vcpu->kvm, fault->slot, fault->gfn)))
+		mark_page_dirty_in_slot(vcpu->kvm, fault->slot, fault->gfn);
+	if (tdp && sptep_to_table(sptep)->role.level == PG_LEVEL_4K)
+		opened = tdp_region_fast_open(vcpu->kvm, fault, sptep);
+
+	return opened == RET_PF_SPURIOUS ? r : opened;
+}
+
 int fast_fault_direct(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 {
 	bool tdp = tdp_active(vcpu);
@@ -106,8 +126,8 @@ int fast_fault_direct(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 			break;
 		}
 		r = fast_try(vcpu, fault, sptep, spte);
-		if (r == RET_PF_FIXED && fault->write && !spte_writable(spte))
-			mark_page_dirty_in_slot(vcpu->kvm, fault->slot, fault->gfn);
+		if ((r == RET_PF_FIXED || r == RET_PF_SPURIOUS) && fault->write)
+			r = fast_written(vcpu, fault, sptep, spte, r);
 		trace_fast_page_fault(vcpu, fault, sptep, spte, r);
 	}
 	if (!tdp)

@@ -94,7 +94,7 @@ u64 spte_make_leaf(struct kvm_vcpu *vcpu, const struct spte_leaf_args *args)
 	if (spte_has_ad(spte)) {
 		if (!args->prefetch)
 			spte |= spte_fmt.accessed;
-		if (spte_writable(spte))
+		if (spte_writable(spte) && !args->clean)
 			spte |= spte_fmt.dirty;
 	} else if (args->prefetch) {
 		spte = spte_make_old(spte);

@@ -228,6 +228,7 @@ static inline bool spte_reserved(const struct rsvd_bits_validate *rsvd, u64 spte
  * @prefetch: nobody accessed the page yet: A stays clear
  * @trap_write: the next write faults: W stays clear, and M says that the fast
  *	page fault may set it
+ * @clean: D stays clear: the CPU is to say when the page is written
  */
 struct spte_leaf_args {
 	gfn_t gfn;
@@ -240,6 +241,7 @@ struct spte_leaf_args {
 	bool mmu_writable;
 	bool prefetch;
 	bool trap_write;
+	bool clean;
 };
 
 /**
@@ -247,7 +249,7 @@ struct spte_leaf_args {
  * @vcpu: whose memory types and reserved bits hold
  * @args: what it is to say
  *
- * D is set with W, so that the CPU need not.  Whether the page must be
+ * D is set with W, so that the CPU need not, unless @args says otherwise.  Whether the page must be
  * write-protected (shadowed tables) or marked dirty (dirty log, and with M in the
  * host) is decided by who calls, before and after.
  *

@@ -18,6 +18,7 @@
  *   11         KVM's own Present, in both
  *   12-51      address
  *   52, 53     how Accessed and Dirty are tracked, enum spte_ad
+ *   54, 55     of a link to 4K leaves, its region: enum spte_region, in both
  *   54, 56     -                                  R and X of an access-tracked SPTE
  *   57, 58     -                                  host-writable, MMU-writable
  *   63         NX                                 suppress #VE
@@ -58,6 +59,13 @@
 #define SPTE_TRACK_SHIFT	54
 #define SPTE_TRACK_SAVED	(SPTE_TRACK_RX << SPTE_TRACK_SHIFT)
 
+/*
+ * A link to a table of 4K leaves that has no W: what is known of the D bits below
+ * (tdp_region.h).  The CPU ignores these bits in a link.
+ */
+#define SPTE_REGION_SHIFT	54
+#define SPTE_REGION_MASK	(3ULL << SPTE_REGION_SHIFT)
+
 #define SPTE_LEGACY_HOST_WRITABLE	BIT_ULL(9)
 #define SPTE_LEGACY_MMU_WRITABLE	BIT_ULL(10)
 #define SPTE_EPT_HOST_WRITABLE		BIT_ULL(57)
@@ -85,6 +93,7 @@ static_assert(!(SPTE_FROZEN & (VMX_EPT_RWX_MASK | GENMASK_ULL(51, 12))));
 static_assert(!(SPTE_AD_MASK & SPTE_TRACK_SAVED));
 static_assert(!((SPTE_EPT_HOST_WRITABLE | SPTE_EPT_MMU_WRITABLE) &
 		(SPTE_AD_MASK | SPTE_TRACK_SAVED)));
+static_assert(!(SPTE_REGION_MASK & (SPTE_PRESENT | SPTE_AD_MASK | GENMASK_ULL(51, 0))));
 static_assert(VMX_EPT_WRITABLE_MASK == PT_WRITABLE_MASK);
 static_assert(ACC_EXEC_MASK == PT_PRESENT_MASK);
 

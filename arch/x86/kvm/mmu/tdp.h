@@ -11,6 +11,7 @@
  *  tdp_split.c  huge pages: eager split, recovery in place
  *  tdp_zap.c    unmapping
  *  tdp_track.c  write-protection, Dirty, Accessed
+ *  tdp_region.c dirty logging by regions
  *
  * Locks: mmu_lock (for reading is enough for most), RCU for the tables,
  * kvm->arch.tdp_mmu_pages_lock for the list of roots and nx_link under mmu_lock
@@ -215,7 +216,7 @@ void tdp_clear_dirty_slot(struct kvm *kvm, const struct kvm_memory_slot *slot);
  * @slot: the slot
  * @gfn: of bit 0 of @mask
  * @mask: the pages
- * @wrprot: clear W even where there is D
+ * @wrprot: clear W even where there is D, but in regions (tdp_region.h)
  *
  * The caller flushes TLBs.
  * Context: mmu_lock for reading or writing.

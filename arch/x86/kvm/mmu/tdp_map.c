@@ -18,6 +18,7 @@
 #include "page_track.h"
 #include "tdp.h"
 #include "tdp_pte.h"
+#include "tdp_region.h"
 #include "mmutrace.h"
 
 /* Faults */
@@ -133,7 +134,8 @@ static int tdp_map_mmio(struct kvm_vcpu *vcpu, struct tdp_iter *iter)
 static void tdp_log_writable(struct kvm *kvm, const struct kvm_page_fault *fault,
 			     const struct tdp_iter *iter, u64 spte)
 {
-	if (!spte_writable(spte) || !kvm_slot_dirty_track_enabled(fault->slot))
+	if (!spte_writable(spte) || !kvm_slot_dirty_track_enabled(fault->slot) ||
+	    tdp_in_region(kvm, fault->slot, iter->gfn))
 		return;
 
 	/* level_choose() knows. */
@@ -168,6 +170,7 @@ static bool tdp_may_write_unseen(const struct kvm_page_fault *fault)
 static int tdp_map_leaf(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 			struct tdp_iter *iter, bool mmu_writable)
 {
+	const bool by_region = tdp_in_region(vcpu->kvm, fault->slot, iter->gfn);
 	struct spte_leaf_args args = {
 		.gfn = iter->gfn,
 		.pfn = fault->pfn,
@@ -178,8 +181,9 @@ static int tdp_map_leaf(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 		.host_writable = fault->map_writable,
 		.mmu_writable = mmu_writable && tdp_may_write_unseen(fault),
 		.prefetch = fault->prefetch,
-		.trap_write = fault->prefetch &&
+		.trap_write = fault->prefetch && !by_region &&
 			      kvm_slot_dirty_track_enabled(fault->slot),
+		.clean = by_region,
 	};
 	u64 spte;
 	int r;
@@ -189,6 +193,9 @@ static int tdp_map_leaf(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 
 	args.role.level = iter->level;
 	spte = spte_make_leaf(vcpu, &args);
+	/* What the guest has written is not forgotten, nor what its TLB has. */
+	if (by_region && spte_present_leaf(iter->old, iter->level))
+		spte |= iter->old & spte_fmt.dirty;
 	if (spte_mmu_writable(spte) && !fault->prefetch)
 		mmu_tell_dirty(fault->page);
 	r = tdp_install(vcpu->kvm, iter, spte);
@@ -201,6 +208,20 @@ static int tdp_map_leaf(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 
 	/* If it were not emulated, the guest would fault for ever. */
 	return fault->write && !mmu_writable ? RET_PF_WRITE_PROTECTED : r;
+}
+
+/* A write needs W in the link, too. */
+static int tdp_map_region(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
+			  struct tdp_iter *iter, int r)
+{
+	int opened;
+
+	if ((r != RET_PF_FIXED && r != RET_PF_SPURIOUS) || !fault->write ||
+	    fault->prefetch || iter->level > PG_LEVEL_4K)
+		return r;
+
+	opened = tdp_region_open(vcpu->kvm, fault, rcu_dereference(iter->sptep));
+	return opened == RET_PF_SPURIOUS ? r : opened;
 }
 
 int tdp_map(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault, bool mmu_writable)
@@ -217,6 +238,7 @@ int tdp_map(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault, bool mmu_writab
 	if (tdp_reach_goal(vcpu, fault, &iter))
 		r = fault->slot ? tdp_map_leaf(vcpu, fault, &iter, mmu_writable) :
 				  tdp_map_mmio(vcpu, &iter);
+	r = tdp_map_region(vcpu, fault, &iter, r);
 	rcu_read_unlock();
 	return r;
 }

@@ -23,6 +23,7 @@
 #include "mmu.h"
 #include "nx_huge_page.h"
 #include "tdp_pte.h"
+#include "tdp_region.h"
 #include "mmutrace.h"
 
 /* Tables */
@@ -170,15 +171,52 @@ static void tdp_tell_host(u64 old, u64 kept)
 		kvm_set_pfn_accessed(spte_pfn(old));
 }
 
-/*
- * The value of an entry of a table that was unlinked.  With mmu_lock for reading,
- * whoever finds an entry frozen leaves it alone.  With mmu_lock for writing nobody
- * maps anything here any more, and the entry may stay: what the CPU, ageing, or a
- * fast page fault that came here before still changes in it means nothing.
- */
-static u64 tdp_last_value(u64 *sptep, bool shared)
+/* The link to the table that an SPTE is in; as good as OPEN if it is a root. */
+static u64 tdp_link_above(u64 *sptep)
 {
-	return shared ? tdp_freeze(sptep) : READ_ONCE(*sptep);
+	const struct tdp_table *sp = sptep_to_tdp(sptep);
+
+	return sp->ptep ? tdp_read(sp->ptep) : PT_WRITABLE_MASK;
+}
+
+/*
+ * A 4K leaf gives way to one without D, or to none: the log of its region, if it
+ * has one, gets D.  A TLB may have it until the caller flushes: that the page is
+ * marked makes whoever takes it out of the log flush as well.
+ */
+static void tdp_log_lost(struct kvm *kvm, const struct tdp_iter *iter, u64 kept)
+{
+	const struct kvm_memory_slot *slot;
+	u64 *sptep = rcu_dereference(iter->sptep);
+
+	if (iter->level > PG_LEVEL_4K || !(iter->old & ~kept & spte_fmt.dirty))
+		return;
+
+	slot = tdp_region_log(kvm, sptep_to_table(sptep)->role, iter->gfn,
+			      tdp_link_above(sptep));
+	if (slot)
+		tdp_region_mark(kvm, slot, iter->gfn);
+}
+
+/*
+ * The value of an entry of a table that was unlinked.  Whoever finds an entry
+ * frozen leaves it alone, and the CPU sets no D any more.  With mmu_lock for
+ * writing nobody maps anything here any more, and the entry may stay if no log
+ * wants its D: what the CPU, ageing, or a fast page fault that came here before
+ * still changes in it means nothing.
+ */
+static u64 tdp_last_value(u64 *sptep, bool freeze)
+{
+	return freeze ? tdp_freeze(sptep) : READ_ONCE(*sptep);
+}
+
+/* Whose log wants to know what was written in the table that @link links to? */
+static const struct kvm_memory_slot *tdp_table_log(struct kvm *kvm,
+						   const struct mmu_table *table,
+						   u64 link)
+{
+	return table->role.level > PG_LEVEL_4K ? NULL :
+	       tdp_region_log(kvm, table->role, table->gfn, link);
 }
 
 /*
@@ -188,6 +226,7 @@ static u64 tdp_last_value(u64 *sptep, bool shared)
 static void tdp_unlink(struct kvm *kvm, u64 link, bool shared)
 {
 	struct tdp_table *sp = table_to_tdp(spte_child(link));
+	const struct kvm_memory_slot *log = tdp_table_log(kvm, &sp->table, link);
 	int level = sp->table.role.level, leaves = 0, i;
 	gfn_t gfn = sp->table.gfn;
 	u64 old;
@@ -195,9 +234,11 @@ static void tdp_unlink(struct kvm *kvm, u64 link, bool shared)
 	tdp_table_retire(kvm, sp);
 
 	for (i = 0; i < SPTE_ENT_PER_PAGE; i++, gfn += KVM_PAGES_PER_HPAGE(level)) {
-		old = tdp_last_value(&sp->table.spt[i], shared);
+		old = tdp_last_value(&sp->table.spt[i], shared || log);
 		if (!spte_present(old))
 			continue;
+		if (log && (old & spte_fmt.dirty))
+			tdp_region_mark(kvm, log, gfn);
 
 		trace_kvm_tdp_mmu_spte_changed(role_as_id(sp->table.role), gfn, level,
 					       old, SPTE_FROZEN);
@@ -258,13 +299,15 @@ static void tdp_account(struct kvm *kvm, const struct tdp_iter *iter, u64 spte,
 
 	if (was_leaf && is_leaf && spte_mmu_writable(old) && !spte_mmu_writable(spte))
 		mmu_owe_flush(kvm);
-	if (was_leaf)
+	if (was_leaf) {
 		tdp_tell_host(old, is_leaf ? spte : 0);
-	else if (!spte_present(old) && !spte_present(spte))
+		tdp_log_lost(kvm, iter, is_leaf ? spte : 0);
+	} else if (!spte_present(old) && !spte_present(spte)) {
 		tdp_check_not_present(kvm, iter, spte);
-	else if (spte_present(old) &&
-		 (is_leaf || !spte_present(spte) || WARN_ON_ONCE(other_pfn)))
+	} else if (spte_present(old) &&
+		   (is_leaf || !spte_present(spte) || WARN_ON_ONCE(other_pfn))) {
 		tdp_unlink(kvm, old, shared);
+	}
 }
 
 /* Writers */
@@ -368,6 +411,27 @@ bool tdp_clear_accessed(struct kvm *kvm, struct tdp_iter *iter)
 	return true;
 }
 
+bool tdp_set_region(tdp_ptep_t sptep, u64 *link, u64 region)
+{
+	const u64 new = (*link & ~(PT_WRITABLE_MASK | SPTE_REGION_MASK)) | region;
+
+	if (!try_cmpxchg64(rcu_dereference(sptep), link, new))
+		return false;
+	*link = new;
+	return true;
+}
+
+void tdp_take_dirty(u64 *sptep)
+{
+	const u64 dirty = SPTE_PRESENT | spte_fmt.dirty;
+	u64 old = READ_ONCE(*sptep);
+
+	while ((old & dirty) == dirty) {
+		if (try_cmpxchg64(sptep, &old, old & ~spte_fmt.dirty))
+			break;
+	}
+}
+
 int tdp_link(struct kvm *kvm, struct tdp_iter *iter, struct tdp_table *sp,
 	     bool shared)
 {
@@ -386,15 +450,32 @@ int tdp_link(struct kvm *kvm, struct tdp_iter *iter, struct tdp_table *sp,
 	return 0;
 }
 
+/*
+ * A huge page of a logged slot that traps writes becomes a region that does not: W
+ * comes with M, and D is for the CPU to set.  One that is still writable stays as
+ * it is: its pages are in the log, or the log is about to close it.
+ */
+static u64 tdp_split_for_log(struct kvm *kvm, const struct tdp_iter *iter,
+			     const struct tdp_table *sp)
+{
+	if (sp->table.role.level > PG_LEVEL_4K || spte_writable(iter->old) ||
+	    !spte_mmu_writable(iter->old) ||
+	    !tdp_region_log(kvm, sp->table.role, iter->gfn, PT_WRITABLE_MASK))
+		return iter->old;
+
+	return (iter->old & ~spte_fmt.dirty) | PT_WRITABLE_MASK;
+}
+
 int tdp_split(struct kvm *kvm, struct tdp_iter *iter, struct tdp_table *sp,
 	      bool shared)
 {
+	const u64 from = tdp_split_for_log(kvm, iter, sp);
 	const int level = iter->level;
 	const u64 huge = iter->old;
 	int i, r;
 
 	for (i = 0; i < SPTE_ENT_PER_PAGE; i++)
-		sp->table.spt[i] = spte_make_split(kvm, huge, sp->table.role, i);
+		sp->table.spt[i] = spte_make_split(kvm, from, sp->table.role, i);
 
 	r = tdp_link(kvm, iter, sp, shared);
 	if (!r)

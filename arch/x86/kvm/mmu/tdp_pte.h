@@ -11,8 +11,9 @@
  *                         what the walk has read; SPTE_FROZEN is left alone
  *  neither                fast_fault.c, under RCU: sets W, R, X only
  *  age notifiers          tdp_clear_accessed(): any of the above, or RCU alone
+ *  regions                tdp_set_region(), tdp_take_dirty(): see tdp_region.h
  *
- * All but the last two account for what the change means, in tdp_account():
+ * All but the last three account for what the change means, in tdp_account():
  * page statistics, A bits for the host's mm, and the subtree that is
  * unlinked.  The caller flushes TLBs, as each function says.
  */
@@ -112,6 +113,25 @@ bool tdp_clear_bits(struct kvm *kvm, struct tdp_iter *iter, u64 bits);
  * is changed to no effect.
  */
 bool tdp_clear_accessed(struct kvm *kvm, struct tdp_iter *iter);
+
+/**
+ * tdp_set_region() - change the state of a region
+ * @sptep: the link to its table
+ * @link: its value when it was last read, and what it is afterwards
+ * @region: enum spte_region
+ *
+ * A cmpxchg.  The caller flushes TLBs where W goes.
+ *
+ * Return: false if the link has changed meanwhile.
+ * Context: RCU; mmu_lock as tdp_region.h says.
+ */
+bool tdp_set_region(tdp_ptep_t sptep, u64 *link, u64 region);
+
+/*
+ * Takes D from a 4K leaf, if it is one and has it.  Context: RCU, mmu_lock for
+ * reading, and nobody but the log has a use for it.
+ */
+void tdp_take_dirty(u64 *sptep);
 
 /**
  * tdp_table_alloc() - a table, from the caches of a vCPU

@@ -20,6 +20,7 @@
 
 #include "tdp.h"
 #include "tdp_pte.h"
+#include "tdp_region.h"
 
 static bool age_root(struct kvm *kvm, struct tdp_table *root,
 		     const struct kvm_gfn_range *range)
@@ -164,14 +165,19 @@ void tdp_clear_dirty_slot(struct kvm *kvm, const struct kvm_memory_slot *slot)
 		clear_slot(kvm, root, slot, PG_LEVEL_4K, root_dirty_bit(root));
 }
 
-/* Take @bit from the 4K leafs of those gfns from @gfn on that @mask names. */
-static void clear_masked(struct kvm *kvm, struct tdp_table *root, gfn_t gfn,
+/* Take @bit, or in regions D, from those 4K leafs from @gfn on that @mask names. */
+static void clear_masked(struct kvm *kvm, struct tdp_table *root,
+			 const struct kvm_memory_slot *slot, gfn_t gfn,
 			 unsigned long mask, u64 bit)
 {
 	struct tdp_iter iter;
 
 	tdp_for_each(iter, root, gfn + __ffs(mask), gfn + __fls(mask) + 1) {
-		if (iter.level == PG_LEVEL_4K && (mask & BIT(iter.gfn - gfn)))
+		if (iter.level > PG_LEVEL_4K || !(mask & BIT(iter.gfn - gfn)))
+			continue;
+		if (tdp_in_region(kvm, slot, iter.gfn))
+			tdp_take_dirty(rcu_dereference(iter.sptep));
+		else
 			clear_leaf(kvm, &iter, bit);
 	}
 }
@@ -189,7 +195,7 @@ void tdp_clear_dirty_masked(struct kvm *kvm, struct kvm_memory_slot *slot,
 	rcu_read_lock();
 	list_for_each_entry_rcu(root, &kvm->arch.tdp_mmu_roots, link) {
 		if (root_maps_slot(root, slot))
-			clear_masked(kvm, root, gfn, mask, wrprot ?
+			clear_masked(kvm, root, slot, gfn, mask, wrprot ?
 				     PT_WRITABLE_MASK : root_dirty_bit(root));
 	}
 	rcu_read_unlock();

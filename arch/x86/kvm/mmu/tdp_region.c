@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Dirty logging of direct paging by regions, see tdp_region.h.
+ *
+ * What makes that no write is lost: a collection and who takes pages out of the
+ * log hold slots_lock, and flush before they let it go.  Until then, a CPU that
+ * has D in its TLB writes on unseen, to a page that is being reported.
+ * Afterwards the next write sets D again, or finds its region closed.  Who removes
+ * a leaf marks its page with mmu_lock for writing, so that a collection either
+ * sees D or comes after the mark.
+ */
+#include <linux/kvm_host.h>
+#include <linux/moduleparam.h>
+
+#include "tdp.h"
+#include "tdp_pte.h"
+#include "tdp_region.h"
+
+/* Off: not all of it is proved yet (locking.txt, 5). */
+bool __read_mostly dirty_log_regions;
+module_param(dirty_log_regions, bool, 0444);
+MODULE_PARM_DESC(dirty_log_regions,
+		 "log dirty pages of direct paging by Dirty bits instead of write faults (default: off)");
+
+/* Opening */
+
+int tdp_region_fast_open(struct kvm *kvm, const struct kvm_page_fault *fault,
+			 u64 *sptep)
+{
+	const struct tdp_table *sp = sptep_to_tdp(sptep);
+	u64 link;
+
+	/* A root of 4K leaves does not exist. */
+	link = tdp_read(sp->ptep);
+	if (!spte_present_table(link, PG_LEVEL_2M) ||
+	    spte_child_table(link) != sp->table.spt)
+		return RET_PF_RETRY;
+	if (spte_writable(link))
+		return RET_PF_SPURIOUS;
+	if (spte_region(link) == SPTE_REGION_OPENING)
+		return RET_PF_RETRY;
+	if (spte_region(link) == SPTE_REGION_STALE &&
+	    tdp_in_region(kvm, fault->slot, fault->gfn))
+		return RET_PF_INVALID;
+
+	return tdp_set_region(sp->ptep, &link, SPTE_REGION_OPEN) ?
+	       RET_PF_FIXED : RET_PF_RETRY;
+}
+
+/*
+ * D bits from before the log go before W comes, so none that the guest sets is
+ * taken: of vCPUs that come at once one does it, and the others try again.  It is
+ * not preempted meanwhile, as it has mmu_lock.
+ */
+static int open_stale(const struct tdp_table *sp)
+{
+	u64 link = tdp_read(sp->ptep);
+	int i;
+
+	if (!spte_present_table(link, PG_LEVEL_2M) ||
+	    spte_region(link) != SPTE_REGION_STALE ||
+	    !tdp_set_region(sp->ptep, &link, SPTE_REGION_OPENING))
+		return RET_PF_RETRY;
+
+	for (i = 0; i < SPTE_ENT_PER_PAGE; i++)
+		tdp_take_dirty(&sp->table.spt[i]);
+
+	return tdp_set_region(sp->ptep, &link, SPTE_REGION_OPEN) ?
+	       RET_PF_FIXED : RET_PF_RETRY;
+}
+
+int tdp_region_open(struct kvm *kvm, const struct kvm_page_fault *fault, u64 *sptep)
+{
+	int r;
+
+	lockdep_assert_held_read(&kvm->mmu_lock);
+
+	r = tdp_region_fast_open(kvm, fault, sptep);
+	return r == RET_PF_INVALID ? open_stale(sptep_to_tdp(sptep)) : r;
+}
+
+/* The log begins */
+
+static void close_stale(struct tdp_iter *iter)
+{
+	while (spte_present_table(iter->old, PG_LEVEL_2M) &&
+	       spte_region(iter->old) != SPTE_REGION_STALE) {
+		/*
+		 * What is being taken away there is from before an older log, or
+		 * not all: a late fault may map another leaf with D.
+		 */
+		if (spte_region(iter->old) != SPTE_REGION_OPENING) {
+			if (tdp_set_region(iter->sptep, &iter->old, SPTE_REGION_STALE))
+				return;
+		} else {
+			cpu_relax();
+			iter->old = tdp_read(iter->sptep);
+		}
+	}
+}
+
+/* The part of a table that is the slot's. */
+static void wrprot_part(struct kvm *kvm, struct tdp_table *sp,
+			const struct kvm_memory_slot *slot)
+{
+	const gfn_t first = sp->table.gfn;
+	const gfn_t end = min(first + SPTE_ENT_PER_PAGE,
+			      slot->base_gfn + slot->npages);
+	struct tdp_iter iter;
+
+	tdp_for_each(iter, sp, max(first, slot->base_gfn), end) {
+		if (spte_present(iter.old))
+			tdp_clear_bits(kvm, &iter, PT_WRITABLE_MASK);
+	}
+}
+
+/* A huge page may be split meanwhile. */
+static void begin_at(struct kvm *kvm, struct tdp_iter *iter,
+		     const struct kvm_memory_slot *slot)
+{
+	if (spte_present_leaf(iter->old, iter->level))
+		tdp_clear_bits(kvm, iter, PT_WRITABLE_MASK);
+	if (iter->level != PG_LEVEL_2M || !spte_present_table(iter->old, PG_LEVEL_2M))
+		return;
+
+	if (tdp_slot_holds_region(slot, iter->gfn))
+		close_stale(iter);
+	else
+		wrprot_part(kvm, table_to_tdp(spte_child(iter->old)), slot);
+}
+
+void tdp_regions_begin(struct kvm *kvm, const struct kvm_memory_slot *slot)
+{
+	const gfn_t end = slot->base_gfn + slot->npages;
+	struct tdp_table *root;
+	struct tdp_iter iter;
+
+	lockdep_assert_held(&kvm->slots_lock);
+	lockdep_assert_held_read(&kvm->mmu_lock);
+
+	tdp_for_each_root(kvm, root, slot->as_id, true) {
+		rcu_read_lock();
+		tdp_for_each_level(iter, root, PG_LEVEL_2M, slot->base_gfn, end) {
+			if (!tdp_yield(kvm, &iter, false, true))
+				begin_at(kvm, &iter, slot);
+		}
+		rcu_read_unlock();
+	}
+}
+
+/* Collecting */
+
+/* Those of BITS_PER_LONG leaves that have D. */
+static unsigned long dirty_mask(const u64 *sptep)
+{
+	const u64 dirty = SPTE_PRESENT | spte_fmt.dirty;
+	unsigned long mask = 0;
+	int i;
+
+	for (i = 0; i < BITS_PER_LONG; i++)
+		if ((READ_ONCE(sptep[i]) & dirty) == dirty)
+			mask |= BIT(i);
+	return mask;
+}
+
+static void set_bits(unsigned long *word, unsigned long bits)
+{
+	if (bits & ~READ_ONCE(*word))
+		atomic_long_or(bits, (atomic_long_t *)word);
+}
+
+/* @page: of bit 0 of @mask, from the slot's first; a slot need not be aligned. */
+static void log_mask(const struct kvm_memory_slot *slot, gfn_t page,
+		     unsigned long mask)
+{
+	unsigned long *word = slot->dirty_bitmap + page / BITS_PER_LONG;
+	const unsigned int shift = page % BITS_PER_LONG;
+
+	set_bits(word, mask << shift);
+	if (shift && mask >> (BITS_PER_LONG - shift))
+		set_bits(word + 1, mask >> (BITS_PER_LONG - shift));
+}
+
+/* Return: whether there is any. */
+static bool log_table(const struct kvm_memory_slot *slot,
+		      const struct mmu_table *table)
+{
+	unsigned long mask;
+	bool any = false;
+	int i;
+
+	for (i = 0; i < SPTE_ENT_PER_PAGE; i += BITS_PER_LONG) {
+		mask = dirty_mask(table->spt + i);
+		if (!mask)
+			continue;
+		any = true;
+		log_mask(slot, table->gfn + i - slot->base_gfn, mask);
+	}
+	return any;
+}
+
+/* CLOSED promises it; but it may be open by now. */
+static void prove_closed(struct tdp_iter *iter)
+{
+	const struct mmu_table *table = spte_child(iter->old);
+	unsigned long any = 0;
+	int i;
+
+	if (!IS_ENABLED(CONFIG_KVM_PROVE_MMU))
+		return;
+	for (i = 0; i < SPTE_ENT_PER_PAGE; i += BITS_PER_LONG)
+		any |= dirty_mask(table->spt + i);
+	WARN_ONCE(any && tdp_read(iter->sptep) == iter->old,
+		  "D in a closed region: gfn %llx\n", iter->gfn);
+}
+
+/* Return: true if the region was closed. */
+static bool collect_region(const struct kvm_memory_slot *slot, struct tdp_iter *iter)
+{
+	switch (spte_region(iter->old)) {
+	case SPTE_REGION_OPEN:
+		return !log_table(slot, spte_child(iter->old)) &&
+		       tdp_set_region(iter->sptep, &iter->old, SPTE_REGION_CLOSING);
+	case SPTE_REGION_CLOSING:
+		/* TLBs were flushed since: what there is, is all. */
+		if (!log_table(slot, spte_child(iter->old)))
+			tdp_set_region(iter->sptep, &iter->old, SPTE_REGION_CLOSED);
+		return false;
+	case SPTE_REGION_CLOSED:
+		prove_closed(iter);
+		return false;
+	default:
+		return false;
+	}
+}
+
+static bool collect_root(struct kvm *kvm, struct tdp_table *root,
+			 const struct kvm_memory_slot *slot)
+{
+	const gfn_t end = slot->base_gfn + slot->npages;
+	struct tdp_iter iter;
+	bool flush = false;
+
+	rcu_read_lock();
+	tdp_for_each_level(iter, root, PG_LEVEL_2M, slot->base_gfn, end) {
+		if (tdp_yield(kvm, &iter, false, true))
+			continue;
+		if (iter.level == PG_LEVEL_2M &&
+		    spte_present_table(iter.old, PG_LEVEL_2M) &&
+		    tdp_slot_holds_region(slot, iter.gfn))
+			flush |= collect_region(slot, &iter);
+	}
+	rcu_read_unlock();
+	return flush;
+}
+
+bool tdp_regions_collect(struct kvm *kvm, const struct kvm_memory_slot *slot)
+{
+	struct tdp_table *root;
+	bool flush = false;
+
+	lockdep_assert_held(&kvm->slots_lock);
+	lockdep_assert_held_read(&kvm->mmu_lock);
+
+	tdp_for_each_root(kvm, root, slot->as_id, true)
+		flush |= collect_root(kvm, root, slot);
+	return flush;
+}
+
+/* Leaves that go */
+
+const struct kvm_memory_slot *tdp_region_log(struct kvm *kvm,
+					     union kvm_mmu_page_role role,
+					     gfn_t gfn, u64 link)
+{
+	const struct kvm_memory_slot *slot;
+
+	if (!tdp_has_regions(kvm) || !spte_region_counts(link))
+		return NULL;
+
+	slot = __gfn_to_memslot(kvm_memslots_for_spte_role(kvm, role), gfn);
+	return tdp_in_region(kvm, slot, gfn) && slot->dirty_bitmap ? slot : NULL;
+}
