@@ -43,15 +43,18 @@ static struct tdp_table *tdp_root_of(struct kvm_vcpu *vcpu)
 	return table_to_tdp(table);
 }
 
-static u64 find_leaf(struct tdp_table *root, gfn_t gfn, int *level)
+/* @closed: a link on the way has no W. */
+static u64 find_leaf(struct tdp_table *root, gfn_t gfn, int *level, bool *closed)
 {
 	tdp_ptep_t table = (tdp_ptep_t)root->table.spt;
 	u64 spte;
 
+	*closed = false;
 	for (*level = root->table.role.level; ; --*level) {
 		spte = tdp_read(table + spte_index_of(gfn_to_gpa(gfn), *level));
 		if (!spte_present_table(spte, *level))
 			return spte;
+		*closed |= !spte_writable(spte);
 		table = (tdp_ptep_t)spte_child_table(spte);
 	}
 }
@@ -61,8 +64,9 @@ static const char *judge_entry(struct tdp_table *root,
 			       enum soft_due due)
 {
 	const gfn_t gfn = gpa_to_gfn(entry->gpa);
+	bool closed;
 	int level;
-	u64 spte = find_leaf(root, gfn, &level);
+	u64 spte = find_leaf(root, gfn, &level, &closed);
 
 	if (!spte_present_leaf(spte, level))
 		return "a page that is mapped no more";
@@ -76,6 +80,10 @@ static const char *judge_entry(struct tdp_table *root,
 	/* Without A bits, ageing takes W along, and needs no flush: M stays. */
 	if (due == SOFT_DUE_DONE && spte_has_ad(spte) && !spte_writable(spte))
 		return "a page that is not writable any more";
+	if (due == SOFT_DUE_DONE && closed)
+		return "a page of a region that is closed";
+	if (due == SOFT_DUE_DONE && spte_has_dirty(spte) && !(spte & spte_fmt.dirty))
+		return "a page whose D was taken";
 	return NULL;
 }
 

@@ -196,6 +196,7 @@ static struct soft_walk walk_tables(struct soft_vcpu *sv, u64 addr, u8 need)
 		walk.addr = addr;
 		walk.gpa = addr & PAGE_MASK;
 	}
+	sv->dirtied = dirtied;
 	/* KVM turns the log off in L2: it would have L2's gpas. */
 	if (sv->pml && !is_guest_mode(&sv->vcpu))
 		sv->logged = dirtied;

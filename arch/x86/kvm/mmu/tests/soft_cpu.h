@@ -50,11 +50,14 @@ struct soft_tlb_entry {
 /**
  * struct soft_touched - what KVM was asked to map or told of, in gfns
  * @nr: how many; SOFT_MAX_TOUCHED: some are missing
- * @gfn: of faults in TDP's tables, of what the CPU logged and of what KVM emulated
+ * @gfn: of faults in TDP's tables, of what the CPU logged or dirtied, and of what
+ *	KVM emulated
+ * @dirtied: it was written: D was set in these tables, or KVM wrote
  */
 struct soft_touched {
 	int nr;
 	gfn_t gfn[SOFT_MAX_TOUCHED];
+	bool dirtied[SOFT_MAX_TOUCHED];
 };
 
 /**
@@ -70,6 +73,7 @@ struct soft_touched {
  * @nested_fault: in these tables, for which KVM leaves L2; or none
  * @pml: page-modification logging is on
  * @logged: the log: the guest is left after each access, so it has the gpas of one
+ * @dirtied: whose D the last access has set, in the outermost tables
  * @in_guest: between VM-entry and VM-exit
  * @flushes: that a hypercall has asked for
  * @flushed: and those that are done
@@ -91,6 +95,7 @@ struct soft_vcpu {
 	struct x86_exception nested_fault;
 	bool pml;
 	struct soft_dirtied logged;
+	struct soft_dirtied dirtied;
 	bool in_guest;
 	atomic_long_t flushes;
 	long flushed;

@@ -21,6 +21,11 @@ static const struct soft_hardware soft_hardwares[] = {
 	  .pml = true, .levels = 4, .huge_level = PG_LEVEL_1G },
 	{ "EPT without A/D", .tdp = true, .ept = true, .levels = 5,
 	  .huge_level = PG_LEVEL_2M },
+	{ "NPT, log by regions", .tdp = true, .regions = true, .levels = 4,
+	  .huge_level = PG_LEVEL_2M },
+	{ "EPT, log by regions", .tdp = true, .ept = true, .ad = true,
+	  .exec_only = true, .hypercall = true, .regions = true, .levels = 5,
+	  .huge_level = PG_LEVEL_1G },
 	{ "shadow paging", .levels = 4, .huge_level = PG_LEVEL_1G },
 };
 

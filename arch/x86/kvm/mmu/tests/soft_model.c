@@ -112,6 +112,7 @@ int soft_as_set_slot(struct soft_as *as, int id, const struct soft_slot *want,
 	if (!soft_slot_logs(slot)) {
 		bitmap_zero(slot->dirty, SOFT_PAGES);
 		bitmap_zero(slot->maybe, SOFT_PAGES);
+		bitmap_zero(slot->told, SOFT_PAGES);
 		if (initially_set)
 			bitmap_set(slot->dirty, 0, want->npages);
 	}
@@ -143,13 +144,22 @@ void soft_as_written(struct soft_as *as, gfn_t gfn)
 		__set_bit(gfn - slot->gfn, slot->dirty);
 }
 
-void soft_model_used(struct soft_model *model, struct soft_as *as, gfn_t gfn)
+bool soft_slot_has_region(const struct soft_slot *slot, gfn_t gfn)
+{
+	const gfn_t first = gfn & ~511ULL;
+
+	return first >= slot->gfn && first + 512 <= slot->gfn + slot->npages;
+}
+
+void soft_model_used(struct soft_model *model, struct soft_as *as, gfn_t gfn,
+		     bool dirtied)
 {
 	struct soft_slot *slot = soft_as_slot(as, gfn);
 
 	if (!slot)
 		return;
-	__set_bit(gfn - slot->gfn, slot->maybe);
+	if (dirtied || !model->regions || !soft_slot_has_region(slot, gfn))
+		__set_bit(gfn - slot->gfn, slot->maybe);
 	__set_bit(soft_slot_page(slot, gfn), model->used);
 }
 

@@ -30,6 +30,7 @@
  * @flags: KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY, KVM_MEM_GUEST_MEMFD
  * @dirty: pages that the next dirty log must have
  * @maybe: and those that it may have besides: somebody has used them
+ * @told: those that a dirty log has had, and that were not cleared since
  */
 struct soft_slot {
 	unsigned long npages;
@@ -38,6 +39,7 @@ struct soft_slot {
 	u32 flags;
 	DECLARE_BITMAP(dirty, SOFT_PAGES);
 	DECLARE_BITMAP(maybe, SOFT_PAGES);
+	DECLARE_BITMAP(told, SOFT_PAGES);
 };
 
 /**
@@ -57,6 +59,8 @@ struct soft_as {
  *	page
  * @used: pages of the VMM's memory that the guest has used since the host's mm
  *	has cleaned them
+ * @regions: a log of 2M in one slot may have no page for being used, only those
+ *	that a CPU or KVM has written
  * @next: the next value that is written somewhere
  */
 struct soft_model {
@@ -64,6 +68,7 @@ struct soft_model {
 	DECLARE_BITMAP(private, SOFT_GFNS);
 	u64 content[2 * SOFT_PAGES];
 	DECLARE_BITMAP(used, SOFT_PAGES);
+	bool regions;
 	u64 next;
 };
 
@@ -104,9 +109,13 @@ int soft_model_end(struct soft_model *model, struct soft_as *as, gfn_t gfn,
 /* After the guest wrote to @gfn, which is RAM. */
 void soft_as_written(struct soft_as *as, gfn_t gfn);
 
-/* The guest has used @gfn, as far as KVM can tell; or any gfn. */
-void soft_model_used(struct soft_model *model, struct soft_as *as, gfn_t gfn);
+/* The guest has used @gfn, as far as KVM can tell, or @dirtied it; or any gfn. */
+void soft_model_used(struct soft_model *model, struct soft_as *as, gfn_t gfn,
+		     bool dirtied);
 void soft_model_used_any(struct soft_model *model, struct soft_as *as);
+
+/* The whole 2M around a gfn are the slot's. */
+bool soft_slot_has_region(const struct soft_slot *slot, gfn_t gfn);
 
 /* @pages, cut where the VMM's memory ends. */
 static inline unsigned long soft_cut_pages(unsigned long page, unsigned long pages)

@@ -68,8 +68,10 @@ void soft_note_used(struct soft_run *run, struct kvm_vcpu *vcpu,
 	if (touched->nr == SOFT_MAX_TOUCHED ||
 	    (access->emulated && is_paging(vcpu)))
 		soft_model_used_any(run->model, as);
-	while (touched->nr)
-		soft_model_used(run->model, as, touched->gfn[--touched->nr]);
+	while (touched->nr--)
+		soft_model_used(run->model, as, touched->gfn[touched->nr],
+				touched->dirtied[touched->nr]);
+	touched->nr = 0;
 }
 
 /* KVM_RUN, again and again as userspace does. */
@@ -203,6 +205,8 @@ static void begin_vm(struct soft_run *run)
 
 	soft_paging_init(run);
 	soft_model_init(run->model);
+	run->model->regions = soft_vendor_hardware()->regions &&
+			      run->vm->kind.log != SOFT_LOG_RING;
 	/* Without slots, KVM allows no shadow page, not even a root. */
 	soft_vm_set_quota(run->vm, SOFT_QUOTA);
 	/* Whatever an earlier VM has made of it, in huge pages. */

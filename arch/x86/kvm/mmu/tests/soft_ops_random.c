@@ -40,6 +40,12 @@ static u32 some_slot(struct rnd_state *rnd)
 			       below(rnd, SOFT_NR_AS * SOFT_SLOTS);
 }
 
+/* Where logs are by regions, these are what most operations are for. */
+static bool for_regions(struct rnd_state *rnd)
+{
+	return soft_vendor_hardware()->regions && below(rnd, 4);
+}
+
 static void random_slot(struct rnd_state *rnd, struct soft_op *op)
 {
 	static const u8 flags[] = {
@@ -60,12 +66,19 @@ static void random_slot(struct rnd_state *rnd, struct soft_op *op)
 		op->d = soft_cut_pages(op->c, HOT_GFNS);
 		if (below(rnd, 16))
 			op->e &= ~KVM_MEM_READONLY;
+		if (for_regions(rnd)) {
+			op->b = 0;
+			op->c &= ~511;
+			op->d = soft_cut_pages(op->c, 512 + below(rnd, 2) * 512);
+		}
 	} else if (below(rnd, 2)) {
 		/* Whole tables of it, and huge pages. */
 		op->b = below(rnd, SOFT_GFNS / 512 - 1) * 512;
 		op->c &= ~511;
 		op->d = soft_cut_pages(op->c, 512 + below(rnd, 2) * 512);
 	}
+	if (for_regions(rnd) && !(op->e & KVM_MEM_READONLY))
+		op->e |= KVM_MEM_LOG_DIRTY_PAGES;
 	/* SMM mostly sees what the OS sees. */
 	if (below(rnd, 2))
 		op->e |= SOFT_TWIN;
@@ -232,7 +245,7 @@ static bool random_of_slot(struct rnd_state *rnd, struct soft_op *op)
 		break;
 	case SOFT_OP_FLAGS:
 		op->a = some_slot(rnd);
-		op->b = below(rnd, 2) ? KVM_MEM_LOG_DIRTY_PAGES : 0;
+		op->b = for_regions(rnd) || below(rnd, 2) ? KVM_MEM_LOG_DIRTY_PAGES : 0;
 		break;
 	case SOFT_OP_PRIVATE:
 		op->a = some_gfn(rnd);

@@ -153,6 +153,22 @@ static void forget_dirty(struct soft_slot *slot)
 {
 	bitmap_zero(slot->dirty, SOFT_PAGES);
 	bitmap_zero(slot->maybe, SOFT_PAGES);
+	bitmap_zero(slot->told, SOFT_PAGES);
+}
+
+/*
+ * A page was cleared.  What no log has told of may still come, if KVM does not know
+ * it before it looks at D.
+ */
+static void forget_page(const struct soft_run *run, struct soft_slot *slot,
+			unsigned long page)
+{
+	const bool late = run->model->regions && !test_bit(page, slot->told) &&
+			  (test_bit(page, slot->dirty) || test_bit(page, slot->maybe));
+
+	__assign_bit(page, slot->maybe, late);
+	__clear_bit(page, slot->dirty);
+	__clear_bit(page, slot->told);
 }
 
 void soft_op_get_log(struct soft_run *run, const struct soft_op *op)
@@ -168,6 +184,7 @@ void soft_op_get_log(struct soft_run *run, const struct soft_op *op)
 	if (r)
 		return;
 	check_log(run, id, slot, (unsigned long *)log);
+	bitmap_or(slot->told, slot->told, (unsigned long *)log, slot->npages);
 	/* In manual mode a page stays dirty until that is cleared. */
 	if (run->vm->kind.log == SOFT_LOG_BITMAP)
 		forget_dirty(slot);
@@ -204,8 +221,7 @@ void soft_op_clear_log(struct soft_run *run, const struct soft_op *op)
 	for (i = 0; !r && i < pages; i++) {
 		if (!test_bit(i, (unsigned long *)log))
 			continue;
-		__clear_bit(first + i, slot->dirty);
-		__clear_bit(first + i, slot->maybe);
+		forget_page(run, slot, first + i);
 	}
 }
 

@@ -86,14 +86,26 @@ static bool enter_guest(struct kvm_vcpu *vcpu, struct soft_access *access,
 	return ready;
 }
 
-static void note_touched(struct kvm_vcpu *vcpu, gfn_t gfn)
+static void note_touched(struct kvm_vcpu *vcpu, gfn_t gfn, bool dirtied)
 {
 	struct soft_touched *touched = &to_soft_vcpu(vcpu)->touched;
+	const int last = touched->nr - 1;
 
 	if (touched->nr == SOFT_MAX_TOUCHED ||
-	    (touched->nr && touched->gfn[touched->nr - 1] == gfn))
+	    (touched->nr && touched->gfn[last] == gfn &&
+	     touched->dirtied[last] == dirtied))
 		return;
-	touched->gfn[touched->nr++] = gfn;
+	touched->gfn[touched->nr] = gfn;
+	touched->dirtied[touched->nr++] = dirtied;
+}
+
+/* Whose D the CPU has set, where KVM goes by that. */
+static void note_dirtied(struct kvm_vcpu *vcpu)
+{
+	struct soft_dirtied *dirtied = &to_soft_vcpu(vcpu)->dirtied;
+
+	while (dirtied->nr)
+		note_touched(vcpu, gpa_to_gfn(dirtied->addr[--dirtied->nr]), true);
 }
 
 /* Each exit from the guest does it. */
@@ -104,7 +116,7 @@ static void collect_pml(struct kvm_vcpu *vcpu)
 
 	while (logged->nr) {
 		gfn = gpa_to_gfn(logged->addr[--logged->nr]);
-		note_touched(vcpu, gfn);
+		note_touched(vcpu, gfn, true);
 		kvm_vcpu_mark_page_dirty(vcpu, gfn);
 	}
 }
@@ -159,7 +171,7 @@ static int handle_fault(struct kvm_vcpu *vcpu, struct soft_access *access,
 	const u64 code = error_code(access, walk);
 
 	to_soft_vcpu(vcpu)->exits++;
-	note_touched(vcpu, gpa_to_gfn(walk->addr));
+	note_touched(vcpu, gpa_to_gfn(walk->addr), false);
 	to_soft_vcpu(vcpu)->emulate = false;
 	to_soft_vcpu(vcpu)->nested_fault.nested_page_fault = false;
 
@@ -262,7 +274,7 @@ static int emulate(struct kvm_vcpu *vcpu, struct soft_access *access)
 	if (mmio)
 		return SOFT_MMIO;
 
-	note_touched(vcpu, gpa_to_gfn(gpa));
+	note_touched(vcpu, gpa_to_gfn(gpa), access->write);
 	if (access->write)
 		return emulator_write_phys(vcpu, gpa, &access->value,
 					   nr_bytes(access)) ?
@@ -288,6 +300,8 @@ static int one_entry(struct kvm_vcpu *vcpu, struct soft_access *access, bool *do
 		return 0;
 
 	collect_pml(vcpu);
+	if (soft_vendor_hardware()->regions)
+		note_dirtied(vcpu);
 	*done = !soft_walk_failed(&walk);
 	if (*done)
 		return SOFT_RAM;

@@ -8,6 +8,7 @@
 #include "cpuid.h"
 #include "mmu.h"
 #include "mmu/nx_huge_page.h"
+#include "mmu/tdp_region.h"
 #include "mmu/spte_format.h"
 #include "pmu.h"
 #include "soft_cpu.h"
@@ -303,11 +304,13 @@ static struct kvm_x86_init_ops soft_init_ops = {
  * @pmu: enable_pmu
  * @apicv: enable_apicv
  * @nx_huge_pages: the MMU's
+ * @regions: dirty_log_regions
  */
 struct saved {
 	bool pmu;
 	bool apicv;
 	bool nx_huge_pages;
+	bool regions;
 };
 
 static void soft_vendor_restore(void *data)
@@ -317,6 +320,7 @@ static void soft_vendor_restore(void *data)
 	enable_pmu = saved->pmu;
 	enable_apicv = saved->apicv;
 	nx_huge_page_set(saved->nx_huge_pages);
+	dirty_log_regions = saved->regions;
 	hardware = NULL;
 }
 
@@ -339,12 +343,14 @@ void soft_vendor_load(struct kunit *test, const struct soft_hardware *hw)
 		.pmu = enable_pmu,
 		.apicv = enable_apicv,
 		.nx_huge_pages = nx_huge_pages,
+		.regions = dirty_log_regions,
 	};
 	r = kunit_add_action_or_reset(test, soft_vendor_restore, saved);
 	KUNIT_ASSERT_EQ(test, r, 0);
 
 	hardware = hw;
 	enable_pmu = false;
+	dirty_log_regions |= hw->regions;
 	KUNIT_ASSERT_EQ(test, kvm_x86_vendor_init(&soft_init_ops), 0);
 
 	r = kvm_init(sizeof(struct soft_vcpu), __alignof__(struct soft_vcpu),

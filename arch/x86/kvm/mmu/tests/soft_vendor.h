@@ -31,6 +31,7 @@
  * @hypercall: TLBs of others are flushed by a hypercall, as on Hyper-V: no vCPU
  *	leaves the guest for it, nor whatever else it is doing
  * @huge_level: the largest page that they may map, PG_LEVEL_*
+ * @regions: not of the CPU: KVM logs dirty pages by regions (tdp_region.h)
  */
 struct soft_hardware {
 	const char *name;
@@ -40,6 +41,7 @@ struct soft_hardware {
 	bool exec_only;
 	bool pml;
 	bool hypercall;
+	bool regions;
 	int levels;
 	int huge_level;
 };
