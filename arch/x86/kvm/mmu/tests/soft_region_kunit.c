@@ -62,6 +62,7 @@ static struct region_test *create_kind(struct kunit *test, enum soft_log log, bo
 	KUNIT_ASSERT_NOT_NULL(test, t);
 	soft_vendor_load(test, test->param_value);
 	t->vm = soft_vm_create_kind(test, 2, soft_memory_create(test, NR_PAGES), &kind);
+	soft_vm_renew_pages(t->vm, 0, NR_PAGES);
 	soft_vm_mark_pages(t->vm, 0, NR_PAGES);
 	set_flags(t, 0);
 	return t;
