@@ -249,9 +249,9 @@ struct spte_leaf_args {
  * @vcpu: whose memory types and reserved bits hold
  * @args: what it is to say
  *
- * D is set with W, so that the CPU need not, unless @args says otherwise.  Whether the page must be
- * write-protected (shadowed tables) or marked dirty (dirty log, and with M in the
- * host) is decided by who calls, before and after.
+ * D is set with W, so that the CPU need not, unless @args says otherwise.  Whether
+ * the page must be write-protected (shadowed tables) or marked dirty (dirty log,
+ * and with M in the host) is decided by who calls, before and after.
  *
  * Return: the value.  WARNs if it has bits that the CPU reserves.
  */
