@@ -26,7 +26,10 @@
 /* More than that means contention, which mmu_lock handles better. */
 #define FAST_FAULT_TRIES 5
 
-/* The only store to an SPTE without mmu_lock.  A full barrier if it succeeds. */
+/*
+ * The only store to a leaf without mmu_lock, but for ageing; to a link, it is that of
+ * tdp_region_fast_open().  A full barrier if it succeeds.
+ */
 static bool fast_fix(u64 *sptep, u64 old, u64 new)
 {
 	return try_cmpxchg64(sptep, &old, new);
@@ -92,13 +95,14 @@ static int fast_finish(struct kvm_vcpu *vcpu, int r)
 static int fast_written(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault,
 			u64 *sptep, u64 old, int r)
 {
+	const union kvm_mmu_page_role role = sptep_to_table(sptep)->role;
 	const bool tdp = tdp_active(vcpu);
 	int opened = RET_PF_SPURIOUS;
 
 	if (r == RET_PF_FIXED && !spte_writable(old) &&
-	    !(tdp && tdp_in_region(vcpu->kvm, fault->slot, fault->gfn)))
+	    !(tdp && tdp_in_region(vcpu->kvm, role, fault->slot, fault->gfn)))
 		mark_page_dirty_in_slot(vcpu->kvm, fault->slot, fault->gfn);
-	if (tdp && sptep_to_table(sptep)->role.level == PG_LEVEL_4K)
+	if (tdp && role.level == PG_LEVEL_4K)
 		opened = tdp_region_fast_open(vcpu->kvm, fault, sptep);
 
 	return opened == RET_PF_SPURIOUS ? r : opened;

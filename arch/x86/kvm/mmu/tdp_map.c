@@ -135,7 +135,7 @@ static void tdp_log_writable(struct kvm *kvm, const struct kvm_page_fault *fault
 			     const struct tdp_iter *iter, u64 spte)
 {
 	if (!spte_writable(spte) || !kvm_slot_dirty_track_enabled(fault->slot) ||
-	    tdp_in_region(kvm, fault->slot, iter->gfn))
+	    tdp_in_region(kvm, iter->root->table.role, fault->slot, iter->gfn))
 		return;
 
 	/* level_choose() knows. */
@@ -170,12 +170,13 @@ static bool tdp_may_write_unseen(const struct kvm_page_fault *fault)
 static int tdp_map_leaf(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 			struct tdp_iter *iter, bool mmu_writable)
 {
-	const bool by_region = tdp_in_region(vcpu->kvm, fault->slot, iter->gfn);
+	const union kvm_mmu_page_role role = iter->root->table.role;
+	const bool by_region = tdp_in_region(vcpu->kvm, role, fault->slot, iter->gfn);
 	struct spte_leaf_args args = {
 		.gfn = iter->gfn,
 		.pfn = fault->pfn,
 		.level = iter->level,
-		.role = iter->root->table.role,
+		.role = role,
 		.access = ACC_ALL,
 		.nx_huge = fault->nx_mitigation,
 		.host_writable = fault->map_writable,

@@ -40,7 +40,7 @@ int tdp_region_fast_open(struct kvm *kvm, const struct kvm_page_fault *fault,
 	if (spte_region(link) == SPTE_REGION_OPENING)
 		return RET_PF_RETRY;
 	if (spte_region(link) == SPTE_REGION_STALE &&
-	    tdp_in_region(kvm, fault->slot, fault->gfn))
+	    tdp_in_region(kvm, sp->table.role, fault->slot, fault->gfn))
 		return RET_PF_INVALID;
 
 	return tdp_set_region(sp->ptep, &link, SPTE_REGION_OPEN) ?
@@ -99,7 +99,7 @@ static void close_stale(struct tdp_iter *iter)
 	}
 }
 
-/* The part of a table that is the slot's. */
+/* What the slot has of a table that is no region. */
 static void wrprot_part(struct kvm *kvm, struct tdp_table *sp,
 			const struct kvm_memory_slot *slot)
 {
@@ -123,7 +123,7 @@ static void begin_at(struct kvm *kvm, struct tdp_iter *iter,
 	if (iter->level != PG_LEVEL_2M || !spte_present_table(iter->old, PG_LEVEL_2M))
 		return;
 
-	if (tdp_slot_holds_region(slot, iter->gfn))
+	if (tdp_is_region(iter->root->table.role, slot, iter->gfn))
 		close_stale(iter);
 	else
 		wrprot_part(kvm, table_to_tdp(spte_child(iter->old)), slot);
@@ -217,13 +217,15 @@ static void prove_closed(struct tdp_iter *iter)
 /* Return: true if the region was closed. */
 static bool collect_region(const struct kvm_memory_slot *slot, struct tdp_iter *iter)
 {
+	const struct mmu_table *table = spte_child(iter->old);
+
 	switch (spte_region(iter->old)) {
 	case SPTE_REGION_OPEN:
-		return !log_table(slot, spte_child(iter->old)) &&
+		return !log_table(slot, table) &&
 		       tdp_set_region(iter->sptep, &iter->old, SPTE_REGION_CLOSING);
 	case SPTE_REGION_CLOSING:
 		/* TLBs were flushed since: what there is, is all. */
-		if (!log_table(slot, spte_child(iter->old)))
+		if (!log_table(slot, table))
 			tdp_set_region(iter->sptep, &iter->old, SPTE_REGION_CLOSED);
 		return false;
 	case SPTE_REGION_CLOSED:
@@ -247,7 +249,7 @@ static bool collect_root(struct kvm *kvm, struct tdp_table *root,
 			continue;
 		if (iter.level == PG_LEVEL_2M &&
 		    spte_present_table(iter.old, PG_LEVEL_2M) &&
-		    tdp_slot_holds_region(slot, iter.gfn))
+		    tdp_is_region(root->table.role, slot, iter.gfn))
 			flush |= collect_region(slot, &iter);
 	}
 	rcu_read_unlock();
@@ -279,5 +281,5 @@ const struct kvm_memory_slot *tdp_region_log(struct kvm *kvm,
 		return NULL;
 
 	slot = __gfn_to_memslot(kvm_memslots_for_spte_role(kvm, role), gfn);
-	return tdp_in_region(kvm, slot, gfn) && slot->dirty_bitmap ? slot : NULL;
+	return tdp_in_region(kvm, role, slot, gfn) && slot->dirty_bitmap ? slot : NULL;
 }

@@ -66,7 +66,7 @@ extern bool dirty_log_regions;
 /*
  * What needs a trap for each page: dirty rings, which tell of pages one by one;
  * CPUs that keep no D; those with PML, which lists what they dirty.  Of other VMs,
- * see tdp_in_region().
+ * see tdp_is_region().
  */
 static inline bool tdp_has_regions(const struct kvm *kvm)
 {
@@ -74,31 +74,46 @@ static inline bool tdp_has_regions(const struct kvm *kvm)
 	       !kvm_x86_ops.cpu_dirty_log_size && !kvm->dirty_ring_size;
 }
 
-/* Does the slot hold all of the region? */
-static inline bool tdp_slot_holds_region(const struct kvm_memory_slot *slot, gfn_t gfn)
+/**
+ * tdp_is_region() - is what a table of 4K leaves maps a region of a slot
+ * @role: of the table, or of any other in its tree
+ * @slot: the slot
+ * @gfn: any page of the table
+ *
+ * A slot that has the table in part closes nothing for its neighbour.  While a CPU
+ * runs an L2 whose L1 has no nested paging, its tables are direct, but VMX sets
+ * neither A nor D there.
+ *
+ * Return: true if a write there need not fault for each page.
+ */
+static inline bool tdp_is_region(union kvm_mmu_page_role role,
+				 const struct kvm_memory_slot *slot, gfn_t gfn)
 {
 	const gfn_t first = gfn_round_for_level(gfn, PG_LEVEL_2M);
 
-	return first >= slot->base_gfn &&
+	return !role.guest_mode && first >= slot->base_gfn &&
 	       first + SPTE_ENT_PER_PAGE <= slot->base_gfn + slot->npages;
 }
 
 /**
  * tdp_in_region() - does D tell who writes to a page of direct paging
  * @kvm: the VM
+ * @role: of the tree
  * @slot: of @gfn, or NULL
  * @gfn: the page
  *
  * False if the page is not logged; or if its first write has to fault: see
- * tdp_has_regions(), and what is in a table that the slot has in part.  Huge
- * pages fault too, to be split; so do shadow_* pages, and gfns that are tracked,
- * as W is not there for their own reasons.
+ * tdp_has_regions() and tdp_is_region().  Huge pages fault too, to be split; so do
+ * shadow_* pages, and gfns that are tracked, as W is not there for their own
+ * reasons.
+ *
+ * Return: true if D does.
  */
-static inline bool tdp_in_region(const struct kvm *kvm,
+static inline bool tdp_in_region(const struct kvm *kvm, union kvm_mmu_page_role role,
 				 const struct kvm_memory_slot *slot, gfn_t gfn)
 {
 	return slot && kvm_slot_dirty_track_enabled(slot) && tdp_has_regions(kvm) &&
-	       tdp_slot_holds_region(slot, gfn);
+	       tdp_is_region(role, slot, gfn);
 }
 
 /**
@@ -123,7 +138,7 @@ int tdp_region_open(struct kvm *kvm, const struct kvm_page_fault *fault, u64 *sp
  * @slot: the slot, which readers of kvm->srcu know to be logged
  *
  * Closes regions.  W, not M, is taken from huge pages, and from leaves in tables
- * that the slot has in part.  The caller flushes TLBs.
+ * that are none.  The caller flushes TLBs.
  * Context: slots_lock, mmu_lock for reading; yields.
  */
 void tdp_regions_begin(struct kvm *kvm, const struct kvm_memory_slot *slot);

@@ -175,7 +175,7 @@ static void clear_masked(struct kvm *kvm, struct tdp_table *root,
 	tdp_for_each(iter, root, gfn + __ffs(mask), gfn + __fls(mask) + 1) {
 		if (iter.level > PG_LEVEL_4K || !(mask & BIT(iter.gfn - gfn)))
 			continue;
-		if (tdp_in_region(kvm, slot, iter.gfn))
+		if (tdp_in_region(kvm, root->table.role, slot, iter.gfn))
 			tdp_take_dirty(rcu_dereference(iter.sptep));
 		else
 			clear_leaf(kvm, &iter, bit);

@@ -4,6 +4,7 @@
  */
 #include <linux/kvm_host.h>
 #include <linux/string.h>
+#include <asm/vmx.h>
 
 #include "cpuid.h"
 #include "mmu.h"
@@ -153,6 +154,15 @@ static bool touch_by_tlb(struct soft_vcpu *sv, struct soft_access *access,
 	return true;
 }
 
+/* In L2, VMX keeps them only if L1's own tables for it have them. */
+static bool ept_keeps_ad(const struct soft_vcpu *sv)
+{
+	if (!soft_vendor_hardware()->ad)
+		return false;
+	return !(sv->vcpu.arch.hflags & HF_GUEST_MASK) ||
+	       (sv->nested_root & VMX_EPTP_AD_ENABLE_BIT);
+}
+
 struct soft_tables soft_cpu_tables(const struct soft_vcpu *sv)
 {
 	const struct soft_hardware *hw = soft_vendor_hardware();
@@ -162,7 +172,7 @@ struct soft_tables soft_cpu_tables(const struct soft_vcpu *sv)
 		.levels = sv->levels,
 		.maxphyaddr = kvm_host.maxphyaddr,
 		.ept = hw->tdp && hw->ept,
-		.ad = hw->ad,
+		.ad = ept_keeps_ad(sv),
 		.exec_only = hw->exec_only,
 	};
 }

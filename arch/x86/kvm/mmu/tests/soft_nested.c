@@ -86,6 +86,24 @@ void soft_nested_enter(struct kvm_vcpu *vcpu, const struct soft_paging *paging)
 	kvm_init_mmu(vcpu);
 }
 
+/* To the root for the mode that the vCPU is in. */
+static void use_root_mmu(struct kvm_vcpu *vcpu)
+{
+	kvm_init_mmu(vcpu);
+	kvm_mmu_new_pgd(vcpu, kvm_read_cr3(vcpu));
+	if (soft_vendor_hardware()->ept)
+		return;
+	kvm_make_request(KVM_REQ_MMU_SYNC, vcpu);
+	kvm_make_request(KVM_REQ_TLB_FLUSH_CURRENT, vcpu);
+}
+
+void soft_nested_enter_direct(struct kvm_vcpu *vcpu)
+{
+	enter_guest_mode(vcpu);
+	to_soft_vcpu(vcpu)->nested_root = 0;
+	use_root_mmu(vcpu);
+}
+
 void soft_nested_leave(struct kvm_vcpu *vcpu)
 {
 	if (!is_guest_mode(vcpu))
@@ -93,12 +111,7 @@ void soft_nested_leave(struct kvm_vcpu *vcpu)
 	leave_guest_mode(vcpu);
 	vcpu->arch.mmu = &vcpu->arch.root_mmu;
 	vcpu->arch.walk_mmu = &vcpu->arch.root_mmu;
-	kvm_init_mmu(vcpu);
-	kvm_mmu_new_pgd(vcpu, kvm_read_cr3(vcpu));
-	if (soft_vendor_hardware()->ept)
-		return;
-	kvm_make_request(KVM_REQ_MMU_SYNC, vcpu);
-	kvm_make_request(KVM_REQ_TLB_FLUSH_CURRENT, vcpu);
+	use_root_mmu(vcpu);
 }
 
 void soft_nested_flush(struct kvm_vcpu *vcpu)

@@ -24,6 +24,9 @@
  */
 void soft_nested_enter(struct kvm_vcpu *vcpu, const struct soft_paging *paging);
 
+/* The same, if L1 has no nested paging: L2 runs on tables of direct paging. */
+void soft_nested_enter_direct(struct kvm_vcpu *vcpu);
+
 /* From L2, if the vCPU is there, to L1. */
 void soft_nested_leave(struct kvm_vcpu *vcpu);
 

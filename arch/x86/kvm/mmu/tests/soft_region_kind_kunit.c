@@ -7,6 +7,7 @@
 #include "mmu/spte.h"
 #include "mmu/tdp.h"
 #include "soft_cpu.h"
+#include "soft_nested.h"
 #include "soft_region.h"
 #include "x86.h"
 
@@ -101,6 +102,33 @@ static void region_not_there(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, region_log_is(t, 4, 2));
 }
 
+/*
+ * L1 without nested paging: what L2 runs on is direct, and with EPT the CPU sets no
+ * D there.  L1's own writes go by D.
+ */
+static void region_not_for_l2(struct kunit *test)
+{
+	struct region_test *t = region_create(test);
+	struct kvm_vcpu *l2 = t->vm->vcpu[1];
+
+	soft_cpu_begin(l2);
+	soft_nested_enter_direct(l2);
+	soft_cpu_end(l2);
+	region_touch(t, 1, 5, true);
+	region_write(t, 0, 5);
+	region_set_flags(t, REGION_LOG);
+	KUNIT_EXPECT_EQ(test, region_touch(t, 1, 5, true), 1ULL);
+	KUNIT_EXPECT_EQ(test, region_touch(t, 1, 6, true), 1ULL);
+	KUNIT_EXPECT_EQ(test, region_write(t, 3, 2), 1);
+	KUNIT_EXPECT_EQ(test, region_state(t, 0), SPTE_REGION_OPEN);
+	KUNIT_EXPECT_TRUE(test, region_log_is(t, 3, 4));
+	KUNIT_EXPECT_EQ(test, region_touch(t, 1, 5, true), 1ULL);
+	KUNIT_EXPECT_TRUE(test, region_log_is(t, 5, 1));
+	soft_cpu_begin(l2);
+	soft_nested_leave(l2);
+	soft_cpu_end(l2);
+}
+
 /* A huge page becomes an open region by the first write, or is split before. */
 static void test_huge(struct kunit *test, bool eager)
 {
@@ -135,6 +163,7 @@ static struct kunit_case region_kind_cases[] = {
 	KUNIT_CASE_PARAM(region_initially_set, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_not_with_rings, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_not_there, other_gen_params),
+	KUNIT_CASE_PARAM(region_not_for_l2, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_of_huge_page_lazily, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_of_huge_page_eagerly, hardware_gen_params),
 	{}

@@ -128,10 +128,10 @@ static u64 code_of_walk(const struct soft_walk *walk)
 }
 
 /* A table's entry is read, and written as need_of_table() of soft_walk.c has it. */
-static u64 code_of_table(const struct soft_walk *walk)
+static u64 code_of_table(struct kvm_vcpu *vcpu, const struct soft_walk *walk)
 {
-	const struct soft_hardware *hw = soft_vendor_hardware();
-	const bool write = !hw->ept || hw->ad || walk->denied;
+	const struct soft_tables tables = soft_cpu_tables(to_soft_vcpu(vcpu));
+	const bool write = !tables.ept || tables.ad || walk->denied;
 
 	return code_of_walk(walk) | PFERR_USER_MASK | PFERR_GUEST_PAGE_MASK |
 	       (write ? PFERR_WRITE_MASK : 0);
@@ -145,13 +145,13 @@ static bool has_user_code(const struct soft_access *access)
 	return !soft_vendor_hardware()->ept || (!access->write && !access->fetch);
 }
 
-static u64 error_code(const struct soft_access *access,
+static u64 error_code(struct kvm_vcpu *vcpu, const struct soft_access *access,
 		      const struct soft_walk *walk)
 {
 	u64 code = code_of_walk(walk);
 
 	if (walk->table)
-		return code_of_table(walk);
+		return code_of_table(vcpu, walk);
 	if (access->write)
 		code |= PFERR_WRITE_MASK;
 	if (access->fetch)
@@ -168,7 +168,7 @@ static int handle_fault(struct kvm_vcpu *vcpu, struct soft_access *access,
 			const struct soft_walk *walk)
 {
 	const struct soft_hardware *hw = soft_vendor_hardware();
-	const u64 code = error_code(access, walk);
+	const u64 code = error_code(vcpu, access, walk);
 
 	to_soft_vcpu(vcpu)->exits++;
 	note_touched(vcpu, gpa_to_gfn(walk->addr), false);
