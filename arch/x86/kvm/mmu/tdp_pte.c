@@ -18,6 +18,7 @@
 #include <linux/atomic.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
+#include <linux/srcu.h>
 
 #include "mmio.h"
 #include "mmu.h"
@@ -188,14 +189,19 @@ static void tdp_log_lost(struct kvm *kvm, const struct tdp_iter *iter, u64 kept)
 {
 	const struct kvm_memory_slot *slot;
 	u64 *sptep = rcu_dereference(iter->sptep);
+	int idx;
 
-	if (iter->level > PG_LEVEL_4K || !(iter->old & ~kept & spte_fmt.dirty))
+	if (iter->level > PG_LEVEL_4K || !(iter->old & ~kept & spte_fmt.dirty) ||
+	    !tdp_has_regions(kvm))
 		return;
 
+	/* Who invalidates pages of guest_memfd has not got it. */
+	idx = srcu_read_lock(&kvm->srcu);
 	slot = tdp_region_log(kvm, sptep_to_table(sptep)->role, iter->gfn,
 			      tdp_link_above(sptep));
 	if (slot)
 		tdp_region_mark(kvm, slot, iter->gfn);
+	srcu_read_unlock(&kvm->srcu, idx);
 }
 
 /*

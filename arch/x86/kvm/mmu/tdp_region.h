@@ -178,13 +178,14 @@ const struct kvm_memory_slot *tdp_region_log(struct kvm *kvm,
  *
  * Not mark_page_dirty_in_slot(): no vCPU need run here.
  * Context: mmu_lock for writing, or slots_lock: a collection must not come
- * between the leaf and the log.
+ * between the leaf and the log.  Or a fault that does not know of the log yet: who
+ * makes it begin has slots_lock, and waits for the fault.
  */
 static inline void tdp_region_mark(struct kvm *kvm,
 				   const struct kvm_memory_slot *slot, gfn_t gfn)
 {
 	lockdep_assert_once(lockdep_is_held_type(&kvm->mmu_lock, 0) ||
-			    lockdep_is_held(&kvm->slots_lock));
+			    mutex_is_locked(&kvm->slots_lock));
 	set_bit_le(gfn - slot->base_gfn, slot->dirty_bitmap);
 }
 
