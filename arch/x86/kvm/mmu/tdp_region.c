@@ -181,6 +181,18 @@ static void log_mask(const struct kvm_memory_slot *slot, gfn_t page,
 		set_bits(word + 1, mask >> (BITS_PER_LONG - shift));
 }
 
+/* Those of BITS_PER_LONG pages from @page on that are in the log. */
+static unsigned long logged_mask(const struct kvm_memory_slot *slot, gfn_t page)
+{
+	const unsigned long *word = slot->dirty_bitmap + page / BITS_PER_LONG;
+	const unsigned int shift = page % BITS_PER_LONG;
+	unsigned long mask = READ_ONCE(word[0]) >> shift;
+
+	if (shift)
+		mask |= READ_ONCE(word[1]) << (BITS_PER_LONG - shift);
+	return mask;
+}
+
 /* Return: whether there is any. */
 static bool log_table(const struct kvm_memory_slot *slot,
 		      const struct mmu_table *table)
@@ -199,8 +211,11 @@ static bool log_table(const struct kvm_memory_slot *slot,
 	return any;
 }
 
-/* CLOSED promises it; but it may be open by now. */
-static void prove_closed(struct tdp_iter *iter)
+/*
+ * CLOSED promises that no D is news; but it may be open by now.  A log that began
+ * with all pages has closed nothing, and each D from before is in it.
+ */
+static void prove_closed(const struct kvm_memory_slot *slot, struct tdp_iter *iter)
 {
 	const struct mmu_table *table = spte_child(iter->old);
 	unsigned long any = 0;
@@ -209,7 +224,8 @@ static void prove_closed(struct tdp_iter *iter)
 	if (!IS_ENABLED(CONFIG_KVM_PROVE_MMU))
 		return;
 	for (i = 0; i < SPTE_ENT_PER_PAGE; i += BITS_PER_LONG)
-		any |= dirty_mask(table->spt + i);
+		any |= dirty_mask(table->spt + i) &
+		       ~logged_mask(slot, table->gfn + i - slot->base_gfn);
 	WARN_ONCE(any && tdp_read(iter->sptep) == iter->old,
 		  "D in a closed region: gfn %llx\n", iter->gfn);
 }
@@ -229,7 +245,7 @@ static bool collect_region(const struct kvm_memory_slot *slot, struct tdp_iter *
 			tdp_set_region(iter->sptep, &iter->old, SPTE_REGION_CLOSED);
 		return false;
 	case SPTE_REGION_CLOSED:
-		prove_closed(iter);
+		prove_closed(slot, iter);
 		return false;
 	default:
 		return false;

@@ -72,6 +72,32 @@ static void region_initially_set(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, region_log_is(t, 5, 2));
 }
 
+/*
+ * A log that begins with all pages leaves a closed region closed, and under it is
+ * D from the time without a log.
+ */
+static void region_initially_set_again(struct kunit *test)
+{
+	struct region_test *t = region_create_kind(test, SOFT_LOG_INITIALLY_SET, false);
+
+	region_write(t, 0, 2);
+	region_set_flags(t, REGION_LOG);
+	region_clear_log(t, 0, REGION_SLOT);
+	KUNIT_EXPECT_TRUE(test, region_log_is_empty(t));
+	KUNIT_EXPECT_TRUE(test, region_log_is_empty(t));
+	KUNIT_EXPECT_EQ(test, region_state(t, 0), SPTE_REGION_CLOSED);
+	region_set_flags(t, 0);
+	region_touch(t, 0, 9, false);
+	KUNIT_EXPECT_TRUE(test, region_spte(t, 9) & spte_fmt.dirty);
+
+	region_set_flags(t, REGION_LOG);
+	KUNIT_EXPECT_TRUE(test, region_log_is(t, 0, REGION_SLOT));
+	region_clear_log(t, 0, REGION_SLOT);
+	KUNIT_EXPECT_TRUE(test, region_log_is_empty(t));
+	KUNIT_EXPECT_EQ(test, region_write(t, 9, 1), 1);
+	KUNIT_EXPECT_TRUE(test, region_log_is(t, 9, 1));
+}
+
 /* Rings tell of pages one by one. */
 static void region_not_with_rings(struct kunit *test)
 {
@@ -161,6 +187,7 @@ static struct kunit_case region_kind_cases[] = {
 	KUNIT_CASE_PARAM(region_part_traps, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_manual, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_initially_set, hardware_gen_params),
+	KUNIT_CASE_PARAM(region_initially_set_again, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_not_with_rings, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_not_there, other_gen_params),
 	KUNIT_CASE_PARAM(region_not_for_l2, hardware_gen_params),
