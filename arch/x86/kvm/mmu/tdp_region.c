@@ -15,12 +15,34 @@
 #include "tdp.h"
 #include "tdp_pte.h"
 #include "tdp_region.h"
+#include "mmutrace.h"
 
 /* Off: not all of it is proved yet (locking.txt, 5). */
 bool __read_mostly dirty_log_regions;
 module_param(dirty_log_regions, bool, 0444);
 MODULE_PARM_DESC(dirty_log_regions,
 		 "log dirty pages of direct paging by Dirty bits instead of write faults (default: off)");
+
+/*
+ * tdp_set_region(), counted and traced.  Only W counts: with slots_lock it goes,
+ * without it comes.
+ */
+static bool set_region(struct kvm *kvm, tdp_ptep_t sptep, u64 *link, u64 region)
+{
+	const struct mmu_table *table = spte_child(*link);
+	const u64 old = *link;
+
+	if (!tdp_set_region(sptep, link, region))
+		return false;
+
+	if (region == SPTE_REGION_OPEN)
+		atomic64_inc(&kvm->stat.dirty_regions_opened);
+	else if (spte_writable(old))
+		kvm->stat.dirty_regions_closed++;
+	trace_kvm_tdp_mmu_region(role_as_id(table->role), table->gfn,
+				 spte_region_nr(old), spte_region_nr(*link));
+	return true;
+}
 
 /* Opening */
 
@@ -43,7 +65,7 @@ int tdp_region_fast_open(struct kvm *kvm, const struct kvm_page_fault *fault,
 	    tdp_in_region(kvm, sp->table.role, fault->slot, fault->gfn))
 		return RET_PF_INVALID;
 
-	return tdp_set_region(sp->ptep, &link, SPTE_REGION_OPEN) ?
+	return set_region(kvm, sp->ptep, &link, SPTE_REGION_OPEN) ?
 	       RET_PF_FIXED : RET_PF_RETRY;
 }
 
@@ -52,20 +74,20 @@ int tdp_region_fast_open(struct kvm *kvm, const struct kvm_page_fault *fault,
  * taken: of vCPUs that come at once one does it, and the others try again.  It is
  * not preempted meanwhile, as it has mmu_lock.
  */
-static int open_stale(const struct tdp_table *sp)
+static int open_stale(struct kvm *kvm, const struct tdp_table *sp)
 {
 	u64 link = tdp_read(sp->ptep);
 	int i;
 
 	if (!spte_present_table(link, PG_LEVEL_2M) ||
 	    spte_region(link) != SPTE_REGION_STALE ||
-	    !tdp_set_region(sp->ptep, &link, SPTE_REGION_OPENING))
+	    !set_region(kvm, sp->ptep, &link, SPTE_REGION_OPENING))
 		return RET_PF_RETRY;
 
 	for (i = 0; i < SPTE_ENT_PER_PAGE; i++)
 		tdp_take_dirty(&sp->table.spt[i]);
 
-	return tdp_set_region(sp->ptep, &link, SPTE_REGION_OPEN) ?
+	return set_region(kvm, sp->ptep, &link, SPTE_REGION_OPEN) ?
 	       RET_PF_FIXED : RET_PF_RETRY;
 }
 
@@ -76,12 +98,12 @@ int tdp_region_open(struct kvm *kvm, const struct kvm_page_fault *fault, u64 *sp
 	lockdep_assert_held_read(&kvm->mmu_lock);
 
 	r = tdp_region_fast_open(kvm, fault, sptep);
-	return r == RET_PF_INVALID ? open_stale(sptep_to_tdp(sptep)) : r;
+	return r == RET_PF_INVALID ? open_stale(kvm, sptep_to_tdp(sptep)) : r;
 }
 
 /* The log begins */
 
-static void close_stale(struct tdp_iter *iter)
+static void close_stale(struct kvm *kvm, struct tdp_iter *iter)
 {
 	while (spte_present_table(iter->old, PG_LEVEL_2M) &&
 	       spte_region(iter->old) != SPTE_REGION_STALE) {
@@ -90,7 +112,7 @@ static void close_stale(struct tdp_iter *iter)
 		 * not all: a late fault may map another leaf with D.
 		 */
 		if (spte_region(iter->old) != SPTE_REGION_OPENING) {
-			if (tdp_set_region(iter->sptep, &iter->old, SPTE_REGION_STALE))
+			if (set_region(kvm, iter->sptep, &iter->old, SPTE_REGION_STALE))
 				return;
 		} else {
 			cpu_relax();
@@ -124,7 +146,7 @@ static void begin_at(struct kvm *kvm, struct tdp_iter *iter,
 		return;
 
 	if (tdp_is_region(iter->root->table.role, slot, iter->gfn))
-		close_stale(iter);
+		close_stale(kvm, iter);
 	else
 		wrprot_part(kvm, table_to_tdp(spte_child(iter->old)), slot);
 }
@@ -163,22 +185,25 @@ static unsigned long dirty_mask(const u64 *sptep)
 	return mask;
 }
 
-static void set_bits(unsigned long *word, unsigned long bits)
+/* Return: how many were clear. */
+static unsigned int set_bits(unsigned long *word, unsigned long bits)
 {
-	if (bits & ~READ_ONCE(*word))
-		atomic_long_or(bits, (atomic_long_t *)word);
+	if (!(bits & ~READ_ONCE(*word)))
+		return 0;
+	return hweight_long(bits & ~atomic_long_fetch_or(bits, (atomic_long_t *)word));
 }
 
 /* @page: of bit 0 of @mask, from the slot's first; a slot need not be aligned. */
-static void log_mask(const struct kvm_memory_slot *slot, gfn_t page,
-		     unsigned long mask)
+static unsigned int log_mask(const struct kvm_memory_slot *slot, gfn_t page,
+			     unsigned long mask)
 {
 	unsigned long *word = slot->dirty_bitmap + page / BITS_PER_LONG;
 	const unsigned int shift = page % BITS_PER_LONG;
+	unsigned int nr = set_bits(word, mask << shift);
 
-	set_bits(word, mask << shift);
 	if (shift && mask >> (BITS_PER_LONG - shift))
-		set_bits(word + 1, mask >> (BITS_PER_LONG - shift));
+		nr += set_bits(word + 1, mask >> (BITS_PER_LONG - shift));
+	return nr;
 }
 
 /* Those of BITS_PER_LONG pages from @page on that are in the log. */
@@ -194,7 +219,7 @@ static unsigned long logged_mask(const struct kvm_memory_slot *slot, gfn_t page)
 }
 
 /* Return: whether there is any. */
-static bool log_table(const struct kvm_memory_slot *slot,
+static bool log_table(struct kvm *kvm, const struct kvm_memory_slot *slot,
 		      const struct mmu_table *table)
 {
 	unsigned long mask;
@@ -206,7 +231,8 @@ static bool log_table(const struct kvm_memory_slot *slot,
 		if (!mask)
 			continue;
 		any = true;
-		log_mask(slot, table->gfn + i - slot->base_gfn, mask);
+		kvm->stat.dirty_pages_collected +=
+			log_mask(slot, table->gfn + i - slot->base_gfn, mask);
 	}
 	return any;
 }
@@ -231,18 +257,19 @@ static void prove_closed(const struct kvm_memory_slot *slot, struct tdp_iter *it
 }
 
 /* Return: true if the region was closed. */
-static bool collect_region(const struct kvm_memory_slot *slot, struct tdp_iter *iter)
+static bool collect_region(struct kvm *kvm, const struct kvm_memory_slot *slot,
+			   struct tdp_iter *iter)
 {
 	const struct mmu_table *table = spte_child(iter->old);
 
 	switch (spte_region(iter->old)) {
 	case SPTE_REGION_OPEN:
-		return !log_table(slot, table) &&
-		       tdp_set_region(iter->sptep, &iter->old, SPTE_REGION_CLOSING);
+		return !log_table(kvm, slot, table) &&
+		       set_region(kvm, iter->sptep, &iter->old, SPTE_REGION_CLOSING);
 	case SPTE_REGION_CLOSING:
 		/* TLBs were flushed since: what there is, is all. */
-		if (!log_table(slot, table))
-			tdp_set_region(iter->sptep, &iter->old, SPTE_REGION_CLOSED);
+		if (!log_table(kvm, slot, table))
+			set_region(kvm, iter->sptep, &iter->old, SPTE_REGION_CLOSED);
 		return false;
 	case SPTE_REGION_CLOSED:
 		prove_closed(slot, iter);
@@ -266,7 +293,7 @@ static bool collect_root(struct kvm *kvm, struct tdp_table *root,
 		if (iter.level == PG_LEVEL_2M &&
 		    spte_present_table(iter.old, PG_LEVEL_2M) &&
 		    tdp_is_region(root->table.role, slot, iter.gfn))
-			flush |= collect_region(slot, &iter);
+			flush |= collect_region(kvm, slot, &iter);
 	}
 	rcu_read_unlock();
 	return flush;

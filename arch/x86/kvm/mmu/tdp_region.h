@@ -53,6 +53,12 @@ static inline u64 spte_region(u64 link)
 	return link & (PT_WRITABLE_MASK | SPTE_REGION_MASK);
 }
 
+/* The same as a small number, for the tracepoint. */
+static inline int spte_region_nr(u64 link)
+{
+	return spte_writable(link) ? 4 : (link & SPTE_REGION_MASK) >> SPTE_REGION_SHIFT;
+}
+
 /* Are the D bits below of the log, and not older? */
 static inline bool spte_region_counts(u64 link)
 {

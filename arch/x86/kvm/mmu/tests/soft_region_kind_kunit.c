@@ -126,6 +126,7 @@ static void region_not_there(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, region_log_is(t, 3, 2));
 	region_write(t, 4, 2);
 	KUNIT_EXPECT_TRUE(test, region_log_is(t, 4, 2));
+	KUNIT_EXPECT_EQ(test, atomic64_read(&t->vm->kvm->stat.dirty_regions_opened), 0);
 }
 
 /*

@@ -7,6 +7,7 @@
 #include "mmu/fault.h"
 #include "mmu/spte.h"
 #include "mmu/tdp.h"
+#include "mmu/mmutrace.h"
 #include "soft_cpu.h"
 #include "soft_region.h"
 
@@ -272,6 +273,57 @@ static void region_openers_exclude_each_other(struct kunit *test)
 	srcu_read_unlock(&kvm->srcu, idx);
 }
 
+/**
+ * struct traced - what the tracepoint said
+ * @nr: how often
+ * @last: how the last one went: from * 10 + to
+ */
+struct traced {
+	int nr;
+	int last;
+};
+
+static void trace_probe(void *data, int as_id, gfn_t gfn, int from, int to)
+{
+	struct traced *traced = data;
+
+	traced->nr++;
+	traced->last = from * 10 + to;
+}
+
+/* Each way is counted where W comes or goes, and traced. */
+static void region_counts(struct kunit *test)
+{
+	struct region_test *t = region_create(test);
+	const struct kvm_vm_stat *stat = &t->vm->kvm->stat;
+	struct traced traced = {};
+
+	KUNIT_ASSERT_EQ(test, 0,
+			register_trace_kvm_tdp_mmu_region(trace_probe, &traced));
+	region_write(t, 0, REGION_PART);
+	KUNIT_EXPECT_EQ(test, traced.nr, 0);
+	region_set_flags(t, REGION_LOG);
+	KUNIT_EXPECT_EQ(test, traced.nr, 2);
+	KUNIT_EXPECT_EQ(test, traced.last, 42);
+	KUNIT_EXPECT_EQ(test, stat->dirty_regions_closed, 2);
+
+	region_write(t, 7, 3);
+	KUNIT_EXPECT_EQ(test, traced.nr, 4);
+	KUNIT_EXPECT_EQ(test, traced.last, 34);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&stat->dirty_regions_opened), 1);
+	KUNIT_EXPECT_EQ(test, stat->dirty_pages_collected, 0);
+	KUNIT_EXPECT_TRUE(test, region_log_is(t, 7, 3));
+	KUNIT_EXPECT_EQ(test, stat->dirty_pages_collected, 3);
+
+	KUNIT_EXPECT_TRUE(test, region_log_is_empty(t));
+	KUNIT_EXPECT_TRUE(test, region_log_is_empty(t));
+	KUNIT_EXPECT_EQ(test, traced.nr, 6);
+	KUNIT_EXPECT_EQ(test, traced.last, 10);
+	KUNIT_EXPECT_EQ(test, stat->dirty_regions_closed, 3);
+	unregister_trace_kvm_tdp_mmu_region(trace_probe, &traced);
+	tracepoint_synchronize_unregister();
+}
+
 static struct kunit_case region_cases[] = {
 	KUNIT_CASE_PARAM(region_begin_is_one_store, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_opens_once, hardware_gen_params),
@@ -285,6 +337,7 @@ static struct kunit_case region_cases[] = {
 	KUNIT_CASE_PARAM(region_table_logs, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_move_keeps_log, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_log_ends, hardware_gen_params),
+	KUNIT_CASE_PARAM(region_counts, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_openers_exclude_each_other, hardware_gen_params),
 	{}
 };
