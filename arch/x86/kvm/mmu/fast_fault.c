@@ -102,7 +102,7 @@ static int fast_written(struct kvm_vcpu *vcpu, const struct kvm_page_fault *faul
 	if (r == RET_PF_FIXED && !spte_writable(old) &&
 	    !(tdp && tdp_in_region(vcpu->kvm, role, fault->slot, fault->gfn)))
 		mark_page_dirty_in_slot(vcpu->kvm, fault->slot, fault->gfn);
-	if (tdp && role.level == PG_LEVEL_4K)
+	if (dirty_log_regions && tdp && role.level == PG_LEVEL_4K)
 		opened = tdp_region_fast_open(vcpu->kvm, fault, sptep);
 
 	return opened == RET_PF_SPURIOUS ? r : opened;

@@ -217,8 +217,8 @@ static int tdp_map_region(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 {
 	int opened;
 
-	if ((r != RET_PF_FIXED && r != RET_PF_SPURIOUS) || !fault->write ||
-	    fault->prefetch || iter->level > PG_LEVEL_4K)
+	if (!dirty_log_regions || (r != RET_PF_FIXED && r != RET_PF_SPURIOUS) ||
+	    !fault->write || fault->prefetch || iter->level > PG_LEVEL_4K)
 		return r;
 
 	opened = tdp_region_open(vcpu->kvm, fault, rcu_dereference(iter->sptep));

@@ -67,6 +67,7 @@ static inline bool spte_region_counts(u64 link)
 	return region != SPTE_REGION_STALE && region != SPTE_REGION_OPENING;
 }
 
+/* Set before there is a VM, and not changed later: without it no link lacks W. */
 extern bool dirty_log_regions;
 
 /*
@@ -76,7 +77,7 @@ extern bool dirty_log_regions;
  */
 static inline bool tdp_has_regions(const struct kvm *kvm)
 {
-	return READ_ONCE(dirty_log_regions) && tdp_enabled && mmu_ad_enabled() &&
+	return dirty_log_regions && tdp_enabled && mmu_ad_enabled() &&
 	       !kvm_x86_ops.cpu_dirty_log_size && !kvm->dirty_ring_size;
 }
 
