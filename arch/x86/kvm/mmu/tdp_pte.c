@@ -458,18 +458,20 @@ int tdp_link(struct kvm *kvm, struct tdp_iter *iter, struct tdp_table *sp,
 
 /*
  * A huge page of a logged slot that traps writes becomes a region that does not: W
- * comes with M, and D is for the CPU to set.  One that is still writable stays as
- * it is: its pages are in the log, or the log is about to close it.
+ * comes where M allows it, and D, which is no news, is left to the CPU.  One that is
+ * still writable stays as it is: its pages are in the log, or the log is about to
+ * close it.
  */
 static u64 tdp_split_for_log(struct kvm *kvm, const struct tdp_iter *iter,
 			     const struct tdp_table *sp)
 {
+	const u64 clean = iter->old & ~spte_fmt.dirty;
+
 	if (sp->table.role.level > PG_LEVEL_4K || spte_writable(iter->old) ||
-	    !spte_mmu_writable(iter->old) ||
 	    !tdp_region_log(kvm, sp->table.role, iter->gfn, PT_WRITABLE_MASK))
 		return iter->old;
 
-	return (iter->old & ~spte_fmt.dirty) | PT_WRITABLE_MASK;
+	return spte_mmu_writable(clean) ? clean | PT_WRITABLE_MASK : clean;
 }
 
 int tdp_split(struct kvm *kvm, struct tdp_iter *iter, struct tdp_table *sp,

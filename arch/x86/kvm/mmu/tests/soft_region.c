@@ -118,3 +118,24 @@ u64 region_state(struct region_test *t, unsigned long page)
 {
 	return spte_region(READ_ONCE(*region_sptep(t, page, PG_LEVEL_2M)));
 }
+
+void region_need_huge(struct region_test *t, unsigned long page)
+{
+	const u64 *sptep = region_sptep(t, page, PG_LEVEL_2M);
+
+	if (!sptep || !spte_huge(READ_ONCE(*sptep)))
+		kunit_skip(t->vm->test, "the host has no huge page");
+}
+
+void region_protect(struct region_test *t, unsigned long page)
+{
+	struct kvm *kvm = t->vm->kvm;
+	int idx;
+
+	idx = srcu_read_lock(&kvm->srcu);
+	write_lock(&kvm->mmu_lock);
+	KUNIT_EXPECT_TRUE(t->vm->test, mmu_write_protect_gfn(kvm, REGION_GFN + page));
+	kvm_flush_remote_tlbs(kvm);
+	write_unlock(&kvm->mmu_lock);
+	srcu_read_unlock(&kvm->srcu, idx);
+}

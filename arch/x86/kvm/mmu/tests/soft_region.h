@@ -68,4 +68,10 @@ u64 region_spte(struct region_test *t, unsigned long page);
 /* enum spte_region */
 u64 region_state(struct region_test *t, unsigned long page);
 
+/* Skips the test unless vCPU 0 has a page in a huge page. */
+void region_need_huge(struct region_test *t, unsigned long page);
+
+/* Write-protects a page, as if a table of L1 were in it. */
+void region_protect(struct region_test *t, unsigned long page);
+
 #endif /* __KVM_X86_MMU_SOFT_REGION_H */

@@ -163,9 +163,7 @@ static void test_huge(struct kunit *test, bool eager)
 	struct region_test *t = region_create_kind(test, SOFT_LOG_BITMAP, true);
 
 	region_write(t, 0, 1);
-	if (!region_sptep(t, 0, PG_LEVEL_2M) ||
-	    !spte_huge(READ_ONCE(*region_sptep(t, 0, PG_LEVEL_2M))))
-		kunit_skip(test, "the host has no huge page");
+	region_need_huge(t, 0);
 	eager_page_split = eager;
 	region_set_flags(t, REGION_LOG);
 	eager_page_split = saved;
@@ -184,6 +182,24 @@ static void region_of_huge_page_eagerly(struct kunit *test)
 	test_huge(test, true);
 }
 
+/* One that KVM protects against writes is split, and its D is from before the log. */
+static void region_of_protected_huge_page(struct kunit *test)
+{
+	const bool saved = eager_page_split;
+	struct region_test *t = region_create_kind(test, SOFT_LOG_BITMAP, true);
+
+	region_write(t, 0, 1);
+	region_need_huge(t, 0);
+	eager_page_split = false;
+	region_set_flags(t, REGION_LOG);
+	eager_page_split = saved;
+	region_protect(t, 7);
+	KUNIT_EXPECT_FALSE(test, spte_mmu_writable(*region_sptep(t, 0, PG_LEVEL_2M)));
+	region_write(t, 3, 1);
+	KUNIT_EXPECT_NOT_NULL(test, region_sptep(t, 0, PG_LEVEL_4K));
+	KUNIT_EXPECT_TRUE(test, region_log_is(t, 3, 1));
+}
+
 static struct kunit_case region_kind_cases[] = {
 	KUNIT_CASE_PARAM(region_part_traps, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_manual, hardware_gen_params),
@@ -194,6 +210,7 @@ static struct kunit_case region_kind_cases[] = {
 	KUNIT_CASE_PARAM(region_not_for_l2, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_of_huge_page_lazily, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_of_huge_page_eagerly, hardware_gen_params),
+	KUNIT_CASE_PARAM(region_of_protected_huge_page, hardware_gen_params),
 	{}
 };
 

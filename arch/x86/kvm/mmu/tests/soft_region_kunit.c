@@ -164,18 +164,11 @@ static void region_replaced_keeps_d(struct kunit *test)
 {
 	struct region_test *t = region_create(test);
 	struct kvm_vcpu *vcpu = t->vm->vcpu[0];
-	struct kvm *kvm = t->vm->kvm;
-	int idx;
 	u64 spte;
 
 	region_set_flags(t, REGION_LOG);
 	region_write(t, 5, 1);
-	idx = srcu_read_lock(&kvm->srcu);
-	write_lock(&kvm->mmu_lock);
-	KUNIT_EXPECT_TRUE(test, mmu_write_protect_gfn(kvm, REGION_GFN + 5));
-	kvm_flush_remote_tlbs(kvm);
-	write_unlock(&kvm->mmu_lock);
-	srcu_read_unlock(&kvm->srcu, idx);
+	region_protect(t, 5);
 	spte = region_spte(t, 5);
 	KUNIT_EXPECT_FALSE(test, spte_mmu_writable(spte));
 	KUNIT_EXPECT_TRUE(test, spte & spte_fmt.dirty);
