@@ -8,7 +8,9 @@ HEADERS?  Prints what was looked at; exits with 1 if something is wrong.
 - What kvmgt, a module of that kernel, takes from kvm.ko has the checksum that
   stock's has, so that GVT-g goes on working.
 - struct kvm_vcpu has what it has in stock where stock has it: code that is built into
-  the kernel, kernel/entry/kvm.c, writes to it.
+  the kernel, kernel/entry/kvm.c, writes to it.  So has struct kvm_pmu, which
+  perf_guest_get_msrs() reads (arch/x86/events/intel/core.c).  struct kvm and
+  struct kvm_memory_slot are KVM's own: all others, kvmgt and vfio too, have pointers.
 - They are for that kernel, and what its own modules have, these have too:
   retpolines, unwind tables, BTF.
 """
@@ -22,6 +24,8 @@ MODULES = ("kvm", "kvm-amd", "kvm-intel")
 OURS = "arch/x86/kvm/kvm"
 KVMGT = ("kvm_page_track_register_notifier", "kvm_page_track_unregister_notifier",
          "kvm_write_track_add_gfn", "kvm_write_track_remove_gfn")
+# Structures of ours that code of the kernel itself looks into
+SHARED = ("kvm_vcpu", "kvm_pmu")
 # An entry of the section __versions: a checksum and a name
 VERSION = struct.Struct("<Q56s")
 # A member in pahole's output: its name, offset and size
@@ -140,8 +144,9 @@ def main():
         check.symbols(path, kernel, ours)
         check.shape(path, release, options)
     check.kvmgt(stock, ours)
-    check.layout("kvm_vcpu", os.path.join(headers, "vmlinux"),
-                 os.path.join(tree, "arch/x86/kvm/x86.o"))
+    for struct_name in SHARED:
+        check.layout(struct_name, os.path.join(headers, "vmlinux"),
+                     os.path.join(tree, "arch/x86/kvm/x86.o"))
     return 0 if check.good else 1
 
 
