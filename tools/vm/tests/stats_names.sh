@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Our modules have the statistics, tracepoints, parameters of stock's modules:
-# the same names, and parameters with the same modes and values, and two
-# parameters more, neither of them set: slot_zap_all and allow_unsafe_mappings.
+# the same names, and parameters with the same modes and values, and more: three
+# parameters, none of them set, and what dirty logging by regions counts in a VM.
 . "${0%/*}/lib.sh"
 [ -d /stock_modules ] || skip "stock's modules are not here"
 
@@ -32,6 +32,11 @@ names_of /stock_modules >/tmp/names
 	echo "./slot_zap_all:-1"
 	echo "-r--r--r-- kvm/parameters/allow_unsafe_mappings"
 	echo "./allow_unsafe_mappings:N"
+	echo "-r--r--r-- kvm/parameters/dirty_log_regions"
+	echo "./dirty_log_regions:N"
+	for name in dirty_regions_opened dirty_regions_closed dirty_pages_collected; do
+		printf '%s\n' "./$name" "VM/$name"
+	done
 } | sort >/tmp/stock
 names_of /modules >/tmp/ours
 grep -c . /tmp/ours
