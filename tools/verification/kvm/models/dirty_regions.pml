@@ -61,7 +61,6 @@ bool begun;			/* ghost: the log has been since before its flush */
 byte opened;
 bool stop;
 byte stopped;
-bool updated;
 
 inline read_lock()	{ atomic { !write_locked -> read_locked++ } }
 inline read_unlock()	{ read_locked-- }
@@ -265,14 +264,15 @@ inline end_log()
 active proctype updater()
 {
 	byte old, tab;
+	bool again;
 
-	begin_log();
-	if
-	:: end_log();
-	   begin_log()
-	:: skip
-	fi;
-	updated = true;
+	do
+	:: begin_log();
+	   if
+	   :: !again -> again = true; end_log()
+	   :: break
+	   fi
+	od;
 	stop = true
 }
 
@@ -353,7 +353,8 @@ inline clear()
 }
 
 /*
- * GET, and CLEAR: in manual mode another ioctl, which may come late or never.
+ * GET, and CLEAR: in manual mode another ioctl, which may come late or never, and
+ * does not collect.
  * All that it promises holds when the ioctl ends.
  */
 inline get(manual)
@@ -361,7 +362,10 @@ inline get(manual)
 	slots_lock();
 	if
 	:: begun ->
-		collect();
+		if
+		:: collect()
+		:: manual
+		fi;
 		if
 		:: manual
 		:: clear()
