@@ -337,16 +337,16 @@ inline clear()
 	if
 	:: taken ->
 		read_lock();
-#ifndef BROKEN_CLEAR_KEEPS_D
 		d_step {
 			if
 			:: link != NONE && present[table] && d[table] ->
+#ifndef BROKEN_CLEAR_KEEPS_D
 				d[table] = false;
+#endif
 				fresh = false
 			:: else
 			fi
 		};
-#endif
 		read_unlock()
 	:: else
 	fi
