@@ -172,16 +172,30 @@ void tdp_regions_begin(struct kvm *kvm, const struct kvm_memory_slot *slot)
 
 /* Collecting */
 
-/* Those of BITS_PER_LONG leaves that have D. */
+#define SPTES_PER_LINE	8
+
+/* Of the leaves in a cache line, has any the bit that is D in a present one? */
+static bool line_has_dirty(const u64 *sptep)
+{
+	return (READ_ONCE(sptep[0]) | READ_ONCE(sptep[1]) | READ_ONCE(sptep[2]) |
+		READ_ONCE(sptep[3]) | READ_ONCE(sptep[4]) | READ_ONCE(sptep[5]) |
+		READ_ONCE(sptep[6]) | READ_ONCE(sptep[7])) & spte_fmt.dirty;
+}
+
+/* Those of BITS_PER_LONG leaves that have D.  Mostly few have. */
 static unsigned long dirty_mask(const u64 *sptep)
 {
 	const u64 dirty = SPTE_PRESENT | spte_fmt.dirty;
 	unsigned long mask = 0;
-	int i;
+	int line, i;
 
-	for (i = 0; i < BITS_PER_LONG; i++)
-		if ((READ_ONCE(sptep[i]) & dirty) == dirty)
-			mask |= BIT(i);
+	for (line = 0; line < BITS_PER_LONG; line += SPTES_PER_LINE) {
+		if (!line_has_dirty(sptep + line))
+			continue;
+		for (i = line; i < line + SPTES_PER_LINE; i++)
+			if ((READ_ONCE(sptep[i]) & dirty) == dirty)
+				mask |= BIT(i);
+	}
 	return mask;
 }
 
