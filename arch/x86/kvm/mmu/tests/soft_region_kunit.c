@@ -104,8 +104,8 @@ static void region_closes(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, region_log_is(t, 1, 1));
 }
 
-/* What a CPU wrote between the look at D and the flush. */
-static void region_second_look(struct kunit *test)
+/* A region that closes, where a CPU wrote between the look at D and the flush. */
+static struct region_test *create_closing(struct kunit *test)
 {
 	struct region_test *t = region_create(test);
 
@@ -115,6 +115,12 @@ static void region_second_look(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, region_log_is_empty(t));
 	KUNIT_ASSERT_EQ(test, region_state(t, 0), SPTE_REGION_CLOSING);
 	*region_sptep(t, 1, PG_LEVEL_4K) |= spte_fmt.dirty;
+	return t;
+}
+
+static void region_second_look(struct kunit *test)
+{
+	struct region_test *t = create_closing(test);
 
 	KUNIT_EXPECT_TRUE(test, region_log_is(t, 1, 1));
 	KUNIT_EXPECT_EQ(test, region_state(t, 0), SPTE_REGION_CLOSING);
@@ -125,13 +131,8 @@ static void region_second_look(struct kunit *test)
 /* A region that closes may open again at once, with what is written there. */
 static void region_opens_while_it_closes(struct kunit *test)
 {
-	struct region_test *t = region_create(test);
+	struct region_test *t = create_closing(test);
 
-	region_set_flags(t, REGION_LOG);
-	region_write(t, 0, 2);
-	region_log_is(t, 0, 2);
-	KUNIT_EXPECT_TRUE(test, region_log_is_empty(t));
-	*region_sptep(t, 1, PG_LEVEL_4K) |= spte_fmt.dirty;
 	KUNIT_EXPECT_EQ(test, region_write(t, 2, 2), 2);
 	KUNIT_EXPECT_EQ(test, region_state(t, 0), SPTE_REGION_OPEN);
 	KUNIT_EXPECT_TRUE(test, region_log_is(t, 1, 3));

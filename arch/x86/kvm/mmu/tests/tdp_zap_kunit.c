@@ -12,7 +12,6 @@
 #include "mmu/mmio.h"
 #include "forced_yields.h"
 #include "test_tdp_pages.h"
-#include "test_vm.h"
 
 static bool zap_slot(struct tdp_test *t, const struct kvm_memory_slot *slot)
 {
