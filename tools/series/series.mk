@@ -16,7 +16,7 @@ series: ## write the sets of mails to $(O)/series, apply and check them (SET, SI
 	@tools/series/series.sh
 
 series-build: ## build KVM after each mail in several ways (SET, BUILDS)
-	@$(B)/deps.sh base tree kernel series series-build
+	@$(B)/deps.sh base tree kernel series cross series-build
 	@tools/series/series-build.sh
 
 check: ## checkpatch, sparse and W=1: no warning that stock has not
