@@ -104,15 +104,20 @@ static void leaf_during_zap(struct kunit *test)
 	const struct soft_hardware *hw = test->param_value;
 	struct unmap_hook hook = { .call = complete_slowly };
 	struct going_scene *s;
+	struct soft_slow *slow;
 
 	if (!hw->tdp || num_online_cpus() < 2)
 		kunit_skip(test, "needs SPTEs that tell of their change, and two CPUs");
 	s = going_scene_new(test);
 	KUNIT_EXPECT_EQ(test, SOFT_RAM, soft_cpu_run(s->vm->vcpu[0], &read));
-	hook.data = going_access_slow_page(s);
+	slow = going_access_slow_page(s);
+	hook.data = slow;
 	unmap_hook_begin(test, &hook);
 	going_delete_until_zapped(s, GOING_SLOT);
 	unmap_hook_end(test, &hook);
+	KUNIT_EXPECT_TRUE(test, completion_done(&slow->given));
+	/* If nothing was zapped, the fault still waits. */
+	complete_all(&slow->given);
 
 	going_expect_no_progress(s);
 	going_expect_nothing_mapped(s, GOING_SLOT);
