@@ -29,7 +29,7 @@
 
 #include "kvm_core.h"
 
-/* More than that of arrays is not kept for whoever waits next. */
+/* How much of replaced arrays is kept until somebody waits for readers anyway. */
 #define KVM_IO_BUS_MAX_REPLACED	SZ_256K
 
 /**
@@ -131,8 +131,9 @@ static int kvm_io_bus_search(struct kvm_vcpu *vcpu,
 }
 
 /*
- * What the guest, or whoever looks, had learned of before it came into kvm->srcu
- * is found: pairs with smp_mb() in kvm_io_bus_register_dev().
+ * The bus, for a reader in kvm->srcu.  It has each device of whose registration the
+ * reader could know before it entered kvm->srcu: pairs with smp_mb() in
+ * kvm_io_bus_register_dev().
  */
 static struct kvm_io_bus *kvm_io_bus_of_reader(struct kvm *kvm, enum kvm_bus bus_idx)
 {
@@ -442,7 +443,7 @@ int kvm_io_bus_register_dev(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
 	return 0;
 }
 
-/* Readers must not meet a device again that goes, at whatever price. */
+/* No memory for a bus without the device that goes: readers must get none instead. */
 static void kvm_io_bus_lose(struct kvm *kvm, enum kvm_bus bus_idx,
 			    struct kvm_io_bus *bus)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The doors between the files of KVM's generic core.
+ * What the files of KVM's generic core call of each other.
  *
  * What other parts of KVM call stands in <linux/kvm_host.h>; what is here
  * stays inside virt/kvm/.  One section a file, in the order in which they

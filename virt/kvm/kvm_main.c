@@ -25,7 +25,7 @@
 MODULE_DESCRIPTION("Generic core of the Kernel-based Virtual Machine");
 MODULE_LICENSE("GPL");
 
-/* Set by kvm_init(), which no file of KVM precedes. */
+/* Set by kvm_init(), before any file of KVM can be opened. */
 static struct module *kvm_vendor_module;
 
 /**

@@ -22,13 +22,13 @@
  *				  the publication, so no such write is lost,
  *				  and not while it waits for SRCU, because it
  *				  may be taken in an SRCU read section.
- *				  Readers of the replaced slot, who are waited
- *				  for, do not see such a write: what is added
- *				  to ->arch of the active sets is missing
- *				  there.  An architecture that says "all slots
- *				  have it" says so of slots that are looked up
- *				  afterwards; who has an older one must bear
- *				  that it has not.
+ *				  Readers that still have the replaced slot do
+ *				  not see such a write: what others add to
+ *				  ->arch meanwhile, they add to slots of the
+ *				  active sets alone.  So when an architecture
+ *				  says "all slots have it", that is true of
+ *				  slots that are looked up afterwards; readers
+ *				  of an older one must check.
  *	kvm->mn_invalidate_lock	  protects the publication against MMU
  *				  notifiers.
  */
@@ -259,9 +259,10 @@ static int kvm_memslot_prepare_bitmap(struct kvm_memslot_change *c)
 }
 
 /*
- * Does an INVALID copy have to keep faults from mapping the slot, at the price of
- * an installation of its own?  A slot that moves may come back, and then goes on
- * as it was.  One that is deleted is marked itself, if the architecture looks.
+ * What keeps faults from mapping a slot that goes or moves?  Either the slot itself is
+ * marked as going, for good: so this is for deletions only, and only where the
+ * architecture looks at the mark.  Or an INVALID copy takes its place, which costs an
+ * installation; the slot itself is as it was, and can come back if a move is refused.
  */
 static bool kvm_memslot_needs_copy(const struct kvm_memslot_change *c)
 {
@@ -329,7 +330,8 @@ static void kvm_memslot_make_invalid(struct kvm_memory_slot *invalid,
  * vCPUs keep running.  Once none of them uses the valid slot, none can build a
  * new mapping of its gfns (gfn_to_hva() and kvm_is_visible_gfn() refuse INVALID
  * slots), so after the flush there is none left and the slot can go or move.
- * The flush is told the copy, which is where ->arch is up to date meanwhile.
+ * The flush gets the copy: while it is the active one, whoever changes ->arch under
+ * slots_arch_lock changes the copy's.
  *
  * Drops slots_arch_lock on the way.  It is held again on return, and the old
  * slot, still linked in the inactive copy, has the ->arch that the lock's other
@@ -356,14 +358,15 @@ static void kvm_memslot_invalidate(struct kvm_memslot_change *c)
 /*
  * Mark a slot that will be deleted, and drop all that maps its gfns.
  *
- * vCPUs keep running, and go on finding the slot.  Whoever looked it up, now or
- * earlier, and gets mmu_lock after the mark, maps nothing of it; what was mapped
- * before is dropped.  So no grace period is needed before the slot can go, and
- * the one of its going keeps it from being freed under those who look.  The mark
- * is never taken back: nothing fails from here on.
+ * vCPUs keep running, and go on finding the slot.  Whoever gets mmu_lock after the mark
+ * was set maps nothing of the slot, whenever it was looked up; what was mapped before
+ * is dropped here.  So no grace period is needed before the set without the slot is
+ * installed.  The grace period of that installation keeps the slot from being freed
+ * under those who still look at the mark.  The mark is never taken back: nothing fails
+ * from here on.
  *
- * Drops slots_arch_lock meanwhile, as the flush may take long: there is no copy
- * that could miss what the lock's other users add.
+ * Drops slots_arch_lock meanwhile, as the flush may take long.  Other users of the lock
+ * may change ->arch then, and nothing is lost: there is no copy of it.
  */
 static void kvm_memslot_unmap(struct kvm_memslot_change *c)
 {
@@ -417,7 +420,7 @@ static void kvm_memslot_account(const struct kvm_memslot_change *c)
 		atomic_add(logged, &c->kvm->nr_memslots_dirty_logging);
 }
 
-/* What a replaced slot had and its successor shares lives on in that one. */
+/* Free the slot that was replaced, but for what its successor has taken over. */
 static void kvm_memslot_retire(struct kvm_memslot_change *c)
 {
 	struct kvm_memory_slot *old = c->old;

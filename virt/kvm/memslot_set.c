@@ -20,7 +20,7 @@
 #include "kvm_mm.h"
 #include "memslot_tree.h"
 
-/* Who stores a truncated generation drops this bit, and an update with it. */
+/* MMIO SPTEs of x86 do not store the lowest bit: it has to be the flag. */
 static_assert(BIT_ULL(0) == KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS);
 
 /**
@@ -106,7 +106,7 @@ void kvm_memslots_install(struct kvm *kvm, u16 as_id)
 
 	synchronize_srcu_expedited(&kvm->srcu);
 	kvm_memslots_settle(kvm, as_id);
-	/* Of the readers of buses, which wait with those of slots. */
+	/* Readers of buses hold kvm->srcu as well: those of before have left, too. */
 	kvm_io_buses_reclaim(kvm);
 }
 

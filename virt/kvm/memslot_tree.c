@@ -32,7 +32,7 @@ static void memslots_link_gfn(struct kvm_memslots *slots,
 	rb_insert_color(&slot->gfn_node[copy], &slots->gfn_tree);
 }
 
-/* One in the other's place is O(1) as long as the key stays. */
+/* If the key stays, @new takes the place of @old in O(1). */
 static void memslots_replace_gfn(struct kvm_memslots *slots,
 				 struct kvm_memory_slot *old,
 				 struct kvm_memory_slot *new)
@@ -78,7 +78,7 @@ static void memslots_link_id(struct kvm_memslots *slots,
 	*link = node;
 }
 
-/* All that is below a slot may stand in its place: one that has nothing below. */
+/* Any slot below the one that goes may take its place: take a leaf of the tree. */
 static void memslots_unlink_id(struct kvm_memslots *slots,
 			       struct kvm_memory_slot *slot)
 {

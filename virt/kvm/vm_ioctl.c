@@ -210,7 +210,7 @@ static int kvm_ioctl_set_region(struct kvm *kvm, void __user *argp)
 {
 	struct kvm_userspace_memory_region2 region;
 
-	/* What the first version lacks is never used, but shall not leak. */
+	/* Fields that the first version lacks are not used; zero them all the same. */
 	memset(&region, 0, sizeof(region));
 	if (copy_from_user(&region, argp,
 			   sizeof(struct kvm_userspace_memory_region)))
