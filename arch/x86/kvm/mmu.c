@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The MMU's door: what is set up for kvm.ko, a vendor module and a VM, and the
- * functions of the rest of KVM that concern both MMUs, direct paging (tdp_*) and
- * shadow paging (shadow_*).
+ * What the rest of KVM calls: what is set up for kvm.ko, a vendor module and a VM,
+ * and the functions that concern both MMUs, direct paging (tdp_*) and shadow paging
+ * (shadow_*).
  *
- * The other doors are mmu/page_fault.c (faults), mmu/root.c (CR3, INVLPG),
+ * The rest of KVM also calls mmu/page_fault.c (faults), mmu/root.c (CR3, INVLPG),
  * mmu/role.c (paging modes), mmu/zap.c (unmapping) and mmu/page_track.c.
  * Documentation/virtual/kvm/mmu.txt tells how it all works together.
  */
@@ -231,7 +231,7 @@ void kvm_mmu_try_split_huge_pages(struct kvm *kvm,
 	tdp_split_range(kvm, memslot, start, end, target_level, false);
 }
 
-/* D is enough if the CPU logs by D (PML), but for what has no D. */
+/* With PML the CPU logs what it sets D of, so clearing D is enough where there is D. */
 static bool log_dirty_by_write(void)
 {
 	return !kvm_x86_ops.cpu_dirty_log_size;

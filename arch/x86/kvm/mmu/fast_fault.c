@@ -27,8 +27,8 @@
 #define FAST_FAULT_TRIES 5
 
 /*
- * The only store to a leaf without mmu_lock, but for ageing; to a link, it is that of
- * tdp_region_fast_open().  A full barrier if it succeeds.
+ * The only store to a leaf without mmu_lock, but for ageing.  (The only one to a link
+ * is in tdp_region_fast_open().)  A full barrier if it succeeds.
  */
 static bool fast_fix(u64 *sptep, u64 old, u64 new)
 {
@@ -89,8 +89,9 @@ static int fast_finish(struct kvm_vcpu *vcpu, int r)
 }
 
 /*
- * The leaf allows the write, or does now.  With direct paging, so must the link.
- * Where D is set by the CPU, it tells of the write; else W does, which was set.
+ * The leaf allows the write: it did before, or W was set now.  A write is logged when
+ * W is set, but in a region, where the D that the CPU sets tells of it; there the
+ * link to the table has to allow the write as well.
  */
 static int fast_written(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault,
 			u64 *sptep, u64 old, int r)
@@ -117,7 +118,7 @@ int fast_fault_direct(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	if (!fast_possible(vcpu->kvm, fault))
 		return RET_PF_INVALID;
 
-	/* Of RCU, a shadow walk has no use, and takes no harm. */
+	/* A shadow walk does not need the RCU reader; it does no harm. */
 	tdp_walk_begin();
 	if (!tdp)
 		shadow_walk_begin(vcpu);

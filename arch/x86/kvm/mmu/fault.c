@@ -10,9 +10,10 @@
  * What makes it right against memslot updates and MMU notifiers is the order:
  * kvm->mmu_invalidate_seq is read before the slot is looked up, and compared
  * under mmu_lock before anything is mapped.  A pfn that the host took away in
- * between is never mapped.  A slot that was replaced in between may be, as whoever
- * replaced it acts on its SPTEs after the grace period (kvm->srcu); unless it is
- * outdated, see page_track.h, or is being deleted: its SPTEs go before that.
+ * between is never mapped.  A slot that was replaced in between may still be mapped:
+ * whoever replaced it waits for a grace period of kvm->srcu, and then acts on its
+ * SPTEs.  Two kinds of slots are refused: one that is outdated (page_track.h), and
+ * one that is being deleted, whose SPTEs are zapped before the grace period.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -199,12 +200,12 @@ static int fault_apic_page(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 /* A hint, without mmu_lock; saves taking the lock for nothing. */
 static bool fault_will_be_stale(struct kvm *kvm, struct kvm_page_fault *fault)
 {
-	/* Who is told wrongly, retries once, or is told under the lock. */
+	/* A wrong answer costs one retry, or is put right under mmu_lock. */
 	return data_race(mmu_invalidate_retry_gfn_unsafe(kvm, fault->mmu_seq,
 							 fault->gfn));
 }
 
-/* Nobody has used what is mapped ahead, or was not mapped. */
+/* A page that is mapped ahead, or was not mapped, does not count as accessed. */
 static void fault_unpin(const struct kvm_page_fault *fault, int r)
 {
 	if (!fault->page)
@@ -228,10 +229,11 @@ static int fault_pin(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	if (!fault->slot)
 		return fault_noslot(vcpu, fault);
 	/*
-	 * It is being deleted or moved: its SPTEs go before MMIO SPTEs come.  The
-	 * update waits for kvm->srcu, which a vCPU leaves with each entry to the
-	 * guest; who is not on its way there has to leave it by itself.  Without
-	 * mmu_lock, "going" is a hint; fault_invalidated() decides.
+	 * The slot is being deleted or moved: neither map it nor take the gfn for
+	 * MMIO, but retry until that is over.  The update waits for kvm->srcu.  A
+	 * vCPU leaves it when it enters the guest; a prefetch does not enter the
+	 * guest, so its caller has to leave it.  Without mmu_lock, "going" is a
+	 * hint; fault_invalidated() decides.
 	 */
 	if (fault->slot->flags & KVM_MEMSLOT_INVALID ||
 	    kvm_slot_is_going(fault->slot))
@@ -281,8 +283,8 @@ static bool fault_write_tracked(struct kvm_vcpu *vcpu, struct kvm_page_fault *fa
 }
 
 /*
- * No table that KVM shadows is in the way of writes; without one, do not search.
- * What the host forbids makes no table unsync.
+ * May the gfn be mapped writable, as far as tables that KVM shadows are concerned?
+ * Where the host forbids writes anyway, no table is made unsync for it.
  */
 static bool fault_mmu_writable(struct kvm *kvm, struct kvm_page_fault *fault)
 {
@@ -336,7 +338,7 @@ static int fault_prepare_direct(struct kvm_vcpu *vcpu, struct kvm_page_fault *fa
 
 	fault->access = ACC_ALL;
 	fault_resolve(vcpu, fault, gpa_to_gfn(fault->addr));
-	/* It does not say which gfns are tracked; the next lookup finds one that does. */
+	/* An outdated slot does not say which gfns are tracked; look it up again. */
 	if (kvm_page_track_slot_outdated(vcpu->kvm, fault->slot))
 		return RET_PF_RETRY;
 	if (fault_write_tracked(vcpu, fault))

@@ -105,9 +105,9 @@ static __always_inline bool guest_gpte_reserved(const struct guest_fmt *fmt,
 }
 
 /*
- * For L1's tables a walk of L2's is a write if it may set A or D.  If that faults
- * on behalf of an emulated access, L1 is told that the page was to blame, and not
- * a table: struct x86_exception cannot say which.
+ * L2's tables are translated by L1's.  To these, a walk of L2's tables is a write if it
+ * may set A or D.  If that faults for an emulated access, L1 is told of a fault of the
+ * page and not of the table: struct x86_exception cannot tell them apart.
  */
 static __always_inline u64 guest_table_access(const struct guest_fmt *fmt,
 					      const struct kvm_mmu *mmu)
@@ -355,7 +355,7 @@ static __always_inline u64 guest_ept_qualification(const struct guest_walker *w)
 	return qual;
 }
 
-/* Of EPT, RSVD says that it is a misconfiguration: it has no qualification. */
+/* For EPT, RSVD means a misconfiguration, which has no exit qualification. */
 static __always_inline void guest_walk_fault(struct guest_walker *w)
 {
 	/* 32-bit paging has no NX, whatever EFER says. */

@@ -155,8 +155,8 @@ int level_max(struct kvm *kvm, const struct kvm_memory_slot *slot, gfn_t gfn,
 }
 
 /*
- * req_level is without the iTLB multihit mitigation: whether a table is there
- * for its sake alone is counted by that.
+ * req_level is what would be mapped without the iTLB multihit mitigation: it tells
+ * whether a table is there for the mitigation's sake alone.
  */
 void level_choose(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 {

@@ -73,10 +73,12 @@ static inline bool mmio_spte_gen_matches(u64 spte, u64 gen)
 }
 
 /*
- * Is @gen the first of its address space in a half of all stored values?  Twice a
- * round, so that between the last use of a value and its next one there is a zap
- * with a grace period before it and one after: of readers that still make SPTEs
- * with the old one, and of those that have read such an SPTE and not compared it.
+ * Must MMIO SPTEs be zapped before @gen is used?  The values that SPTEs store start
+ * over at some time.  An address space asks for a zap twice in a round of them: with
+ * its first generation in each half.  So between the last use of a value and its
+ * next one there is a zap, with a grace period before it, for readers that still
+ * make SPTEs with the old value, and one after it, for readers that have read such
+ * an SPTE and not compared it yet.
  *
  * Each of the @nr_as address spaces, one or two, has its own remainder modulo
  * 2 * @nr_as: only the bits above can be 0 in any of them.

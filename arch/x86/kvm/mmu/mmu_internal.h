@@ -79,7 +79,8 @@ enum sp_state {
  * struct kvm_mmu_page - a page of SPTEs of shadow paging
  * @table: what it has in common with those of direct paging; its members are
  *	the first ones here
- * @unsync: the guest may have written the table since (level 1, indirect)
+ * @unsync: the guest may have written the table since KVM read it (level 1,
+ *	indirect)
  * @mmu_valid_gen: kvm->arch.mmu_valid_gen at birth; another value there means
  *	that the page is obsolete
  * @unsync_children: how many bits of @unsync_child are set
@@ -137,7 +138,7 @@ struct tdp_table {
 	struct rcu_head rcu;
 };
 
-/* There is one for each 2M that are mapped by 4K. */
+/* Keep it small: there is one for each 2M of a guest that is mapped by 4K pages. */
 static_assert(sizeof(struct tdp_table) <= 104);
 
 /* The shift and index of an address, bits per level differing by format. */
@@ -175,7 +176,7 @@ static inline struct tdp_table *table_to_tdp(struct mmu_table *table)
 	return container_of(table, struct tdp_table, table);
 }
 
-/* What the SPTEs at a physical address are, and the same for one of either kind. */
+/* The table whose SPTEs are at a physical address, of any kind, or of a known one. */
 static inline struct mmu_table *to_table(hpa_t spt)
 {
 	return (struct mmu_table *)page_private(pfn_to_page(PHYS_PFN(spt)));
@@ -225,8 +226,8 @@ static inline bool sp_has_gptes(const struct kvm_mmu_page *sp)
 }
 
 /*
- * PML logs L2's gpas for an L2, which are of no use: a page of L2's mappings
- * finds dirty pages by write-protection, not by the Dirty bit.
+ * While L2 runs, PML logs L2's gpas, which are of no use.  So a page of mappings
+ * for L2 finds dirty pages by write-protection, not by the Dirty bit.
  */
 static inline bool role_needs_wrprot_for_dirty(union kvm_mmu_page_role role)
 {
@@ -234,8 +235,8 @@ static inline bool role_needs_wrprot_for_dirty(union kvm_mmu_page_role role)
 }
 
 /*
- * A root of a vCPU whose guest has a root that no slot holds: the zero page,
- * which maps nothing and is nobody's shadow page.
+ * The root of a vCPU whose guest's own root is in no slot: the zero page, which
+ * maps nothing and is nobody's shadow page.
  */
 static inline hpa_t mmu_dummy_root(void)
 {

@@ -222,9 +222,9 @@ void nx_huge_page_untrack(struct kvm *kvm, struct mmu_table *table)
 }
 
 /*
- * A page whose slot is dirty-logged would come back as 4K pages: it is recovered
- * when logging ends.  One that has lost its slot goes.  To find the slot costs, to
- * zap in vain costs little: a stale nr_memslots_dirty_logging does no harm.
+ * Do not zap a table whose slot is dirty-logged: it would come back as 4K pages, and is
+ * recovered when logging ends.  Without a slot it is zapped.  The slot is looked up
+ * only if any is logged; that count may be stale, as zapping in vain costs little.
  */
 static bool nx_dirty_logged(struct kvm *kvm, const struct mmu_table *table)
 {

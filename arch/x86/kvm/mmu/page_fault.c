@@ -4,8 +4,8 @@
  * EPT violations and misconfigurations and nested page faults; asynchronous
  * page faults; KVM_PRE_FAULT_MEMORY.
  *
- * A fault with reserved bits comes from an MMIO SPTE, most of the time: if it is
- * of the current generation, there is nothing to map.
+ * Mostly, a fault with reserved bits comes from an MMIO SPTE.  If that is of the
+ * current generation, the access is emulated and there is nothing to map.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -50,7 +50,7 @@ static bool mmio_cached(struct kvm_vcpu *vcpu, u64 addr, bool direct)
 			vcpu_match_mmio_gva(vcpu, addr);
 }
 
-/* KVM never sets reserved bits in a present SPTE: say what is there, if it did. */
+/* Reserved bits in a present SPTE are a bug of KVM: report the SPTEs of the walk. */
 static bool mmio_walk_is_bad(struct kvm_vcpu *vcpu, u64 addr, const u64 *sptes,
 			     int root_level, int leaf)
 {
@@ -112,11 +112,11 @@ static bool sets_own_gpte_bits(u64 error_code, bool direct)
 }
 
 /*
- * Zap what the page shadows and let the guest do the write, where that is no use
- * of its tables:
- *  - an event is being delivered, which the emulator cannot do.  Another vCPU may
- *    have zapped the page meanwhile, so retry if there was nothing to zap, too;
- *  - the CPU itself writes.
+ * Zap what shadows the page and let the guest do the write, instead of emulating it,
+ * where the emulator cannot do it:
+ *  - An event is being delivered.  Another vCPU may have zapped the page meanwhile,
+ *    so retry also if there was nothing to zap.
+ *  - The CPU itself writes, to set A or D.
  */
 static bool unprotect_instead(struct kvm_vcpu *vcpu, gpa_t addr, u64 error_code,
 			      bool direct)
@@ -142,8 +142,9 @@ static int write_protect_fault(struct kvm_vcpu *vcpu, gpa_t addr, u64 error_code
 	vcpu->arch.last_retry_addr = 0;
 
 	/*
-	 * By gpa it cannot be cached: there is a slot, and making one made the
-	 * cache stale.  By gva it can: the guest changed its tables, no flush yet.
+	 * The cache cannot have this gpa: it has a slot, and when the slot was made,
+	 * the cache became stale.  It can have the gva, if the guest has changed its
+	 * tables and not flushed yet.
 	 */
 	if (mmio_cached(vcpu, addr, direct)) {
 		WARN_ON_ONCE(direct);
@@ -153,7 +154,7 @@ static int write_protect_fault(struct kvm_vcpu *vcpu, gpa_t addr, u64 error_code
 	if (unprotect_instead(vcpu, addr, error_code, direct))
 		return RET_PF_RETRY;
 
-	/* The emulator may do the same later, but L1's tables are not L2's. */
+	/* The emulator may do the same later, but not for L2: L1 uses the table. */
 	if (!is_guest_mode(vcpu))
 		*emulation_type |= EMULTYPE_ALLOW_RETRY_PF;
 	return RET_PF_EMULATE;

@@ -127,7 +127,7 @@ bool kvm_page_track_slot_outdated(struct kvm *kvm, const struct kvm_memory_slot 
 	       !slot_counters(slot);
 }
 
-/* What an outdated slot does not know may be so. */
+/* An outdated slot has no counters: any gfn of it may be tracked. */
 static bool slot_tracks(const struct kvm_memory_slot *slot, gfn_t gfn)
 {
 	const unsigned short *counters;

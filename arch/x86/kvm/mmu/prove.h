@@ -4,10 +4,9 @@
  * needs notes: has everybody who took M from a leaf flushed TLBs before mmu_lock
  * was let go (spte.h)?
  *
- * Who takes it, notes on its CPU what is owed to which VM, and that is paid by any
- * flush of the VM from then on.  Those who let go of mmu_lock ask.  While they
- * hold it, they stay on their CPU.  Under PREEMPT_RT they need not, and nothing is
- * noted.
+ * Whoever takes M notes, for the CPU it runs on, that the VM needs a flush; any flush
+ * of the VM after that will do.  Whoever lets go of mmu_lock checks.  A holder of
+ * mmu_lock stays on its CPU; not so under PREEMPT_RT, where nothing is noted.
  */
 #ifndef __KVM_X86_MMU_PROVE_H
 #define __KVM_X86_MMU_PROVE_H

@@ -30,7 +30,7 @@
 
 bool tdp_enabled __read_mostly;
 
-/* Whether TDP is used, which is all that there is to choose. */
+/* Just whether TDP is used: with TDP there is no other MMU to choose. */
 bool tdp_mmu_enabled __read_mostly = true;
 
 static int tdp_mmu_param_set(const char *val, const struct kernel_param *kp)
@@ -379,9 +379,9 @@ void kvm_mmu_reset_context(struct kvm_vcpu *vcpu)
 EXPORT_SYMBOL_GPL(kvm_mmu_reset_context);
 
 /*
- * Reserved bits follow from the CPUID, which is not part of a role: no role
- * counts as known, so that each MMU is set up anew.  root_role stays as it is,
- * and with it what is derived from it before then.
+ * Reserved bits follow from the CPUID, which is not part of a role.  So make every
+ * MMU's cpu_role invalid: it is then set up anew.  Until then root_role stays as it
+ * is, as others go by it.
  */
 void kvm_mmu_after_set_cpuid(struct kvm_vcpu *vcpu)
 {

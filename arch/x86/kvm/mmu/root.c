@@ -152,7 +152,7 @@ int kvm_mmu_load(struct kvm_vcpu *vcpu)
 	return 0;
 }
 
-/* The roots of @roots that there are. */
+/* Those of @roots that are loaded or cached. */
 static unsigned long roots_present(struct kvm_mmu *mmu, unsigned long roots)
 {
 	int i;
@@ -310,7 +310,7 @@ void kvm_mmu_sync_roots(struct kvm_vcpu *vcpu)
 	shadow_sync_roots(vcpu);
 }
 
-/* Previous roots are synced by being forgotten. */
+/* Instead of syncing the previous roots, forget them. */
 void kvm_mmu_sync_prev_roots(struct kvm_vcpu *vcpu)
 {
 	struct kvm_mmu *mmu = vcpu->arch.mmu;
@@ -414,7 +414,7 @@ static void follow_addr(struct kvm_vcpu *vcpu, u64 addr, unsigned long roots,
 			follow(vcpu, addr, mmu->prev_roots[i].hpa);
 }
 
-/* @check: of @roots: those where the tables are read again, at every level. */
+/* @check: those of @roots where the guest's tables are read again at every level. */
 static void invalidate_addr(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu, u64 addr,
 			    unsigned long roots, unsigned long check)
 {
@@ -439,7 +439,7 @@ static void invalidate_addr(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu, u64 addr
 	follow_addr(vcpu, addr, roots & ~check, shadow_sync_addr);
 }
 
-/* For a #PF: what it says was just read in the tables. */
+/* For a #PF that KVM injects: it has just read the tables, so syncing is enough. */
 void kvm_mmu_invalidate_addr(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu,
 			     u64 addr, unsigned long roots)
 {
@@ -448,9 +448,9 @@ void kvm_mmu_invalidate_addr(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu,
 EXPORT_SYMBOL_GPL(kvm_mmu_invalidate_addr);
 
 /*
- * INVLPG flushes global translations of every PCID: all roots.  What is not
- * cached as a root is synced when the guest comes back to it.  Without PCIDs it
- * comes back to a previous root by a flush, which trusts what KVM knows.
+ * INVLPG flushes global translations of every PCID, so look at all roots.  One that
+ * is not cached is synced when the guest comes back to it.  Without PCIDs it comes
+ * back to a previous root by a flush, which reads unsync pages only.
  */
 void kvm_mmu_invlpg(struct kvm_vcpu *vcpu, gva_t gva)
 {

@@ -39,7 +39,7 @@ struct shadow_zap {
 	bool flush;
 };
 
-/* Something is due. */
+/* The part of shadow_zap_finish() for when something is due; always true. */
 bool __shadow_zap_finish(struct kvm *kvm, struct shadow_zap *zap);
 
 /**
@@ -224,15 +224,15 @@ bool shadow_root_unsync(hpa_t root);
  * @addr: the address, gva or nested gpa
  * @root: one of its roots, may be invalid
  *
- * Only what the guest may have changed unseen is taken for old: unsync pages.
- * Nothing is done to a root of another role than the current one: its address
- * space is another.
+ * Only unsync pages are read again: nothing else can the guest have changed unseen.
+ * A root of another role than the current one is left alone: it is of another
+ * address space.
  * Context: takes mmu_lock for writing, if there is anything to do; kvm->srcu.
  */
 void shadow_sync_addr(struct kvm_vcpu *vcpu, u64 addr, hpa_t root);
 
 /**
- * shadow_check_addr() - the same, and nothing is believed: the VMM may have written
+ * shadow_check_addr() - the same where the VMM may have written to any table
  * @vcpu: see shadow_sync_addr()
  * @addr: the same
  * @root: the same
@@ -303,8 +303,8 @@ int shadow_map_indirect(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
  *
  * Until shadow_walk_end(), interrupts are off and vcpu->mode says
  * READING_SHADOW_PAGE_TABLES: whoever frees a page waits for the vCPU
- * (shadow_wait_for_walks()).  So nothing may be waited for in between that who
- * holds mmu_lock may have, and nothing takes long.
+ * (shadow_wait_for_walks()), with mmu_lock held.  So do nothing in between that
+ * takes long, or that waits for a holder of mmu_lock.
  */
 void shadow_walk_begin(struct kvm_vcpu *vcpu);
 void shadow_walk_end(struct kvm_vcpu *vcpu);

@@ -9,15 +9,15 @@
  *      and is never changed to another: role and gfn are written once.  A link
  *      to a child that is already there is kept only if the child's whole key
  *      is the one that is wanted (shadow_child()).   [CVE-2026-53359]
- *  I2  The gfn of an SPTE is stored once.  shadow_gfn() is the only one who
- *      tells it, and rmaps take an SPTE, not a gfn.   [CVE-2026-46113]
+ *  I2  The gfn of an SPTE is stored once, only shadow_gfn() reads it, and rmaps
+ *      take an SPTE, not a gfn.   [CVE-2026-46113]
  *  I3  A page is in one state (enum sp_state); a ZAPPED page is in no index and
  *      has no present SPTE and no parent.  Its role is as it was: what is
  *      derived from it cannot inherit that it is gone.   [CVE-2026-80726]
  *  I4  A present SPTE is replaced only by the shadow_clear*() functions and
  *      those that call them, which account for it, MMIO SPTEs too.   [CVE-2026-23401, -23402]
- *  I5  Who may zap a root says so: shadow_fault_begin() looks at the vCPU's
- *      root after it made room, never before.   [CVE-2026-64561]
+ *  I5  Making room may zap any page, a root too.  So shadow_fault_begin() looks at
+ *      the vCPU's root after it made room, never before.   [CVE-2026-64561]
  */
 #ifndef __KVM_X86_MMU_SHADOW_INTERNAL_H
 #define __KVM_X86_MMU_SHADOW_INTERNAL_H
@@ -29,8 +29,9 @@
 #include "zap.h"
 
 /*
- * kvm->arch.mmu_page_hash points at @hash: asm/kvm_host.h has no room for more
- * (shadow_vm()).
+ * What shadow paging keeps for a VM.  struct kvm_arch stays as stock has it, without a
+ * new pointer: kvm->arch.mmu_page_hash points at @hash, and shadow_vm() finds the rest
+ * from there.
  */
 struct shadow_vm {
 	struct mmu_gain gain;	/* not of shadow paging, see shadow_vm_gain() */
@@ -48,7 +49,7 @@ static inline struct hlist_head *shadow_bucket(struct kvm *kvm, gfn_t gfn)
 	return &shadow_vm(kvm)->hash[hash_64(gfn, KVM_MMU_HASH_SHIFT)];
 }
 
-/* A loop over the pages of @gfn that can be used; @next: see its bucket. */
+/* A loop over the pages of @gfn that can be used; @next: the link to go on with. */
 struct shadow_gfn_iter {
 	struct kvm *kvm;
 	gfn_t gfn;
@@ -389,10 +390,10 @@ void __rmap_next(struct rmap_iter *iter);
  *
  * A slot that was replaced before rmaps were allocated never gets any
  * (locking.txt, 3).  Nothing has been mapped by it; what its successor maps is
- * reached by the successor alone.  So whoever has such a slot finds nothing:
- * ageing, for which that is good enough; guest_memfd, which has the original of a
- * slot that is INVALID, where nothing can be mapped.  Other notifiers hold off the
- * publication, and have slots of the active set.
+ * reached by the successor alone.  Two may have such a slot, and find nothing: ageing,
+ * which only asks for hints; and guest_memfd, which has the original of a slot that is
+ * INVALID, of which nothing can be mapped.  Other notifiers hold off the publication,
+ * and so have slots of the active set.
  */
 static inline bool slot_has_rmaps(const struct kvm_memory_slot *slot)
 {
@@ -528,9 +529,9 @@ void shadow_mark_unsync_child(u64 *sptep);
  *	entries link to it
  * @nr: how many @found has already
  *
- * On the way back, bits of unsync_child are cleared that promise nothing any
- * more: who has dealt with what was found searches again, until that is nothing,
- * and then @parent has no bit left.
+ * On the way back, bits of unsync_child are cleared below which nothing was found.
+ * The caller deals with what was found and searches again, until nothing is found:
+ * then @parent has no bit left.
  *
  * Return: how many @found has.
  */
@@ -570,12 +571,12 @@ bool shadow_zap_unsync_children(struct kvm *kvm, struct kvm_mmu_page *parent,
 /* shadow_write.c */
 
 /**
- * shadow_write_misaligned() - is a write not one that sets one gPTE
+ * shadow_write_misaligned() - is a write no ordinary one of a single gPTE
  * @role: of a page that shadows what is written
  * @offset: in the page
  * @bytes: how many, at least 1
  *
- * Four bytes or more of one gPTE are, and so is its lowest byte alone.
+ * Ordinary are four bytes or more of one gPTE, and its lowest byte alone.
  */
 bool shadow_write_misaligned(union kvm_mmu_page_role role, unsigned int offset,
 			     unsigned int bytes);

@@ -79,8 +79,8 @@ static struct kvm_mmu_page *index_first(struct kvm *kvm,
 /* Watching the tables that pages shadow. */
 
 /*
- * The guest turns what was a page table into a table of a higher level, which
- * is never unsync: it has hardly any use for the page table any more.
+ * The guest uses a page table as a table of a higher level now, which is never
+ * unsync.  So zap its unsync pages of level 1: they are hardly of use any more.
  */
 static void zap_unsync_of(struct kvm *kvm, gfn_t gfn)
 {
@@ -102,7 +102,7 @@ static void count_watched(struct kvm *kvm, int nr)
 		   kvm->arch.indirect_shadow_pages + nr);
 }
 
-/* A page table can be unsync, so it is not a tracked gfn. */
+/* A table of level 1 may become unsync: its gfn is write-protected, not tracked. */
 static void watch_page_table(struct kvm *kvm, struct kvm_memory_slot *slot,
 			     gfn_t gfn)
 {
@@ -112,9 +112,9 @@ static void watch_page_table(struct kvm *kvm, struct kvm_memory_slot *slot,
 }
 
 /*
- * The slot in which a table may be watched.  A vCPU has seen the table in a slot
- * that kvm->srcu keeps; but what watches it when its slot was zapped would outlive
- * the slot, whether that is still in the set or not.
+ * The slot in which a table may be watched; NULL if there is none, or if it is going.
+ * The vCPU found the table in a slot that kvm->srcu keeps, but if that slot has been
+ * zapped by now, a page that is made for the table would outlive it.
  */
 static struct kvm_memory_slot *slot_to_watch(struct kvm *kvm, gfn_t gfn,
 					     union kvm_mmu_page_role role)
@@ -331,7 +331,7 @@ bool shadow_page_zap(struct kvm *kvm, struct kvm_mmu_page *sp,
 	shadow_clear_parents(sp, zap);
 	hide_page(kvm, sp);
 
-	/* A vCPU that handles the request must see it: roots are read unlocked. */
+	/* Before the request: the vCPU reads its root's state without mmu_lock. */
 	WRITE_ONCE(sp->state, SP_ZAPPED);
 	if (!sp->root_count)
 		__llist_add(&sp->zap_link, &zap->pages);
@@ -504,8 +504,8 @@ static bool zap_next_table(struct kvm *kvm, u64 *start, struct shadow_zap *zap)
 }
 
 /*
- * Each gfn has its turn once: what is made there when the lock is let go is made
- * from memory as it is now.
+ * Each gfn is looked at once: pages that are made for it while the lock is let go are
+ * made from memory as it is now, and may stay.
  */
 void shadow_zap_tables(struct kvm *kvm)
 {

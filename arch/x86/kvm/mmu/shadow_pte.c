@@ -55,7 +55,7 @@ static void give_accessed(u64 old, u64 spte)
 		kvm_set_pfn_accessed(spte_pfn(old));
 }
 
-/* KVM holds no reference to what it maps: notifiers unmap a page before it goes. */
+/* KVM has no reference to what it maps: notifiers unmap a page before it is freed. */
 static void prove_page_in_use(u64 spte)
 {
 	struct page *page;
@@ -68,9 +68,10 @@ static void prove_page_in_use(u64 spte)
 }
 
 /*
- * The W that goes may be one that a fast page fault has just given, and not
- * logged yet.  The vCPU that runs here, if any, need not be of this VM: so this
- * is not mark_page_dirty_in_slot().  A ring is left to the fast page fault.
+ * A fast page fault may have set the W that is lost just now, and not logged the gfn
+ * yet.  With a bitmap it is logged here; with rings the fast page fault still does
+ * it.  mark_page_dirty_in_slot() will not do: it is for the vCPU that this CPU has
+ * loaded, which may be of another VM.
  */
 static void log_lost_write(const struct kvm_memory_slot *slot, gfn_t gfn)
 {
@@ -208,7 +209,7 @@ bool shadow_clear_rmap(struct kvm *kvm, struct kvm_rmap_head *head,
 
 /* Set. */
 
-/* Is a flush an interrupt, which a walk has to end for?  On Hyper-V it need not be. */
+/* Does a flush of TLBs wait for walks, by an interrupt?  Not by Hyper-V's hypercall. */
 static bool flush_waits_for_walks(void)
 {
 #if IS_ENABLED(CONFIG_HYPERV)
@@ -219,10 +220,10 @@ static bool flush_waits_for_walks(void)
 }
 
 /*
- * What the entry, not present now, is going to translate to.  Walks that saw it
- * present end first: they may log its gfn as written to.  If it was present in an
- * earlier section of mmu_lock, the flush at the end of that has waited for them,
- * unless it was a hypercall.
+ * Store what the entry, which is not present now, is going to translate to.  Walks
+ * without lock that saw it present may still log its old gfn, so wait for them first.
+ * If it was present under an earlier hold of mmu_lock, the flush at the end of that
+ * hold has waited for them, unless it was a hypercall.
  */
 static void set_translation(struct kvm *kvm, struct kvm_mmu_page *sp, int index,
 			    gfn_t gfn, unsigned int access,
@@ -252,7 +253,7 @@ static void add_leaf_to_rmap(struct kvm *kvm, struct kvm_mmu_memory_cache *cache
 	if (count > kvm->stat.max_mmu_rmap_size)
 		kvm->stat.max_mmu_rmap_size = count;
 
-	/* What is still in use faults again, and makes a shorter list. */
+	/* Empty the list: what is still in use is mapped again by faults. */
 	if (unlikely(count > RMAP_RECYCLE_THRESHOLD))
 		zap->flush |= shadow_clear_rmap(kvm, head, slot);
 }
@@ -289,7 +290,7 @@ bool shadow_set_leaf(struct kvm *kvm, struct kvm_mmu_memory_cache *cache,
 	lockdep_assert_held_write(&kvm->mmu_lock);
 	KVM_MMU_WARN_ON(!spte_present_leaf(spte, sp->role.level));
 
-	/* Its rmap could not be found again. */
+	/* A direct page does not store gfns: the rmap could not be found again. */
 	if (!sp->translation && KVM_BUG_ON(gfn != shadow_gfn(sp, index), kvm))
 		return false;
 

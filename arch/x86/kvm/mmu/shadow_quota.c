@@ -74,7 +74,7 @@ int shadow_reserve_pages(struct kvm *kvm)
 	return shadow_quota_left(kvm) ? 0 : -ENOSPC;
 }
 
-/* PAE roots, without a shadow page, are obsolete when somebody has said so. */
+/* A PAE root has no shadow page: it is obsolete if the vCPU was asked to drop it. */
 static bool root_is_stale(struct kvm_vcpu *vcpu)
 {
 	struct kvm_mmu_page *root = root_to_sp(vcpu->arch.mmu->root.hpa);

@@ -75,11 +75,11 @@ static struct kvm_mmu_page *split_table(struct kvm *kvm, struct kvm_mmu_page *sp
 }
 
 /*
- * Maps all pieces of @huge that @table does not.  It may have been there before,
- * for the same huge page elsewhere: what it maps is the same, as it is direct.
+ * Maps all pieces of @huge that @table does not map yet.  The table may be older, made
+ * for the same huge page at another place: it is direct, so it maps the same.
  *
- * Return: false if it may map less than @huge, below its own tables, or may be
- * written less.
+ * Return: false if @table may allow less than @huge: it links to tables of its own,
+ * which may lack pages, or a piece lacks W.
  */
 static bool fill_table(struct kvm *kvm, const struct kvm_memory_slot *slot,
 		       struct kvm_mmu_page *table, u64 huge, struct shadow_zap *zap)
@@ -103,8 +103,9 @@ static bool fill_table(struct kvm *kvm, const struct kvm_memory_slot *slot,
 }
 
 /*
- * A TLB may keep the huge page: whoever takes a piece of it away, or W from one,
- * flushes then.  For what was taken away before nobody would.
+ * TLBs are not flushed where the table allows all that the huge page did: whoever
+ * takes a piece away later, or W from one, flushes then.  What an older table lacks
+ * already, nobody would flush for.
  */
 static void split_leaf(struct kvm *kvm, const struct kvm_memory_slot *slot,
 		       struct kvm_mmu_page *sp, int index)
@@ -126,7 +127,7 @@ static void split_leaf(struct kvm *kvm, const struct kvm_memory_slot *slot,
 static int try_split(struct kvm *kvm, const struct kvm_memory_slot *slot,
 		     struct kvm_mmu_page *sp, int index)
 {
-	/* For the tracepoint: gone when mmu_lock is let go. */
+	/* Read now, for the tracepoint: split_pause() may let go of mmu_lock. */
 	const gfn_t gfn = shadow_gfn(sp, index);
 	const u64 huge = READ_ONCE(sp->spt[index]);
 	const int level = sp->role.level;
@@ -164,7 +165,7 @@ static u64 *first_to_split(struct kvm_rmap_head *head)
 	return NULL;
 }
 
-/* Each success takes one off the list, each pause makes the list another. */
+/* Start over each time: a split takes an SPTE off the list, a pause may change it. */
 static bool split_list(struct kvm *kvm, struct kvm_rmap_head *head,
 		       const struct kvm_memory_slot *slot)
 {

@@ -192,7 +192,7 @@ static void sync_mmio(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i,
 		return;
 	}
 
-	/* Nobody looked at the slots: it keeps the generation that it has. */
+	/* Keep its generation: a newer one would say that the slots were looked at. */
 	new = mmio_make_spte(vcpu->kvm, get_mmio_spte_generation(old), leaf->gfn,
 			     leaf->access);
 	if (new == old)
@@ -219,7 +219,7 @@ static bool sync_access(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i,
 	};
 	u64 new;
 
-	/* The guest's flush is not over: no table becomes unsync before it is. */
+	/* No table may become unsync before the guest's flush is over. */
 	if (args.host_writable && (leaf->access & ACC_WRITE_MASK))
 		args.mmu_writable = spte_writable(old) ||
 				    !shadow_try_unsync(vcpu->kvm, slot, leaf->gfn,
@@ -229,7 +229,7 @@ static bool sync_access(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i,
 
 	shadow_set_access(sp, i, leaf->access);
 	new = spte_make_leaf(vcpu, &args);
-	/* As it is mapped, the host has not invalidated it yet. */
+	/* It is mapped, so the host has not invalidated it, and it can be told. */
 	if (spte_mmu_writable(new) && !spte_mmu_writable(old))
 		kvm_set_pfn_dirty(spte_pfn(new));
 	if (spte_writable(new) && kvm_slot_dirty_track_enabled(slot))
@@ -238,8 +238,8 @@ static bool sync_access(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i,
 }
 
 /*
- * Make an entry, which is not SPTE_NONE, follow its gPTE.  A flush is noted for
- * KVM's sake alone: the guest has to flush for its own changes to take effect.
+ * Make an entry, which is not SPTE_NONE, follow its gPTE.  A flush is noted only where
+ * KVM needs one: for changes of its tables, the guest flushes itself.
  */
 static void sync_entry(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i,
 		       u64 gpte, struct shadow_zap *zap)
@@ -415,9 +415,9 @@ int shadow_sync_children(struct kvm_vcpu *vcpu, struct kvm_mmu_page *parent,
 }
 
 /*
- * For who has no lock, but holds a root.  The guest wrote before it flushed, and
- * could write only after the marks were set.  What others write meanwhile is not
- * covered by its flush.
+ * For callers without mmu_lock that hold a root.  The marks were set before the guest
+ * could write, and it wrote before the flush that is handled here, so the marks are
+ * seen.  What other vCPUs write meanwhile, this flush need not cover.
  */
 static bool below_may_be_unsync(const struct kvm_mmu_page *root)
 {

@@ -14,7 +14,7 @@
 #include "mmu.h"
 #include "shadow_internal.h"
 
-/* So many writes without a walk through the table: no table, or a fork(). */
+/* After so many writes without a walk through it, a table is none, or is copied. */
 #define WRITE_FLOOD	3
 
 /**
@@ -69,7 +69,7 @@ static struct guest_write whole_gpte(struct kvm_vcpu *vcpu, gpa_t gpa, int bytes
 	return (struct guest_write){ gpa, bytes };
 }
 
-/* Is there a gPTE now, which the page's entry cannot stand for any more? */
+/* Did the write leave a gPTE there, and not zeros? */
 static bool wrote_gpte(struct kvm_vcpu *vcpu, const struct guest_write *write)
 {
 	u64 gpte = 0;
@@ -122,8 +122,9 @@ static void count_write(struct kvm_vcpu *vcpu, const struct guest_write *write)
 }
 
 /*
- * One write may take a link from a table that has all of a nested guest below it,
- * and the guest may link it elsewhere at once: it stays, until it is reclaimed.
+ * A write may unlink a table that has all of a nested guest below it, and the guest
+ * may link it elsewhere at once.  So the page stays without a parent, until it is
+ * linked again or reclaimed.
  */
 static void drop_written(struct kvm *kvm, struct kvm_mmu_page *sp,
 			 const struct guest_write *write, struct shadow_zap *zap)
@@ -137,8 +138,8 @@ static void drop_written(struct kvm *kvm, struct kvm_mmu_page *sp,
 }
 
 /*
- * Return: true if pages were zapped: there may be more to do.  It ends, as each
- * time there is a page less.
+ * Return: true if pages were zapped: call it again.  That comes to an end, as there
+ * are fewer pages each time.
  */
 static bool apply_write(struct kvm *kvm, const struct guest_write *write,
 			struct shadow_zap *zap)

@@ -13,8 +13,8 @@
  *   1 0 0  the guest or KVM forbids it: a read-only gPTE, a shadowed table
  *   0 0 0  the host forbids it
  *
- * No other combination exists: spte_check_writable().  A leaf is replaced by
- * one with less only by a fault that needs a right which the leaf lacks.  M is
+ * No other combination exists: spte_check_writable().  A fault replaces a leaf by
+ * one with fewer of the bits only if it needs a right that the leaf lacks.  M is
  * cleared under mmu_lock, and TLBs are flushed before the lock is dropped, also
  * if W was clear: a stale writable translation may be cached since W was cleared
  * without a flush.
@@ -144,8 +144,8 @@ static inline bool spte_accessed(u64 spte)
  * a bit would be lost (locking.txt, "Fast page fault").
  *
  * Aging, without mmu_lock as well, takes A (or R, W and X, to track accesses) from
- * any leaf.  To overwrite that loses nothing: the value that was read before says
- * more, and the host's mm is told by it.
+ * any leaf.  A plain store over that loses nothing: the value that the writer read
+ * before still has A, and from it the host's mm is told.
  */
 static inline bool spte_volatile(u64 spte)
 {

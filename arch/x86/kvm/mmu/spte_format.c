@@ -19,7 +19,7 @@
 
 struct spte_format spte_fmt __read_mostly;
 
-/* Shows userspace what became of its wish, which is kept in mmio_caching_wanted. */
+/* The parameter as it is in effect; what was asked for is in mmio_caching_wanted. */
 bool __read_mostly enable_mmio_caching = true;
 EXPORT_SYMBOL_GPL(enable_mmio_caching);
 module_param_named(mmio_caching, enable_mmio_caching, bool, 0444);

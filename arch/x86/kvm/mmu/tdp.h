@@ -58,7 +58,7 @@ void tdp_uninit_vm(struct kvm *kvm);
  */
 int tdp_root_load(struct kvm_vcpu *vcpu);
 
-/* May no vCPU use the root any more?  A request to let go of it follows. */
+/* True if no vCPU may use the root any more; each is asked to let go of it. */
 static inline bool tdp_root_obsolete(const struct tdp_table *root)
 {
 	return READ_ONCE(root->table.state) == SP_ZAPPED;
@@ -106,8 +106,9 @@ int tdp_map(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault, bool mmu_writab
  * @vcpu: the vCPU
  * @fault: has just been mapped at 4K
  *
- * Only what takes no table, no sleep, and no write-protected page; Accessed
- * stays clear.  Nothing without A bits, nor while an invalidation runs.
+ * Maps only where that makes no table, does not sleep, and breaks no
+ * write-protection; Accessed stays clear.  Does nothing on CPUs without A bits, nor
+ * while an invalidation is in progress.
  * Context: mmu_lock for reading.
  */
 void tdp_prefetch(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault);
@@ -135,8 +136,8 @@ bool tdp_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range, bool flus
  * @slot: the slot; nobody maps its gfns any more
  * @flush: a flush is due already
  *
- * Of all roots of the slot's address space, invalid ones too: when it returns, no
- * notifier has to find them by the slot.
+ * Unmaps in all roots of the slot's address space, invalid ones too: once the slot
+ * is gone, notifiers would not find what is left.
  *
  * Return: true if the caller must flush TLBs before it lets go of mmu_lock.
  * Context: mmu_lock for writing; yields, after flushing.
@@ -176,7 +177,7 @@ void tdp_zap_mmio(struct kvm *kvm, int as_id, gfn_t start, gfn_t end);
 /* tdp_track.c */
 
 /*
- * Notifiers: did the guest access the range?  The first forgets it.
+ * For notifiers: did the guest access the range?  The first also clears A.
  * Context: none, no lock; kvm->srcu for the slot.
  */
 bool tdp_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range);
@@ -207,7 +208,7 @@ void tdp_wrprot_slot(struct kvm *kvm, const struct kvm_memory_slot *slot,
 void tdp_wrprot_huge(struct kvm *kvm, const struct kvm_memory_slot *slot,
 		     gfn_t first, gfn_t last);
 
-/* As tdp_wrprot_slot(), with D, where there is one, and W where not. */
+/* As tdp_wrprot_slot(), but clears D; W only of leaves that have no D bit. */
 void tdp_clear_dirty_slot(struct kvm *kvm, const struct kvm_memory_slot *slot);
 
 /**
@@ -231,8 +232,8 @@ void tdp_clear_dirty_masked(struct kvm *kvm, struct kvm_memory_slot *slot,
  * @gfn: the page
  * @min_level: only mappings of this level and above
  *
- * Return: true if the caller must flush TLBs before it lets go of mmu_lock, if a
- * write may not go unseen (dirty logging flushes later).
+ * Return: true if TLBs must be flushed.  A caller that must not miss a write does so
+ * before it lets go of mmu_lock; dirty logging may do it later.
  * Context: mmu_lock; for writing, if nobody may map the gfn writable meanwhile.
  */
 bool tdp_write_protect_gfn(struct kvm *kvm, struct kvm_memory_slot *slot,

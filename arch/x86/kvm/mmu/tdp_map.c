@@ -23,7 +23,7 @@
 
 /* Faults */
 
-/* Unless the table was unlinked at once, and by that allowed to be huge. */
+/* Track a new table, unless it has been unlinked already. */
 static void tdp_track_nx(struct kvm *kvm, struct tdp_table *sp)
 {
 	spin_lock(&kvm->arch.tdp_mmu_pages_lock);
@@ -87,8 +87,9 @@ static int tdp_install(struct kvm *kvm, struct tdp_iter *iter, u64 spte)
 		return RET_PF_RETRY;
 
 	/*
-	 * Nobody may use a table that is gone, a page that is MMIO now, or
-	 * writes that KVM wants to see: M says whether a TLB may allow some.
+	 * No TLB may go on with a table that was replaced, with a page that is
+	 * MMIO now, or with a right to write that was taken: if M was set, a TLB
+	 * may have it.
 	 */
 	if (spte_present(iter->old) &&
 	    (!spte_leaf(iter->old, iter->level) || !spte_present(spte) ||
@@ -98,10 +99,11 @@ static int tdp_install(struct kvm *kvm, struct tdp_iter *iter, u64 spte)
 }
 
 /*
- * What is decided in flux is not kept: mmio_direct_current().  But KVM cannot emulate
- * for a guest that keeps its registers to itself (SEV-ES): nothing but the SPTE gets
- * it on, as #VC, and nobody is asked whether it counts.  If it is wrong, it goes with
- * the end of the update, which waits for whoever has seen the old set.
+ * During an update no MMIO SPTE is made, see mmio_direct_current(): the access is
+ * emulated.  But KVM cannot emulate for a guest with encrypted registers (SEV-ES).
+ * Such a guest needs the SPTE, which makes the CPU raise #VC, and KVM is not asked
+ * whether the SPTE is still true.  If it is wrong, the end of the update zaps it, after
+ * it has waited for whoever has seen the old set.
  */
 static bool tdp_may_keep_mmio(const struct kvm_vcpu *vcpu, u64 gen)
 {
@@ -194,7 +196,7 @@ static int tdp_map_leaf(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 
 	args.role.level = iter->level;
 	spte = spte_make_leaf(vcpu, &args);
-	/* What the guest has written is not forgotten, nor what its TLB has. */
+	/* The log still needs D; a TLB may have it, too, and not set it again. */
 	if (by_region && spte_present_leaf(iter->old, iter->level))
 		spte |= iter->old & spte_fmt.dirty;
 	if (spte_mmu_writable(spte) && !fault->prefetch)
@@ -292,12 +294,12 @@ u64 *tdp_walk_leaf(struct kvm_vcpu *vcpu, gfn_t gfn, u64 *spte)
 /* Fault-around */
 
 /*
- * Without A bits it could not be told whether the guest ever used a page.  A
- * dirty log must not show pages that nobody wrote to.  And who may be private,
- * whatever the slot, or write-tracked costs a look-up.
+ * Not without A bits, which tell whether the guest has used a page; not in a logged
+ * slot, as the log must not show pages that nobody wrote to; and not where a page may
+ * be private or write-tracked, as it would have to be looked up.
  *
- * No invalidation runs, and none begins while mmu_lock is held: what the host
- * maps now may be mapped.
+ * No invalidation is in progress, and none begins while mmu_lock is held: what the
+ * host maps now may be mapped.
  */
 static bool tdp_may_prefetch(struct kvm *kvm, const struct kvm_page_fault *fault)
 {

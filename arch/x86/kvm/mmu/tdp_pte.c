@@ -3,9 +3,9 @@
  * The writers of direct paging tables, and what each change of an SPTE entails.
  *
  * A change is one store, then tdp_account(), which sees the value that was
- * really replaced.  So the statistics, the host's A and D, and the life of the
- * tables follow from the sequence of values that an SPTE has, whoever wins a
- * race.
+ * really replaced.  So the statistics, the A that the host's mm is told of, and the
+ * life of the tables follow from the sequence of values that an SPTE has, whoever
+ * wins a race.
  *
  * A table is SP_ALLOC while it is private, SP_ACTIVE from just before it is
  * linked, SP_ZAPPED once it is unlinked.  Whoever unlinks it owns what is below:
@@ -340,7 +340,7 @@ int tdp_zap_atomic(struct kvm *kvm, struct tdp_iter *iter)
 	if (r)
 		return r;
 
-	/* Whoever waits for the SPTE need not wait for the subtree as well. */
+	/* Thaw it now: whoever waits for that need not wait for the subtree, too. */
 	mmu_flush_gfn(kvm, iter->gfn, iter->level);
 	WRITE_ONCE(*rcu_dereference(iter->sptep), SPTE_NONE);
 	tdp_account(kvm, iter, SPTE_NONE, true);

@@ -139,7 +139,7 @@ static bool recoverable(struct kvm *kvm, const struct kvm_memory_slot *slot,
 	    !spte_present_table(iter->old, iter->level))
 		return false;
 
-	/* The slot knows nothing of a page that it holds in part. */
+	/* The slot's counts do not cover a huge page that it holds only in part. */
 	if (iter->gfn < slot->base_gfn || end > slot->base_gfn + slot->npages)
 		return false;
 

@@ -40,7 +40,7 @@ static void zap_leafs(struct kvm *kvm, struct tdp_table *root,
 
 	lockdep_assert_held_write(&kvm->mmu_lock);
 
-	/* No table goes here, so a flush may come after the RCU reader. */
+	/* No table is unlinked here, so a flush may come after the RCU reader. */
 	rcu_read_lock();
 	tdp_for_each(iter, root, zap->start, end) {
 		if (zap->may_yield && tdp_yield(kvm, &iter, zap->flush, false)) {
@@ -132,8 +132,8 @@ static bool table_maps_nothing(u64 link)
 }
 
 /*
- * Whether the range holds the whole table or a part of it: it may have been the
- * last that the table mapped.  MMIO SPTEs are worth nothing.
+ * Unlink tables that map nothing any more, also where the range holds only a part of
+ * one: that may have been all that it mapped.  MMIO SPTEs do not count.
  */
 static void unlink_empty(struct kvm *kvm, struct tdp_table *root,
 			 struct leaf_zap *zap, int level)
@@ -155,7 +155,7 @@ static void unlink_empty(struct kvm *kvm, struct tdp_table *root,
 	}
 }
 
-/* From the leaves up: a pass finds empty what the one before has left. */
+/* Passes from the leaves up: each unlinks tables that the one before has emptied. */
 static void zap_slot_root(struct kvm *kvm, struct tdp_table *root,
 			  struct leaf_zap *zap)
 {
@@ -276,8 +276,8 @@ static void zap_mmio_root(struct kvm *kvm, struct tdp_table *root, gfn_t start,
 }
 
 /*
- * What a vCPU still has of an invalid root may be asked about MMIO until it
- * enters the guest again, so invalid roots count.
+ * In invalid roots, too: until it enters the guest again, a vCPU that has one may
+ * still look up MMIO there.
  */
 void tdp_zap_mmio(struct kvm *kvm, int as_id, gfn_t start, gfn_t end)
 {

@@ -154,7 +154,7 @@ void kvm_zap_gfn_range(struct kvm *kvm, gfn_t gfn_start, gfn_t gfn_end)
 
 	idx = srcu_read_lock(&kvm->srcu);
 	write_lock(&kvm->mmu_lock);
-	/* A fault on its way must not map the range again. */
+	/* A fault that has begun must not map the range again. */
 	kvm_mmu_invalidate_begin(kvm);
 	kvm_mmu_invalidate_range_add(kvm, gfn_start, gfn_end);
 
@@ -180,9 +180,9 @@ void kvm_arch_flush_shadow_all(struct kvm *kvm)
 }
 
 /*
- * What shadows a table in the slot holds on to the slot's metadata (write
- * tracking), so it goes with the leaves.  Tables that map nothing any more go as
- * well: whether the next slot is there, and how it is backed, is not known.
+ * Pages that shadow a table in the slot use the slot's metadata (write tracking), so
+ * they go, too.  Tables that map nothing any more go as well: nobody knows whether
+ * there will be another slot, and how big its pages are.
  */
 static void zap_slot(struct kvm *kvm, struct kvm_memory_slot *slot)
 {
@@ -221,8 +221,8 @@ static bool slot_zaps_all(struct kvm *kvm)
 }
 
 /*
- * @slot: of the active set, as a first shadow root gives rmaps to no other: is going,
- * or INVALID, and in neither case anybody maps its gfns again.
+ * @slot is going or INVALID, so nobody maps its gfns again.  It is of the active set:
+ * the first shadow root of a VM gives rmaps to slots of no other.
  */
 void kvm_arch_flush_shadow_memslot(struct kvm *kvm, struct kvm_memory_slot *slot)
 {
@@ -269,11 +269,10 @@ void mmu_expect_memory(struct kvm *kvm, const struct kvm_memory_slot *slot)
 /*
  * A memslot update ends with generation @gen, and nobody uses the old set any more.
  *
- * Shadow paging: that makes all MMIO SPTEs stale, unless the part of the generation
- * that they store has come round to 0: then an old one could match again, and they
- * go.
+ * Shadow paging: the new generation makes all MMIO SPTEs stale.  But where the part
+ * that they store starts over, an old one could match again: then all are zapped.
  *
- * Direct paging: those are wrong whose gfn has got memory, and no others.  They go
+ * Direct paging: only those are wrong whose gfn has got memory.  They are zapped
  * before @gen is stored: see mmio_direct_current().
  */
 void kvm_mmu_invalidate_mmio_sptes(struct kvm *kvm, u64 gen)
