@@ -6,14 +6,11 @@
  * and with it every lock, is in the function that a case calls.  What is not
  * known here goes to the architecture.
  */
-#include <linux/build_bug.h>
 #include <linux/compat.h>
 #include <linux/kvm.h>
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
-#include <linux/stddef.h>
-#include <linux/string.h>
 #include <linux/uaccess.h>
 
 #include <kvm/iodev.h>
@@ -178,46 +175,26 @@ static int kvm_ioctl_enable_cap(struct kvm *kvm, void __user *argp)
 	return kvm_enable_cap(kvm, &cap);
 }
 
-/* The first version of a region is how the second one begins. */
-#define KVM_REGION1(what, field) what(struct kvm_userspace_memory_region, field)
-#define KVM_REGION2(what, field) what(struct kvm_userspace_memory_region2, field)
-
-static_assert(KVM_REGION1(offsetof, slot) ==
-	      KVM_REGION2(offsetof, slot));
-static_assert(KVM_REGION1(sizeof_field, slot) ==
-	      KVM_REGION2(sizeof_field, slot));
-static_assert(KVM_REGION1(offsetof, flags) ==
-	      KVM_REGION2(offsetof, flags));
-static_assert(KVM_REGION1(sizeof_field, flags) ==
-	      KVM_REGION2(sizeof_field, flags));
-static_assert(KVM_REGION1(offsetof, guest_phys_addr) ==
-	      KVM_REGION2(offsetof, guest_phys_addr));
-static_assert(KVM_REGION1(sizeof_field, guest_phys_addr) ==
-	      KVM_REGION2(sizeof_field, guest_phys_addr));
-static_assert(KVM_REGION1(offsetof, memory_size) ==
-	      KVM_REGION2(offsetof, memory_size));
-static_assert(KVM_REGION1(sizeof_field, memory_size) ==
-	      KVM_REGION2(sizeof_field, memory_size));
-static_assert(KVM_REGION1(offsetof, userspace_addr) ==
-	      KVM_REGION2(offsetof, userspace_addr));
-static_assert(KVM_REGION1(sizeof_field, userspace_addr) ==
-	      KVM_REGION2(sizeof_field, userspace_addr));
-
 /* Flags that need no field of the second version. */
 #define KVM_REGION_V1_FLAGS	(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY)
 
 static int kvm_ioctl_set_region(struct kvm *kvm, void __user *argp)
 {
 	struct kvm_userspace_memory_region2 region;
+	struct kvm_userspace_memory_region first;
 
-	/* Fields that the first version lacks are not used; zero them all the same. */
-	memset(&region, 0, sizeof(region));
-	if (copy_from_user(&region, argp,
-			   sizeof(struct kvm_userspace_memory_region)))
+	if (copy_from_user(&first, argp, sizeof(first)))
 		return -EFAULT;
-	if (region.flags & ~KVM_REGION_V1_FLAGS)
+	if (first.flags & ~KVM_REGION_V1_FLAGS)
 		return -EINVAL;
 
+	region = (struct kvm_userspace_memory_region2) {
+		.slot = first.slot,
+		.flags = first.flags,
+		.guest_phys_addr = first.guest_phys_addr,
+		.memory_size = first.memory_size,
+		.userspace_addr = first.userspace_addr,
+	};
 	return kvm_set_user_memory_region(kvm, &region);
 }
 
