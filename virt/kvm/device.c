@@ -7,6 +7,11 @@
  * (->release) or with its VM (->destroy); whichever it is frees the device.
  *
  * kvm->devices is changed under kvm->lock and read under RCU.
+ *
+ * Takes the place of a part of kvm_main.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #include <linux/anon_inodes.h>
 #include <linux/fs.h>

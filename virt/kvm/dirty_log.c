@@ -13,6 +13,11 @@
  * still goes through a stale TLB entry changes a page that is being reported;
  * once the ioctl has returned there is no such entry.  The flush is under
  * slots_lock, so another reader of the log finds it done.
+ *
+ * Takes the place of a part of kvm_main.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #include <linux/bitmap.h>
 #include <linux/log2.h>

@@ -9,6 +9,11 @@
  *
  * "VM" functions look into the VM's first address space, "vCPU" functions into
  * the one that the vCPU sees at the moment (SMM has its own on x86).
+ *
+ * Takes the place of a part of kvm_main.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #include <linux/hugetlb.h>
 #include <linux/mm.h>

@@ -9,6 +9,11 @@
  * has no reference count is not mapped: its owner frees it once the MMU notifier
  * has removed it from the guest's tables, and mappings have no notifier.  Either
  * belongs to one user at a time, mostly a vCPU, who serializes its uses.
+ *
+ * Takes the place of a part of kvm_main.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #include <linux/highmem.h>
 #include <linux/io.h>

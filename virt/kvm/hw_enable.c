@@ -10,6 +10,11 @@
  * enabled, except after kvm_rebooting was set.  kvm_cpu_virt_on is changed only
  * on its own CPU: by the hotplug thread, by a syscore callback, or by the IPI
  * of a shutdown.
+ *
+ * Takes the place of a part of kvm_main.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #include <linux/cleanup.h>
 #include <linux/cpu.h>

@@ -12,6 +12,11 @@
  * that goes is an array, which is kept until somebody waits for readers anyway.
  *
  * A registered device belongs to the bus, which calls its destructor.
+ *
+ * Takes the place of a part of kvm_main.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #include <linux/bsearch.h>
 #include <linux/kvm_host.h>

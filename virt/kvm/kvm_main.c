@@ -5,6 +5,11 @@
  * The other files of the core bring their module-wide state up and down
  * through the *_module_init() and *_module_exit() functions of kvm_core.h;
  * kvm_init() and kvm_exit() only say in which order.
+ *
+ * Takes the place of another kvm_main.c, whose interfaces and behaviour KVM keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #include <linux/compat.h>
 #include <linux/debugfs.h>

@@ -6,6 +6,11 @@
  * written under slots_lock and read under RCU.  A change is an invalidation
  * like any other: faults in the range retry from before the first entry changes
  * until after the last one has.
+ *
+ * Takes the place of a part of kvm_main.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #include <linux/rcupdate.h>
 #include <linux/sched.h>

@@ -7,6 +7,11 @@
  * prefetch buffer: an object that its user frees does not come back.  Nothing
  * here locks; the owner of a cache (a vCPU, or the VM under one of its locks)
  * fills, uses and frees it.
+ *
+ * Takes the place of a part of kvm_main.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #include <linux/gfp.h>
 #include <linux/panic.h>

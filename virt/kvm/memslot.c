@@ -31,6 +31,11 @@
  *				  of an older one must check.
  *	kvm->mn_invalidate_lock	  protects the publication against MMU
  *				  notifiers.
+ *
+ * Takes the place of a part of kvm_main.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #include <linux/file.h>
 #include <linux/kvm_host.h>

@@ -8,6 +8,11 @@
  * slots_arch_lock and mn_invalidate_lock, taken in this order; readers hold
  * kvm->srcu for reading, or slots_lock.  The other copy belongs to the holder
  * of slots_lock.
+ *
+ * Takes the place of a part of kvm_main.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #include <linux/kvm_host.h>
 #include <linux/lockdep.h>

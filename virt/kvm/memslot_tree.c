@@ -5,6 +5,11 @@
  * Nothing here locks or allocates: whoever changes a copy must be its only
  * user, that is, hold kvm->slots_lock and pass the inactive copy.  Lookups are
  * inlines of <linux/kvm_host.h>.
+ *
+ * Takes the place of a part of kvm_main.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #include <linux/kvm_host.h>
 

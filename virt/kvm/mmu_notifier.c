@@ -15,6 +15,11 @@
  *
  * Locks nest as kvm->srcu (read), then mmu_lock.  mn_invalidate_lock is a leaf:
  * neither slots_lock nor mmu_lock is ever taken under it.
+ *
+ * Takes the place of a part of kvm_main.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #include <linux/mmu_notifier.h>
 #include <linux/rcuwait.h>

@@ -7,6 +7,11 @@
  * kvm_release_page_*() drop it.  The pin keeps the page from being freed, not
  * from being unmapped: whoever installs the pfn in a guest page table follows
  * the sequence that kvm_mmu_invalidate_end() documents.
+ *
+ * Takes the place of a part of kvm_main.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #include <linux/mm.h>
 #include <linux/sched/mm.h>

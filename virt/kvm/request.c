@@ -7,6 +7,11 @@
  * each with a full barrier in between (vcpu-requests.rst).  So either the vCPU
  * sees the request before it enters the guest, or the requester sees it inside
  * and interrupts it.
+ *
+ * Takes the place of a part of kvm_main.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #include <linux/cpumask.h>
 #include <linux/kvm_host.h>

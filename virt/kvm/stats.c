@@ -12,6 +12,11 @@
  * statistic of the present, such as a number of pages mapped now, is read-only.
  *
  * kvm_lock protects the walk over all VMs.
+ *
+ * Takes the place of a part of kvm_main.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #include <linux/anon_inodes.h>
 #include <linux/debugfs.h>

@@ -10,6 +10,11 @@
  *
  * Locks: vcpu->mutex is taken inside kvm->lock and serializes the vCPU's
  * ioctls.
+ *
+ * Takes the place of a part of kvm_main.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #include <linux/anon_inodes.h>
 #include <linux/build_bug.h>

@@ -9,6 +9,11 @@
  *
  * vcpu->halt_poll_ns belongs to the task that runs the vCPU.  What
  * kvm_vcpu_on_spin() reads of other vCPUs are hints, read without a lock.
+ *
+ * Takes the place of a part of kvm_main.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #include <linux/kvm.h>
 #include <linux/kvm_host.h>

@@ -5,6 +5,11 @@
  * All but the architecture's asynchronous ones run under vcpu->mutex, which
  * one KVM_RUN holds from beginning to end: whoever wants something of a running
  * vCPU waits until it has left to userspace.
+ *
+ * Takes the place of a part of kvm_main.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #include <linux/compat.h>
 #include <linux/fs.h>

@@ -4,6 +4,11 @@
  *
  * A loaded vCPU belongs to the task that loaded it; the preempt notifier puts and
  * loads it again around the time in which that task does not run.
+ *
+ * Takes the place of a part of kvm_main.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #include <linux/kvm_host.h>
 #include <linux/module.h>

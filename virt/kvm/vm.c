@@ -12,6 +12,11 @@
  *	attached	MMU notifier, coalesced MMIO ring, debugfs
  *
  * and is then published on vm_list, which kvm_lock protects.
+ *
+ * Takes the place of a part of kvm_main.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>

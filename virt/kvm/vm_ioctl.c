@@ -5,6 +5,11 @@
  * This file only moves arguments between userspace and the kernel; the work,
  * and with it every lock, is in the function that a case calls.  What is not
  * known here goes to the architecture.
+ *
+ * Takes the place of a part of kvm_main.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #include <linux/compat.h>
 #include <linux/kvm.h>

@@ -7,6 +7,11 @@
  * The rest of KVM also calls mmu/page_fault.c (faults), mmu/root.c (CR3, INVLPG),
  * mmu/role.c (paging modes), mmu/zap.c (unmapping) and mmu/page_track.c.
  * Documentation/virtual/kvm/mmu.txt tells how it all works together.
+ *
+ * Takes the place of a part of mmu/mmu.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

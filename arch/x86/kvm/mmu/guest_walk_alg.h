@@ -17,6 +17,11 @@
  *  update_ad  A and D, which the CPU would set by now
  *
  * kvm->srcu keeps the slots; no lock keeps the tables.
+ *
+ * Takes the place of a part of mmu/paging_tmpl.h, and keeps its behaviour:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #ifndef __KVM_X86_MMU_GUEST_WALK_ALG_H
 #define __KVM_X86_MMU_GUEST_WALK_ALG_H

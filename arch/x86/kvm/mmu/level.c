@@ -17,6 +17,11 @@
  *
  * Locks: mmu_lock for writing to change, for reading to read; a new slot is
  * nobody else's.
+ *
+ * Takes the place of a part of mmu/mmu.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #include <linux/align.h>
 #include <linux/irqflags.h>

@@ -8,6 +8,11 @@
  * modules and read without any.  kvm_lock > slots_lock > mmu_lock.  The list
  * possible_nx_huge_pages is changed under mmu_lock for writing, or for reading
  * with tdp_mmu_pages_lock.
+ *
+ * Takes the place of a part of mmu/mmu.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #include <linux/call_once.h>
 #include <linux/cpu.h>

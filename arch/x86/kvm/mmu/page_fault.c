@@ -6,6 +6,11 @@
  *
  * Mostly, a fault with reserved bits comes from an MMIO SPTE.  If that is of the
  * current generation, the access is emulated and there is nothing to map.
+ *
+ * Takes the place of a part of mmu/mmu.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

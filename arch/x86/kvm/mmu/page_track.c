@@ -9,6 +9,10 @@
  *
  * External trackers are on a list that changes under mmu_lock, and is read under
  * an SRCU of its own: they may sleep.
+ *
+ * Takes the place of another page_track.c, whose interfaces and behaviour it keeps:
+ * Copyright(C) 2015 Intel Corporation.
+ * Author: Xiao Guangrong
  */
 #include <linux/kvm_host.h>
 #include <linux/lockdep.h>

@@ -13,6 +13,11 @@
  *
  * A vCPU's MMUs are its own: no lock.  The configuration changes only while
  * there is no VM.
+ *
+ * Takes the place of a part of mmu/mmu.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

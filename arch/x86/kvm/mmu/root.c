@@ -9,6 +9,11 @@
  * A cached root is kept alive by its reference, but it may be zapped meanwhile:
  * whoever zaps one raises KVM_REQ_MMU_FREE_OBSOLETE_ROOTS, which each vCPU
  * handles before it enters the guest (kvm_mmu_free_obsolete_roots()).
+ *
+ * Takes the place of a part of mmu/mmu.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #include <linux/set_memory.h>
 

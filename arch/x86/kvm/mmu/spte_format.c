@@ -5,6 +5,10 @@
  * kvm.ko outlives vendor modules.  Each that is loaded starts from the format of
  * legacy paging and from what userspace first wanted of MMIO caching; then it
  * changes what it needs to.  There is no VM meanwhile, so nobody takes a lock.
+ *
+ * Takes the place of a part of mmu/spte.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2020 Red Hat, Inc. and/or its affiliates.
  */
 #include <linux/cpufeature.h>
 #include <linux/kvm_host.h>

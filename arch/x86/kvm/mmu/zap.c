@@ -7,6 +7,11 @@
  * found by the index of shadowed gfns.  All else stays mapped.  Stock KVM zaps the
  * whole VM by default, and says so by KVM_X86_QUIRK_SLOT_ZAP_ALL: here that is for
  * VMs with an assigned device, and the module parameter slot_zap_all.
+ *
+ * Takes the place of a part of mmu/mmu.c, whose interfaces and behaviour it keeps:
+ * Copyright (C) 2006 Qumranet, Inc.
+ * Copyright 2010 Red Hat, Inc. and/or its affiliates.
+ * Authors: Avi Kivity, Yaniv Kamay
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
