@@ -195,10 +195,7 @@ unsigned long kvm_host_page_size(struct kvm_vcpu *vcpu, gfn_t gfn)
 	return bytes;
 }
 
-/*
- * The copies skip access_ok(): creating a slot checked its whole range of host
- * virtual addresses.
- */
+/* No access_ok() for the copies: the range was checked when the slot was created. */
 static int copy_from_slot(const struct kvm_memory_slot *slot, gfn_t gfn,
 			  void *data, int offset, int len)
 {
