@@ -157,7 +157,7 @@ EXPORT_SYMBOL_GPL(kvm_make_all_cpus_request);
  */
 void kvm_flush_remote_tlbs(struct kvm *kvm)
 {
-	/* Of flushes at once, the statistics may lose one. */
+	/* When several CPUs flush at a time, the statistics may lose one. */
 	data_race(kvm->stat.generic.remote_tlb_flush_requests++);
 
 	/*

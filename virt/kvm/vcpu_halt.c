@@ -318,7 +318,7 @@ bool kvm_vcpu_wake_up(struct kvm_vcpu *vcpu)
 	if (!__kvm_vcpu_wake_up(vcpu))
 		return false;
 
-	/* Of wakers at once, the statistics may lose one. */
+	/* When several wake it at a time, the statistics may lose one. */
 	data_race(vcpu->stat.generic.halt_wakeup++);
 	WRITE_ONCE(vcpu->ready, true);
 	return true;

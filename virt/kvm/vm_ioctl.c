@@ -468,7 +468,7 @@ long kvm_vm_ioctl(struct file *filp, unsigned int ioctl, unsigned long arg)
 }
 
 #ifdef CONFIG_KVM_COMPAT
-/* The layouts that a 32-bit task uses: its pointer fills half of the union. */
+/* The layouts of a 32-bit task, whose pointer fills half of the union. */
 struct compat_kvm_dirty_log {
 	__u32 slot;
 	__u32 padding1;

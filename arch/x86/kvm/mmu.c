@@ -295,9 +295,9 @@ void kvm_arch_mmu_enable_log_dirty_pt_masked(struct kvm *kvm,
 }
 
 /*
- * The first shadow root may come at any time.  What its pages map writable from
- * then on is marked dirty, and @mask was taken out of the log before: nothing
- * that is not seen here is lost.
+ * The first shadow root may come at any time, also after this found no rmaps.  No
+ * write is lost by that: @mask was taken out of the log before, and what the root's
+ * pages map writable after that is marked dirty again.
  */
 void kvm_arch_trap_dirty_pages(struct kvm *kvm, struct kvm_memory_slot *slot,
 			       gfn_t gfn_offset, unsigned long mask)

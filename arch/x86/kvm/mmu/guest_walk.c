@@ -78,9 +78,9 @@ gpa_t guest_gva_to_gpa_ept(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu, gpa_t add
 			   u64 access, struct x86_exception *exception)
 {
 	/*
-	 * To translate_nested_gpa() each access is one of user mode, as NPT has it.
-	 * Of EPT that says "read", which a fetch is not: the page may be there to
-	 * be executed alone.
+	 * translate_nested_gpa() makes each access one of user mode, as NPT wants it.
+	 * For EPT that bit means a read.  A fetch is none: the page may allow to be
+	 * executed and nothing else.
 	 */
 	if (access & PFERR_FETCH_MASK)
 		access &= ~PFERR_USER_MASK;

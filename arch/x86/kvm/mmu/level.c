@@ -15,8 +15,8 @@
  * all else is the slot's.  It is counted in the slot that the table is in, and
  * the other space's slots are asked: so these may come and go.
  *
- * Locks: mmu_lock for writing to change, for reading to read; a new slot is
- * nobody else's.
+ * Locks: mmu_lock for writing to change, for reading to read; none for a new slot,
+ * which nobody else can find.
  *
  * Takes the place of a part of mmu/mmu.c, whose interfaces and behaviour it keeps:
  * Copyright (C) 2006 Qumranet, Inc.

@@ -64,7 +64,7 @@ static void mark_unsync(struct kvm *kvm, struct kvm_mmu_page *sp)
 	for_each_rmap_spte(&sp->parents, sptep)
 		shadow_mark_unsync_child(sptep);
 
-	/* Last: who sees it may map the table writable, and all roots know. */
+	/* Last: who sees it may map the table writable, so all above must be marked. */
 	smp_store_release(&sp->unsync, true);
 }
 
@@ -116,8 +116,8 @@ int shadow_try_unsync(struct kvm *kvm, const struct kvm_memory_slot *slot,
 	}
 
 	/*
-	 * The marks are seen before the guest can write by the new SPTE: or its
-	 * flush would see a root in sync.  Pairs with below_may_be_unsync().
+	 * The marks are visible before the guest can write by the new SPTE; else
+	 * its flush could find a root in sync.  Pairs with below_may_be_unsync().
 	 */
 	smp_wmb();
 	return 0;
