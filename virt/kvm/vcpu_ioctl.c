@@ -123,7 +123,8 @@ static int kvm_vcpu_access_state(struct kvm_vcpu *vcpu, unsigned int ioctl,
 
 /*
  * The ioctl's number says how large its structure is and which way it goes:
- * _IOC_WRITE into the kernel before, _IOC_READ back after success.
+ * _IOC_WRITE into the kernel before, _IOC_READ back after success.  Only that much is
+ * allocated, and only the member of the union that the ioctl means is used.
  */
 static int kvm_vcpu_ioctl_state(struct kvm_vcpu *vcpu, unsigned int ioctl,
 				void __user *argp)
