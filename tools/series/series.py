@@ -200,7 +200,7 @@ class Series:
             base = f"Set {part.number} of {self.sets[-1].number}.  The base is " \
                    + file.read().strip()
         if part is not self.sets[0]:
-            base += f", with the sets before this one,\nup to {self.start(part)}"
+            base += f",\nwith the sets before this one, up to {self.start(part)}"
         cover = os.path.join(self.folder(part), "0000-cover-letter.patch")
         with open(cover, encoding="utf-8") as file:
             mail = file.read()
