@@ -7,14 +7,22 @@
 
 #include "forced_yields.h"
 
+static unsigned long nr_switches(void)
+{
+	return current->nvcsw + current->nivcsw;
+}
+
+/* Somebody else may want the CPU before anything goes: this yield is counted, too. */
 static void something_went(void *data)
 {
 	struct forced_yields *yields = data;
 
-	if (current != yields->task || yields->wanted == yields->limit ||
-	    test_tsk_need_resched(current))
+	if (current != yields->task || yields->wanted == yields->limit)
+		return;
+	if (test_tsk_need_resched(current) && yields->switches == nr_switches())
 		return;
 
+	yields->switches = nr_switches();
 	yields->wanted++;
 	forced_yield_now();
 }
@@ -28,6 +36,7 @@ struct forced_yields *forced_yields_begin(struct kunit *test, unsigned int limit
 	yields->hook.call = something_went;
 	yields->hook.data = yields;
 	yields->task = current;
+	yields->switches = nr_switches() - 1;
 	yields->limit = limit;
 	unmap_hook_begin(test, &yields->hook);
 	return yields;

@@ -17,15 +17,17 @@
  * @task: the test's thread
  * @limit: how often at most
  * @wanted: how often it was so far: but for the last time the thread has yielded
+ * @switches: how often it had been scheduled away when it was wanted last
  */
 struct forced_yields {
 	struct unmap_hook hook;
 	struct task_struct *task;
 	unsigned int limit;
 	unsigned int wanted;
+	unsigned long switches;
 };
 
-/* From now on this thread has to yield.  What else wants it is not counted. */
+/* From now on this thread has to yield. */
 static inline void forced_yield_now(void)
 {
 	set_tsk_need_resched(current);

@@ -23,6 +23,7 @@ static const struct soft_hardware hardware = {
 #define GFN		0x1000
 #define SLOT_1_PAGES	16UL
 #define NR_PAGES	(1 + SLOT_1_PAGES)
+#define MAX_TRIES	16
 
 /**
  * struct unmap_case - who unmaps
@@ -71,6 +72,15 @@ static void read_gfn(struct soft_vm *vm, gfn_t gfn)
 	KUNIT_ASSERT_EQ(vm->test, soft_cpu_run(vm->vcpu[0], &access), SOFT_RAM);
 }
 
+static void map_pages(struct soft_vm *vm, const struct unmap_case *c)
+{
+	if (c->kind.private)
+		KUNIT_ASSERT_EQ(vm->test, 0,
+				soft_vm_set_private(vm, GFN, NR_PAGES, true));
+	read_gfn(vm, GFN);
+	read_gfn(vm, GFN + NR_PAGES - 1);
+}
+
 static struct soft_vm *create(struct kunit *test, const struct unmap_case *c)
 {
 	struct soft_vm *vm;
@@ -80,11 +90,7 @@ static struct soft_vm *create(struct kunit *test, const struct unmap_case *c)
 	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, GFN, 1, 0, c->flags));
 	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 1, GFN + 1, SLOT_1_PAGES, 1,
 						  c->flags));
-	if (c->kind.private)
-		KUNIT_ASSERT_EQ(test, 0, soft_vm_set_private(vm, GFN, NR_PAGES, true));
-
-	read_gfn(vm, GFN);
-	read_gfn(vm, GFN + NR_PAGES - 1);
+	map_pages(vm, c);
 	return vm;
 }
 
@@ -108,16 +114,32 @@ static void unmap_flushes_before_it_yields(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, *flushes - before, 2);
 }
 
-/* Nobody wants the lock: one flush does for both. */
+static u64 flushes_of_unmap(struct soft_vm *vm, const struct unmap_case *c)
+{
+	const u64 *flushes = &vm->kvm->stat.generic.remote_tlb_flush_requests;
+	const u64 before = *flushes;
+
+	KUNIT_EXPECT_EQ(vm->test, c->unmap(vm), 0);
+	return *flushes - before;
+}
+
+/*
+ * Nobody wants the lock: one flush does for both slots.  Who unmaps yields as well
+ * when the scheduler wants the CPU, which on a busy machine may be now, but not each
+ * time.
+ */
 static void unmap_flushes_once(struct kunit *test)
 {
 	const struct unmap_case *c = test->param_value;
 	struct soft_vm *vm = create(test, c);
-	const u64 *flushes = &vm->kvm->stat.generic.remote_tlb_flush_requests;
-	const u64 before = *flushes;
+	u64 flushes = flushes_of_unmap(vm, c);
+	int tries;
 
-	KUNIT_EXPECT_EQ(test, c->unmap(vm), 0);
-	KUNIT_EXPECT_EQ(test, *flushes - before, 1);
+	for (tries = 1; flushes == 2 && tries < MAX_TRIES; tries++) {
+		map_pages(vm, c);
+		flushes = flushes_of_unmap(vm, c);
+	}
+	KUNIT_EXPECT_EQ(test, flushes, 1);
 }
 
 static struct kunit_case soft_unmap_cases[] = {
