@@ -12,7 +12,10 @@ static unsigned long nr_switches(void)
 	return current->nvcsw + current->nivcsw;
 }
 
-/* Somebody else may want the CPU before anything goes: this yield is counted, too. */
+/*
+ * Each yield is counted once, also if somebody else wanted the CPU first.  A thread
+ * that has to yield and was not scheduled away since has been counted.
+ */
 static void something_went(void *data)
 {
 	struct forced_yields *yields = data;

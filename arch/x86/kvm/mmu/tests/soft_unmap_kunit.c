@@ -94,26 +94,6 @@ static struct soft_vm *create(struct kunit *test, const struct unmap_case *c)
 	return vm;
 }
 
-static void unmap_flushes_before_it_yields(struct kunit *test)
-{
-	const struct unmap_case *c = test->param_value;
-	struct soft_vm *vm = create(test, c);
-	const u64 *flushes = &vm->kvm->stat.generic.remote_tlb_flush_requests;
-	struct forced_yields *yields;
-	u64 before;
-	int r;
-
-	yields = forced_yields_begin(test, 1);
-	before = *flushes;
-	r = c->unmap(vm);
-	forced_yields_end(test, yields);
-
-	KUNIT_EXPECT_EQ(test, r, 0);
-	KUNIT_EXPECT_EQ(test, yields->wanted, 1);
-	/* For slot 0, before the yield; for slot 1, at the end. */
-	KUNIT_EXPECT_EQ(test, *flushes - before, 2);
-}
-
 static u64 flushes_of_unmap(struct soft_vm *vm, const struct unmap_case *c)
 {
 	const u64 *flushes = &vm->kvm->stat.generic.remote_tlb_flush_requests;
@@ -121,6 +101,22 @@ static u64 flushes_of_unmap(struct soft_vm *vm, const struct unmap_case *c)
 
 	KUNIT_EXPECT_EQ(vm->test, c->unmap(vm), 0);
 	return *flushes - before;
+}
+
+static void unmap_flushes_before_it_yields(struct kunit *test)
+{
+	const struct unmap_case *c = test->param_value;
+	struct soft_vm *vm = create(test, c);
+	struct forced_yields *yields;
+	u64 flushes;
+
+	yields = forced_yields_begin(test, 1);
+	flushes = flushes_of_unmap(vm, c);
+	forced_yields_end(test, yields);
+
+	KUNIT_EXPECT_EQ(test, yields->wanted, 1);
+	/* For slot 0, before the yield; for slot 1, at the end. */
+	KUNIT_EXPECT_EQ(test, flushes, 2);
 }
 
 /*
