@@ -172,9 +172,7 @@ static struct soft_device new_device(struct soft_vm *vm, u32 type)
 
 static void close_device(const struct soft_device *device)
 {
-	close_fd(device->fd);
-	fput(device->file);
-	flush_delayed_fput();
+	soft_file_close(device->fd, device->file);
 }
 
 static int device_attr(struct soft_vm *vm, const struct soft_device *device,

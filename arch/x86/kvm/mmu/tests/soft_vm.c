@@ -56,23 +56,26 @@ static void create_vcpu(struct soft_vm *vm, int id)
 	vm->nr_vcpus++;
 }
 
-/* The last reference to a file of a kernel thread is put by a work item. */
+/*
+ * fput() of a kernel thread leaves the last reference to a work item, and
+ * flush_delayed_fput() does not wait for one that runs.
+ */
+void soft_file_close(int fd, struct file *file)
+{
+	close_fd(fd);
+	__fput_sync(file);
+}
+
 static void close_vm(void *data)
 {
 	struct soft_vm *vm = data;
 	int i;
 
-	for (i = 0; i < vm->nr_vcpus; i++) {
-		close_fd(vm->vcpu_fd[i]);
-		fput(vm->vcpu_file[i]);
-	}
-	if (vm->kind.private) {
-		close_fd(vm->gmem_fd);
-		fput(vm->gmem);
-	}
-	close_fd(vm->fd);
-	fput(vm->file);
-	flush_delayed_fput();
+	for (i = 0; i < vm->nr_vcpus; i++)
+		soft_file_close(vm->vcpu_fd[i], vm->vcpu_file[i]);
+	if (vm->kind.private)
+		soft_file_close(vm->gmem_fd, vm->gmem);
+	soft_file_close(vm->fd, vm->file);
 }
 
 void soft_vm_destroy(struct soft_vm *vm)

@@ -101,6 +101,9 @@ struct soft_vm *soft_vm_create(struct kunit *test, int nr_vcpus,
 /* Closes the files, and waits until the VM is gone; frees @vm. */
 void soft_vm_destroy(struct soft_vm *vm);
 
+/* Closes a file of a VM, whose last reference is the caller's; it is released then. */
+void soft_file_close(int fd, struct file *file);
+
 /* ioctl() of the VM's file or of another one of it; @arg is copied both ways. */
 long soft_file_ioctl(struct soft_vm *vm, struct file *file, unsigned int ioctl,
 		     void *arg, size_t size);
