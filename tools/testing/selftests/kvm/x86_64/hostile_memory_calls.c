@@ -50,9 +50,13 @@ static uint64_t odd_slot_size(struct guest_random_state *rng)
 	return chance(rng, 16) ? odd_value(rng) : odd_size(rng);
 }
 
+/* Of the linker: where this program begins */
+extern const char __executable_start[];
+
 static struct kvm_userspace_memory_region2
 odd_region(struct guest_random_state *rng)
 {
+	const __u64 program = (uintptr_t)__executable_start;
 	struct kvm_userspace_memory_region2 region = {
 		.slot = odd_slot(rng),
 		.flags = odd_flags(rng),
@@ -66,6 +70,10 @@ odd_region(struct guest_random_state *rng)
 	/* Without its tables and code, the guest does not get far. */
 	if (!(uint16_t)region.slot && !chance(rng, 64))
 		region.slot++;
+	/* The guest writes to its memory, of which this program is no part. */
+	if (region.userspace_addr < program)
+		region.memory_size = min(region.memory_size,
+					 program - region.userspace_addr);
 	/* Metadata of 1 TiB would be half of a small machine. */
 	if (region.memory_size > 16ull << 30 && region.memory_size <= 8ull << 40)
 		region.memory_size = 0;

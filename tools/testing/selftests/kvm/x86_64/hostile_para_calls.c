@@ -140,6 +140,9 @@ static int call_vcpu_cap(struct guest_random_state *rng)
 	return ioctl(odd_vcpu(rng), KVM_ENABLE_CAP, odd_pointer(rng, &cap));
 }
 
+/* KVM takes fewer at once. */
+#define MAX_MSRS	256
+
 /* MSRs of Hyper-V and KVM, mostly those that name a page */
 
 static int call_msrs(struct guest_random_state *rng)
@@ -155,9 +158,10 @@ static int call_msrs(struct guest_random_state *rng)
 		MSR_KVM_ASYNC_PF_EN, MSR_KVM_ASYNC_PF_INT, MSR_KVM_STEAL_TIME,
 		MSR_KVM_PV_EOI_EN, MSR_KVM_POLL_CONTROL,
 	};
+	/* KVM_GET_MSRS writes as many entries as it is told, or none: room for all. */
 	struct {
 		struct kvm_msrs head;
-		struct kvm_msr_entry entries[2];
+		struct kvm_msr_entry entries[MAX_MSRS];
 	} set = { .head.nmsrs = chance(rng, 16) ? odd_value(rng) : 2 };
 	int i;
 
