@@ -66,11 +66,8 @@ extern struct kmem_cache *rmap_block_cache;
 
 int shadow_module_init(void);
 void shadow_module_exit(void);
-int shadow_init_vm(struct kvm *kvm);
+void shadow_init_vm(struct kvm *kvm);
 void shadow_uninit_vm(struct kvm *kvm);
-
-/* What zap.c keeps for a VM: struct kvm_arch has no room.  Changed under slots_lock. */
-struct mmu_gain *shadow_vm_gain(struct kvm *kvm);
 
 /**
  * shadow_sp_obsolete() - is a page one that no vCPU may use any more

@@ -26,28 +26,37 @@
 #include <linux/hash.h>
 #include "shadow.h"
 #include "mmio.h"
-#include "zap.h"
+
+/* Always empty: the bucket of each gfn of a VM that has no hash yet. */
+extern struct hlist_head shadow_no_pages;
 
 /*
- * What shadow paging keeps for a VM.  struct kvm_arch stays as stock has it, without a
- * new pointer: kvm->arch.mmu_page_hash points at @hash, and shadow_vm() finds the rest
- * from there.
+ * The shadow pages of @gfn, and others.  A VM has the hash from its first shadow root
+ * on, and no shadow page before (shadow_alloc_hash()).
  */
-struct shadow_vm {
-	struct mmu_gain gain;	/* not of shadow paging, see shadow_vm_gain() */
-	struct rb_root by_gfn;	/* pages with gPTEs, by address space and gfn */
-	struct hlist_head hash[KVM_NUM_MMU_PAGES];	/* all, by gfn */
-};
-
-static inline struct shadow_vm *shadow_vm(struct kvm *kvm)
-{
-	return container_of(kvm->arch.mmu_page_hash, struct shadow_vm, hash[0]);
-}
-
 static inline struct hlist_head *shadow_bucket(struct kvm *kvm, gfn_t gfn)
 {
-	return &shadow_vm(kvm)->hash[hash_64(gfn, KVM_MMU_HASH_SHIFT)];
+	/* Pairs with shadow_alloc_hash(), which does not hold mmu_lock. */
+	struct hlist_head *hash = READ_ONCE(kvm->arch.mmu_page_hash);
+
+	return hash ? &hash[hash_64(gfn, KVM_MMU_HASH_SHIFT)] : &shadow_no_pages;
 }
+
+/* Only in the hash of a VM of its own is a page found by this VM alone. */
+static inline void shadow_hash_add(struct kvm *kvm, struct kvm_mmu_page *sp)
+{
+	KVM_MMU_WARN_ON(!kvm->arch.mmu_page_hash);
+	hlist_add_head(&sp->hash_link, shadow_bucket(kvm, sp->gfn));
+}
+
+/**
+ * shadow_alloc_hash() - allocate what finds shadow pages, if it is not there yet
+ * @kvm: the VM, which gets its first shadow root; until then it does without
+ *
+ * Return: 0, or -ENOMEM.
+ * Context: slots_arch_lock.
+ */
+int shadow_alloc_hash(struct kvm *kvm);
 
 /* A loop over the pages of @gfn that can be used; @next: the link to go on with. */
 struct shadow_gfn_iter {

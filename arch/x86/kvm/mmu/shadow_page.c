@@ -31,6 +31,7 @@
 #define MAX_PARENTS	1000
 
 struct kmem_cache *mmu_page_header_cache;
+struct hlist_head shadow_no_pages;
 
 /* The index by gfn. */
 
@@ -72,7 +73,7 @@ static struct kvm_mmu_page *index_first(struct kvm *kvm,
 {
 	struct rb_node *node;
 
-	node = rb_find_first(range, &shadow_vm(kvm)->by_gfn, index_cmp);
+	node = rb_find_first(range, &kvm->arch.shadow_pages_by_gfn, index_cmp);
 	return rb_entry_safe(node, struct kvm_mmu_page, gfn_node);
 }
 
@@ -128,7 +129,7 @@ static struct kvm_memory_slot *slot_to_watch(struct kvm *kvm, gfn_t gfn,
 static void watch_table(struct kvm *kvm, struct kvm_mmu_page *sp,
 			struct kvm_memory_slot *slot)
 {
-	rb_add(&sp->gfn_node, &shadow_vm(kvm)->by_gfn, index_less);
+	rb_add(&sp->gfn_node, &kvm->arch.shadow_pages_by_gfn, index_less);
 	count_watched(kvm, 1);
 	/*
 	 * Pairs with shadow_track_write() and kvm_mmu_forget_tables(): they see
@@ -146,7 +147,7 @@ static void unwatch_table(struct kvm *kvm, struct kvm_mmu_page *sp)
 {
 	struct kvm_memory_slot *slot = shadow_slot(kvm, sp, sp->gfn);
 
-	rb_erase(&sp->gfn_node, &shadow_vm(kvm)->by_gfn);
+	rb_erase(&sp->gfn_node, &kvm->arch.shadow_pages_by_gfn);
 	count_watched(kvm, -1);
 
 	if (sp->role.level == PG_LEVEL_4K)
@@ -190,7 +191,7 @@ static struct kvm_mmu_page *make_page(struct kvm *kvm,
 	sp->mmu_valid_gen = kvm->arch.mmu_valid_gen;
 	sp->state = SP_ACTIVE;
 	list_add(&sp->link, &kvm->arch.active_mmu_pages);
-	hlist_add_head(&sp->hash_link, shadow_bucket(kvm, gfn));
+	shadow_hash_add(kvm, sp);
 	kvm->arch.n_used_mmu_pages++;
 	if (watched)
 		watch_table(kvm, sp, watched);
@@ -526,14 +527,15 @@ void shadow_zap_tables(struct kvm *kvm)
 
 void shadow_zap_mmio(struct kvm *kvm)
 {
+	struct hlist_head *hash = READ_ONCE(kvm->arch.mmu_page_hash);
 	struct kvm_mmu_page *sp;
 	int i;
 
 	lockdep_assert_held_write(&kvm->mmu_lock);
 
 	/* Pages that are made when the lock is let go have no old MMIO SPTE. */
-	for (i = 0; i < KVM_NUM_MMU_PAGES; i++) {
-		hlist_for_each_entry(sp, &shadow_vm(kvm)->hash[i], hash_link)
+	for (i = 0; hash && i < KVM_NUM_MMU_PAGES; i++) {
+		hlist_for_each_entry(sp, &hash[i], hash_link)
 			shadow_clear_mmio(kvm, sp);
 		cond_resched_rwlock_write(&kvm->mmu_lock);
 	}
@@ -566,27 +568,33 @@ void shadow_module_exit(void)
 	rmap_module_exit();
 }
 
-int shadow_init_vm(struct kvm *kvm)
+void shadow_init_vm(struct kvm *kvm)
 {
-	struct shadow_vm *vm = kvzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
-
-	if (!vm)
-		return -ENOMEM;
-
-	vm->by_gfn = RB_ROOT;
-	kvm->arch.mmu_page_hash = vm->hash;
+	kvm->arch.shadow_pages_by_gfn = RB_ROOT;
 	INIT_LIST_HEAD(&kvm->arch.active_mmu_pages);
-	return 0;
 }
 
-struct mmu_gain *shadow_vm_gain(struct kvm *kvm)
+int shadow_alloc_hash(struct kvm *kvm)
 {
-	return &shadow_vm(kvm)->gain;
+	struct hlist_head *hash;
+
+	lockdep_assert_held(&kvm->slots_arch_lock);
+
+	if (kvm->arch.mmu_page_hash)
+		return 0;
+
+	hash = kvcalloc(KVM_NUM_MMU_PAGES, sizeof(*hash), GFP_KERNEL_ACCOUNT);
+	if (!hash)
+		return -ENOMEM;
+
+	/* Empty before it is seen: pairs with shadow_bucket(). */
+	smp_store_release(&kvm->arch.mmu_page_hash, hash);
+	return 0;
 }
 
 void shadow_uninit_vm(struct kvm *kvm)
 {
 	KVM_MMU_WARN_ON(!list_empty(&kvm->arch.active_mmu_pages));
-	kvfree(shadow_vm(kvm));
+	kvfree(kvm->arch.mmu_page_hash);
 	kvm->arch.mmu_page_hash = NULL;
 }

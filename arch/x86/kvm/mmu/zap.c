@@ -262,7 +262,7 @@ void kvm_mmu_forget_tables(struct kvm *kvm)
 
 void mmu_expect_memory(struct kvm *kvm, const struct kvm_memory_slot *slot)
 {
-	struct mmu_gain *gain = shadow_vm_gain(kvm);
+	struct kvm_mmu_gain *gain = &kvm->arch.mmu_gain;
 
 	lockdep_assert_held(&kvm->slots_lock);
 
@@ -282,13 +282,13 @@ void mmu_expect_memory(struct kvm *kvm, const struct kvm_memory_slot *slot)
  */
 void kvm_mmu_invalidate_mmio_sptes(struct kvm *kvm, u64 gen)
 {
-	struct mmu_gain *gain = shadow_vm_gain(kvm);
+	struct kvm_mmu_gain *gain = &kvm->arch.mmu_gain;
 
 	WARN_ON_ONCE(gen & KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS);
 
 	if (tdp_enabled)
 		tdp_zap_mmio(kvm, gain->as_id, gain->start, gain->end);
-	*gain = (struct mmu_gain) {};
+	*gain = (struct kvm_mmu_gain) {};
 	if (likely(!mmio_gen_wrapped(kvm, gen)))
 		return;
 

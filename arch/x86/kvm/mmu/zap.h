@@ -18,18 +18,6 @@
 void zap_all_fast(struct kvm *kvm);
 
 /**
- * struct mmu_gain - gfns that get memory by the next set of memslots
- * @as_id: their address space
- * @start: the first one
- * @end: the first one beyond; @start: there are none
- */
-struct mmu_gain {
-	u16 as_id;
-	gfn_t start;
-	gfn_t end;
-};
-
-/**
  * mmu_expect_memory() - say which gfns get memory by the next set of memslots
  * @kvm: the VM
  * @slot: that is created, or where it moves to

@@ -41,6 +41,7 @@
 #include "memslot_tree.h"
 #include "mmu/mmutrace.h"
 #include "mmu/zap.h"
+#include "shadow_vm.h"
 #include "test_tdp.h"
 #include "x86.h"
 
@@ -332,17 +333,17 @@ static struct kvm_mmu_page *shadow_second(struct kunit *test, struct fault_test 
 	int idx;
 
 	KUNIT_ASSERT_NOT_NULL(test, sp);
+	shadow_test_first_root(test, f->kvm);
 	sp->gfn = SECOND;
 	sp->role.level = PG_LEVEL_4K;
 	sp->state = SP_ACTIVE;
-	hlist_add_head(&sp->hash_link, shadow_bucket(f->kvm, SECOND));
+	shadow_hash_add(f->kvm, sp);
 	f->kvm->arch.indirect_shadow_pages = 1;
 
 	idx = srcu_read_lock(&f->kvm->srcu);
 	slot = gfn_to_memslot(f->kvm, SECOND);
 	KUNIT_EXPECT_EQ(test, 0, kvm_page_track_write_tracking_alloc(slot));
 	srcu_read_unlock(&f->kvm->srcu, idx);
-	f->kvm->arch.shadow_root_allocated = true;
 	return sp;
 }
 

@@ -19,6 +19,7 @@
 #include "mmu/mmio.h"
 #include "mmu/mmu_internal.h"
 #include "mmu/shadow_internal.h"
+#include "shadow_vm.h"
 #include "test_vm.h"
 
 #define FIRST_GFN	0x100
@@ -216,7 +217,7 @@ static void mmio_probe_begin(struct kvm *kvm, struct mmio_probe *probe)
 	memset64(probe->spt, SPTE_NONE, SPTE_ENT_PER_PAGE);
 	probe->spt[7] = mmio_make_spte(kvm, 0, 7, 0);
 	probe->sp.spt = probe->spt;
-	hlist_add_head(&probe->sp.hash_link, shadow_bucket(kvm, 0));
+	shadow_hash_add(kvm, &probe->sp);
 }
 
 static bool mmio_probe_end(struct mmio_probe *probe)
@@ -232,6 +233,7 @@ static bool memslot_vm_install_zaps(struct kunit *test, struct kvm *kvm,
 	struct mmio_probe *probe = kunit_kzalloc(test, sizeof(*probe), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, probe);
+	shadow_test_first_root(test, kvm);
 	mmio_probe_begin(kvm, probe);
 	KUNIT_EXPECT_EQ(test, 0,
 			kvm_test_create_slot(kvm, as_id, id, FIRST_GFN + id));

@@ -162,7 +162,7 @@ static void expect_watched(struct kunit *test, struct shadow_test *t, int nr,
 	KUNIT_EXPECT_EQ(test, t->kvm->arch.indirect_shadow_pages, nr);
 	KUNIT_EXPECT_EQ(test, huge_reasons(t, TEST_GFN), nr * LPAGE_WATCHED_ONE);
 	KUNIT_EXPECT_EQ(test, tracked(t, TEST_GFN), level > PG_LEVEL_4K ? nr : 0);
-	KUNIT_EXPECT_EQ(test, RB_EMPTY_ROOT(&shadow_vm(t->kvm)->by_gfn), !nr);
+	KUNIT_EXPECT_EQ(test, RB_EMPTY_ROOT(&t->kvm->arch.shadow_pages_by_gfn), !nr);
 	KUNIT_EXPECT_EQ(test, t->kvm->arch.n_used_mmu_pages, nr);
 	KUNIT_EXPECT_EQ(test, list_empty(&t->kvm->arch.active_mmu_pages), !nr);
 }

@@ -16,6 +16,7 @@
 #include "mmu.h"
 #include "mmu/mmu_internal.h"
 #include "mmu/shadow_internal.h"
+#include "shadow_vm.h"
 #include "test_vm.h"
 
 #define TREE_PAGES	64
@@ -84,6 +85,7 @@ static struct tree *tree_create(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, tree);
 	tree_blocks_init(test);
 	tree->kvm = kvm_test_create_vm(test);
+	shadow_test_first_root(test, tree->kvm);
 	tree->blocks.kmem_cache = rmap_block_cache;
 	tree->blocks.gfp_zero = __GFP_ZERO;
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, tree_destroy,
@@ -113,7 +115,7 @@ static unsigned int tree_page(struct kunit *test, struct tree *tree, int level)
 	sp->role.level = level;
 	sp->state = SP_ACTIVE;
 	sp->mmu_valid_gen = tree->kvm->arch.mmu_valid_gen;
-	hlist_add_head(&sp->hash_link, shadow_bucket(tree->kvm, sp->gfn));
+	shadow_hash_add(tree->kvm, sp);
 	tree->kvm->arch.indirect_shadow_pages++;
 	tree->sp[tree->nr] = sp;
 	return tree->nr++;
@@ -433,7 +435,7 @@ static void unsync_same_gfn(struct kunit *test)
 	hlist_del_init(&twin->hash_link);
 	twin->gfn = LEAF;
 	twin->role.smm = 1;
-	hlist_add_head(&twin->hash_link, shadow_bucket(tree->kvm, LEAF));
+	shadow_hash_add(tree->kvm, twin);
 
 	KUNIT_EXPECT_EQ(test, 0, try_unsync(tree, LEAF, true, false));
 	KUNIT_EXPECT_TRUE(test, tree->sp[LEAF]->unsync && twin->unsync);

@@ -65,6 +65,14 @@ static void create_slot(struct kunit *test, struct shadow_test *t, int as_id)
 	KUNIT_ASSERT_EQ(test, 0, kvm_set_memory_region(t->kvm, &mem));
 }
 
+void shadow_test_first_root(struct kunit *test, struct kvm *kvm)
+{
+	mutex_lock(&kvm->slots_arch_lock);
+	KUNIT_EXPECT_EQ(test, 0, shadow_alloc_hash(kvm));
+	mutex_unlock(&kvm->slots_arch_lock);
+	kvm->arch.shadow_root_allocated = true;
+}
+
 struct shadow_test *shadow_test_create(struct kunit *test,
 				       const struct format_case *format)
 {
@@ -79,8 +87,8 @@ struct shadow_test *shadow_test_create(struct kunit *test,
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, shadow_test_destroy, t));
 
-	/* As if a shadow root had been loaded: slots get rmaps and more. */
-	t->kvm->arch.shadow_root_allocated = true;
+	/* Slots get rmaps and more. */
+	shadow_test_first_root(test, t->kvm);
 	for (as_id = 0; as_id < kvm_arch_nr_memslot_as_ids(t->kvm); as_id++)
 		create_slot(test, t, as_id);
 

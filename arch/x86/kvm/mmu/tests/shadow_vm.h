@@ -44,6 +44,9 @@ void shadow_test_suite_exit(struct kunit_suite *suite);
 struct shadow_test *shadow_test_create(struct kunit *test,
 				       const struct format_case *format);
 
+/* As if @kvm had a shadow root for the first time, but for slots that there are. */
+void shadow_test_first_root(struct kunit *test, struct kvm *kvm);
+
 /* What is held in everything that shadow_internal.h declares. */
 void shadow_test_begin(struct shadow_test *t);
 void shadow_test_end(struct shadow_test *t);
