@@ -9,7 +9,9 @@
  *
  * How no write is lost: take bits out of the bitmap, then make their pages trap
  * writes, a word of the bitmap after the other; then flush the TLBs, then report.
- * Whoever maps a page writable in between marks it again.  A write that
+ * Whoever maps a page writable in between marks it again.  Where page tables say
+ * what was written, they are read before the bitmap: who unmaps a page puts what
+ * its tables said into the bitmap, and so it is found in one of them.  A write that
  * still goes through a stale TLB entry changes a page that is being reported;
  * once the ioctl has returned there is no such entry.  The flush is under
  * slots_lock, so another reader of the log finds it done.
@@ -154,9 +156,12 @@ void __weak kvm_arch_trap_dirty_pages(struct kvm *kvm, struct kvm_memory_slot *s
 }
 
 /**
- * kvm_arch_collect_dirty_pages() - put into the bitmap what only the MMU knows
+ * kvm_arch_collect_dirty_pages() - find out what only the MMU knows
  * @kvm: the VM
  * @slot: a slot that is logged
+ * @report: a bitmap of the caller's: pages are noted there, and the next write to
+ *	each is seen; or NULL: they are put into the slot's bitmap, and who takes
+ *	them out of it sees to that, by kvm_arch_trap_dirty_pages()
  *
  * For architectures whose page tables say what was written.  This default is for
  * those that mark each page when it faults.
@@ -165,34 +170,50 @@ void __weak kvm_arch_trap_dirty_pages(struct kvm *kvm, struct kvm_memory_slot *s
  * Return: true if the slot's TLB entries must be flushed before it is let go.
  */
 bool __weak kvm_arch_collect_dirty_pages(struct kvm *kvm,
-					 const struct kvm_memory_slot *slot)
+					 const struct kvm_memory_slot *slot,
+					 unsigned long *report)
 {
 	return false;
 }
 
 /*
- * Move the bitmap into @snapshot and trap writes to its pages.  Returns true if
- * the slot's TLB entries must be flushed.
+ * Move the bitmap's bits into @report and trap writes to their pages.  Only who
+ * holds slots_lock clears bits.  Returns true if the slot's TLB entries must be
+ * flushed.
  */
 static bool take_dirty_bits(struct kvm *kvm, struct kvm_memory_slot *slot,
-			    unsigned long *snapshot)
+			    unsigned long *report)
 {
 	const unsigned long words = BITS_TO_LONGS(slot->npages);
 	unsigned long *bits = slot->dirty_bitmap;
+	unsigned long i, taken;
 	bool any = false;
-	unsigned long i;
 
 	for (i = 0; i < words; i++) {
-		snapshot[i] = READ_ONCE(bits[i]) ? xchg(&bits[i], 0) : 0;
-		if (!snapshot[i])
+		if (!READ_ONCE(bits[i]))
 			continue;
 
 		any = true;
-		kvm_arch_trap_dirty_pages(kvm, slot, i * BITS_PER_LONG,
-					  snapshot[i]);
+		taken = xchg(&bits[i], 0);
+		report[i] |= taken;
+		kvm_arch_trap_dirty_pages(kvm, slot, i * BITS_PER_LONG, taken);
 		cond_resched();
 	}
 	return any;
+}
+
+/*
+ * Take all that was written into @report; the MMU's pages before the bitmap's, see
+ * above.  Returns true if the slot's TLB entries must be flushed.
+ */
+static bool take_dirty_pages(struct kvm *kvm, struct kvm_memory_slot *slot,
+			     unsigned long *report)
+{
+	bool flush;
+
+	memset(report, 0, kvm_dirty_bitmap_bytes(slot));
+	flush = kvm_arch_collect_dirty_pages(kvm, slot, report);
+	return take_dirty_bits(kvm, slot, report) || flush;
 }
 
 static int get_dirty_log(struct kvm *kvm, const struct kvm_dirty_log *log)
@@ -205,13 +226,14 @@ static int get_dirty_log(struct kvm *kvm, const struct kvm_dirty_log *log)
 		return PTR_ERR(slot);
 
 	kvm_arch_sync_dirty_log(kvm, slot);
-	flush = kvm_arch_collect_dirty_pages(kvm, slot);
 
 	/* In manual mode KVM_CLEAR_DIRTY_LOG resets what this reports. */
-	report = slot->dirty_bitmap;
-	if (!kvm->manual_dirty_log_protect) {
+	if (kvm->manual_dirty_log_protect) {
+		report = slot->dirty_bitmap;
+		flush = kvm_arch_collect_dirty_pages(kvm, slot, NULL);
+	} else {
 		report = kvm_second_dirty_bitmap(slot);
-		flush |= take_dirty_bits(kvm, slot, report);
+		flush = take_dirty_pages(kvm, slot, report);
 	}
 	if (flush)
 		kvm_flush_remote_tlbs_memslot(kvm, slot);

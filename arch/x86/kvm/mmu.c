@@ -313,7 +313,8 @@ void kvm_arch_trap_dirty_pages(struct kvm *kvm, struct kvm_memory_slot *slot,
 }
 
 /* Shadow paging has marked its pages by faults. */
-bool kvm_arch_collect_dirty_pages(struct kvm *kvm, const struct kvm_memory_slot *slot)
+bool kvm_arch_collect_dirty_pages(struct kvm *kvm, const struct kvm_memory_slot *slot,
+				  unsigned long *report)
 {
 	bool flush;
 
@@ -321,7 +322,7 @@ bool kvm_arch_collect_dirty_pages(struct kvm *kvm, const struct kvm_memory_slot 
 		return false;
 
 	read_lock(&kvm->mmu_lock);
-	flush = tdp_regions_collect(kvm, slot);
+	flush = tdp_regions_collect(kvm, slot, report);
 	mmu_prove_flushed(kvm);
 	read_unlock(&kvm->mmu_lock);
 	return flush;

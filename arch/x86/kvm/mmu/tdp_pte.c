@@ -427,17 +427,6 @@ bool tdp_set_region(tdp_ptep_t sptep, u64 *link, u64 region)
 	return true;
 }
 
-void tdp_take_dirty(u64 *sptep)
-{
-	const u64 dirty = SPTE_PRESENT | spte_fmt.dirty;
-	u64 old = READ_ONCE(*sptep);
-
-	while ((old & dirty) == dirty) {
-		if (try_cmpxchg64(sptep, &old, old & ~spte_fmt.dirty))
-			break;
-	}
-}
-
 int tdp_link(struct kvm *kvm, struct tdp_iter *iter, struct tdp_table *sp,
 	     bool shared)
 {

@@ -127,11 +127,26 @@ bool tdp_clear_accessed(struct kvm *kvm, struct tdp_iter *iter);
  */
 bool tdp_set_region(tdp_ptep_t sptep, u64 *link, u64 region);
 
-/*
- * Takes D from a 4K leaf, if it is one and has it.  Context: RCU, mmu_lock for
- * reading, and nobody but the log has a use for it.
+/**
+ * tdp_take_dirty() - take D from a 4K leaf
+ * @sptep: a leaf of a region, or what has come to its place
+ *
+ * A cmpxchg, as in tdp_clear_bits().  The caller flushes TLBs.
+ *
+ * Return: true if it was a present leaf with D, and has it no more.
+ * Context: RCU, mmu_lock for reading, and nobody but the log has a use for D.
  */
-void tdp_take_dirty(u64 *sptep);
+static inline bool tdp_take_dirty(u64 *sptep)
+{
+	const u64 dirty = SPTE_PRESENT | spte_fmt.dirty;
+	u64 old = READ_ONCE(*sptep);
+
+	do {
+		if ((old & dirty) != dirty)
+			return false;
+	} while (!try_cmpxchg64(sptep, &old, old & ~spte_fmt.dirty));
+	return true;
+}
 
 /**
  * tdp_table_alloc() - a table, from the caches of a vCPU

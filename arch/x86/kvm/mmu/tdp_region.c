@@ -182,8 +182,11 @@ static bool line_has_dirty(const u64 *sptep)
 		READ_ONCE(sptep[6]) | READ_ONCE(sptep[7])) & spte_fmt.dirty;
 }
 
-/* Those of BITS_PER_LONG leaves that have D.  Mostly few have. */
-static unsigned long dirty_mask(const u64 *sptep)
+/*
+ * Those of BITS_PER_LONG leaves that have D; with @take they have it no more.  A leaf
+ * that gets it after it was looked at was written after that.  Mostly few have.
+ */
+static unsigned long dirty_mask(u64 *sptep, bool take)
 {
 	const u64 dirty = SPTE_PRESENT | spte_fmt.dirty;
 	unsigned long mask = 0;
@@ -193,7 +196,8 @@ static unsigned long dirty_mask(const u64 *sptep)
 		if (!line_has_dirty(sptep + line))
 			continue;
 		for (i = line; i < line + SPTES_PER_LINE; i++)
-			if ((READ_ONCE(sptep[i]) & dirty) == dirty)
+			if (take ? tdp_take_dirty(&sptep[i]) :
+				   (READ_ONCE(sptep[i]) & dirty) == dirty)
 				mask |= BIT(i);
 	}
 	return mask;
@@ -207,11 +211,13 @@ static unsigned int set_bits(unsigned long *word, unsigned long bits)
 	return hweight_long(bits & ~atomic_long_fetch_or(bits, (atomic_long_t *)word));
 }
 
-/* @page: of bit 0 of @mask, from the slot's first; a slot need not be aligned. */
-static unsigned int log_mask(const struct kvm_memory_slot *slot, gfn_t page,
-			     unsigned long mask)
+/*
+ * Sets @mask in a bitmap of a slot.  @page: of bit 0, from the slot's first; a slot
+ * need not be aligned.
+ */
+static unsigned int note_mask(unsigned long *bitmap, gfn_t page, unsigned long mask)
 {
-	unsigned long *word = slot->dirty_bitmap + page / BITS_PER_LONG;
+	unsigned long *word = bitmap + page / BITS_PER_LONG;
 	const unsigned int shift = page % BITS_PER_LONG;
 	unsigned int nr = set_bits(word, mask << shift);
 
@@ -232,21 +238,28 @@ static unsigned long logged_mask(const struct kvm_memory_slot *slot, gfn_t page)
 	return mask;
 }
 
-/* Return: whether there is any. */
-static bool log_table(struct kvm *kvm, const struct kvm_memory_slot *slot,
-		      const struct mmu_table *table)
+/*
+ * Notes the pages of a region that have D, in @report or the log, see
+ * tdp_regions_collect().  Nobody else changes @report, which so needs none of the
+ * atomic operations that it shares with the log.
+ *
+ * Return: whether there is any.
+ */
+static bool collect_table(struct kvm *kvm, const struct kvm_memory_slot *slot,
+			  unsigned long *report, const struct mmu_table *table)
 {
 	unsigned long mask;
 	bool any = false;
 	int i;
 
 	for (i = 0; i < SPTE_ENT_PER_PAGE; i += BITS_PER_LONG) {
-		mask = dirty_mask(table->spt + i);
+		mask = dirty_mask(table->spt + i, report);
 		if (!mask)
 			continue;
 		any = true;
 		kvm->stat.dirty_pages_collected +=
-			log_mask(slot, table->gfn + i - slot->base_gfn, mask);
+			note_mask(report ?: slot->dirty_bitmap,
+				  table->gfn + i - slot->base_gfn, mask);
 	}
 	return any;
 }
@@ -264,26 +277,28 @@ static void prove_closed(const struct kvm_memory_slot *slot, struct tdp_iter *it
 	if (!IS_ENABLED(CONFIG_KVM_PROVE_MMU))
 		return;
 	for (i = 0; i < SPTE_ENT_PER_PAGE; i += BITS_PER_LONG)
-		any |= dirty_mask(table->spt + i) &
+		any |= dirty_mask(table->spt + i, false) &
 		       ~logged_mask(slot, table->gfn + i - slot->base_gfn);
 	WARN_ONCE(any && tdp_read(iter->sptep) == iter->old,
 		  "D in a closed region: gfn %llx\n", iter->gfn);
 }
 
-/* Return: true if the region was closed. */
+/* Return: true if TLBs have to be flushed: D was taken, or the region was closed. */
 static bool collect_region(struct kvm *kvm, const struct kvm_memory_slot *slot,
-			   struct tdp_iter *iter)
+			   unsigned long *report, struct tdp_iter *iter)
 {
 	const struct mmu_table *table = spte_child(iter->old);
 
 	switch (spte_region(iter->old)) {
 	case SPTE_REGION_OPEN:
-		return !log_table(kvm, slot, table) &&
-		       set_region(kvm, iter->sptep, &iter->old, SPTE_REGION_CLOSING);
+		if (collect_table(kvm, slot, report, table))
+			return report;
+		return set_region(kvm, iter->sptep, &iter->old, SPTE_REGION_CLOSING);
 	case SPTE_REGION_CLOSING:
-		/* TLBs were flushed since: what there is, is all. */
-		if (!log_table(kvm, slot, table))
-			set_region(kvm, iter->sptep, &iter->old, SPTE_REGION_CLOSED);
+		if (collect_table(kvm, slot, report, table))
+			return report;
+		/* TLBs were flushed since: there is nothing, and nothing comes. */
+		set_region(kvm, iter->sptep, &iter->old, SPTE_REGION_CLOSED);
 		return false;
 	case SPTE_REGION_CLOSED:
 		prove_closed(slot, iter);
@@ -294,7 +309,7 @@ static bool collect_region(struct kvm *kvm, const struct kvm_memory_slot *slot,
 }
 
 static bool collect_root(struct kvm *kvm, struct tdp_table *root,
-			 const struct kvm_memory_slot *slot)
+			 const struct kvm_memory_slot *slot, unsigned long *report)
 {
 	const gfn_t end = slot->base_gfn + slot->npages;
 	struct tdp_iter iter;
@@ -307,13 +322,14 @@ static bool collect_root(struct kvm *kvm, struct tdp_table *root,
 		if (iter.level == PG_LEVEL_2M &&
 		    spte_present_table(iter.old, PG_LEVEL_2M) &&
 		    tdp_is_region(root->table.role, slot, iter.gfn))
-			flush |= collect_region(kvm, slot, &iter);
+			flush |= collect_region(kvm, slot, report, &iter);
 	}
 	rcu_read_unlock();
 	return flush;
 }
 
-bool tdp_regions_collect(struct kvm *kvm, const struct kvm_memory_slot *slot)
+bool tdp_regions_collect(struct kvm *kvm, const struct kvm_memory_slot *slot,
+			 unsigned long *report)
 {
 	struct tdp_table *root;
 	bool flush = false;
@@ -322,7 +338,7 @@ bool tdp_regions_collect(struct kvm *kvm, const struct kvm_memory_slot *slot)
 	lockdep_assert_held_read(&kvm->mmu_lock);
 
 	tdp_for_each_root(kvm, root, slot->as_id, true)
-		flush |= collect_root(kvm, root, slot);
+		flush |= collect_root(kvm, root, slot, report);
 	return flush;
 }
 

@@ -151,17 +151,21 @@ int tdp_region_open(struct kvm *kvm, const struct kvm_page_fault *fault, u64 *sp
 void tdp_regions_begin(struct kvm *kvm, const struct kvm_memory_slot *slot);
 
 /**
- * tdp_regions_collect() - copy D bits to the slot's bitmap
+ * tdp_regions_collect() - find out by D bits what was written
  * @kvm: the VM, tdp_has_regions()
  * @slot: the slot, logged
+ * @report: a bitmap that is nobody else's: a page is noted there as its D is taken.
+ *	NULL: it is noted in the slot's bitmap and D stays: who takes the page out of
+ *	the bitmap takes D
  *
- * The D bits stay: who takes pages out of the bitmap takes theirs, then flushes.
- * Regions without any are closed.
+ * Regions without any D are closed.
  *
- * Return: true if TLBs have to be flushed before slots_lock is let go.
+ * Return: true if TLBs have to be flushed before slots_lock is let go, and before
+ * anybody sees @report.
  * Context: slots_lock, mmu_lock for reading; yields.
  */
-bool tdp_regions_collect(struct kvm *kvm, const struct kvm_memory_slot *slot);
+bool tdp_regions_collect(struct kvm *kvm, const struct kvm_memory_slot *slot,
+			 unsigned long *report);
 
 /**
  * tdp_region_log() - does a leaf that goes leave its D to the log

@@ -14,7 +14,8 @@
  *   tdp_log_lost(), tdp_unlink()	arch/x86/kvm/mmu/tdp_pte.c
  *   get_dirty_log(), clear_dirty_log()	virt/kvm/dirty_log.c
  *
- * Abstracted: one leaf for the 512.  A flush empties both TLBs at once.  A write
+ * Abstracted: one leaf for the 512.  The collector gets the log in both modes, and
+ * clears pages, as it likes.  A flush empties both TLBs at once.  A write
  * and the D that it sets are one step.  A TLB that has W but not D sets D in the
  * leaf without a look at the link, as the CPU has caches of links, too.  RCU: a
  * table is never used twice.  Memory is sequentially consistent.
@@ -276,23 +277,49 @@ active proctype updater()
 	stop = true
 }
 
-/* Into the bitmap; regions in which nobody writes are closed. */
-inline collect()
+/*
+ * The D of a leaf.  @take: it goes into the report, else it stays and is in the
+ * bitmap.
+ */
+inline look_at_leaf(take)
+{
+	d_step {
+		if
+		:: present[tab] && d[tab] ->
+			any = true;
+			assert(bit_set || fresh);
+			if
+			:: take ->
+#ifndef BROKEN_COLLECT_KEEPS_D
+				d[tab] = false;
+#endif
+				fresh = false;
+				reported = true
+			:: else ->
+#ifdef BROKEN_MANUAL_TAKES_D
+				d[tab] = false;
+				fresh = false
+#else
+				bit_set = true
+#endif
+			fi
+		:: else
+		fi
+	}
+}
+
+/* Regions in which nobody writes are closed. */
+inline collect(take)
 {
 	read_lock();
-	d_step { old = link; tab = table; flush_due = false; any = false };
+	d_step { old = link; tab = table; any = false };
 	if
 	:: old == OPEN || old == CLOSING ->
-		d_step {
-			if
-			:: present[tab] && d[tab] ->
-				any = true;
-				assert(bit_set || fresh);
-				bit_set = true
-			:: else
-			fi
-		};
+		look_at_leaf(take);
 		if
+#ifndef BROKEN_COLLECT_WITHOUT_FLUSH
+		:: any && take -> flush_due = true
+#endif
 #ifdef BROKEN_NO_SECOND_LOOK
 #define CLOSED_FIRST	CLOSED
 #else
@@ -324,7 +351,7 @@ inline collect()
 	read_unlock()
 }
 
-/* Takes the page out of the log; then userspace copies it. */
+/* Takes the page out of the log. */
 inline clear()
 {
 	d_step { taken = bit_set; bit_set = false };
@@ -336,6 +363,8 @@ inline clear()
 #endif
 	if
 	:: taken ->
+		reported = true;
+		flush_due = true;
 		read_lock();
 		d_step {
 			if
@@ -352,50 +381,81 @@ inline clear()
 	fi
 }
 
-/*
- * GET, and CLEAR: in manual mode another ioctl, which may come late or never, and
- * does not collect.
- * All that it promises holds when the ioctl ends.
- */
-inline get(manual)
+inline flush_due_tlbs()
 {
-	slots_lock();
 	if
-	:: begun ->
-		if
-		:: collect()
-		:: manual
-		fi;
-		if
-		:: manual
-		:: clear()
-		fi;
-		if
 #if !defined(BROKEN_NO_FLUSH_AFTER_COLLECT) && !defined(BROKEN_FLUSH_BEFORE_TAKE)
-		:: taken || flush_due -> flush()
+	:: flush_due -> flush()
 #endif
-		:: else
-		fi;
-		if
-		:: taken -> uncopied = false
-		:: else
-		fi
 	:: else
 	fi;
-	d_step { old = 0; tab = 0; any = false; taken = false; flush_due = false };
-	slots_unlock()
+	d_step { flush_due = false; any = false; old = 0; tab = 0 }
 }
 
+/* What was taken, userspace copies once the ioctl has ended. */
+inline copy()
+{
+	if
+	:: reported -> uncopied = false
+	:: else
+	fi;
+	d_step { taken = false; reported = false }
+}
+
+/* KVM_GET_DIRTY_LOG, which takes what it reports */
+inline get()
+{
+#ifdef BROKEN_BITS_BEFORE_D
+	clear();
+	collect(true);
+#else
+	collect(true);
+	clear();
+#endif
+	flush_due_tlbs();
+	copy()
+}
+
+/* The same in manual mode, where it takes nothing */
+inline get_manual()
+{
+	collect(false);
+	flush_due_tlbs()
+}
+
+/* KVM_CLEAR_DIRTY_LOG, which may come late or never, and does not collect */
+inline clear_log()
+{
+	clear();
+	flush_due_tlbs();
+	copy()
+}
+
+/* Which mode it is may change at any time. */
 active proctype collector()
 {
 	byte old, tab;
-	bool any, flush_due, taken;
+	bool any, flush_due, taken, reported;
 
 	do
-	:: !stop -> get(true)
+	:: !stop ->
+		slots_lock();
+		if
+		:: begun -> get()
+		:: begun -> get_manual()
+		:: begun -> clear_log()
+		:: !begun
+		fi;
+		slots_unlock()
 	:: atomic { stop && stopped == 2 -> break }
 	od;
-	get(false);
+	slots_lock();
+	if
+	:: begun -> get()
+	:: begun -> get_manual(); clear_log()
+	:: !begun
+	fi;
+	slots_unlock();
 	assert(!uncopied)
 }
 

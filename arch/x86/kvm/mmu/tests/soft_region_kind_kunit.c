@@ -49,6 +49,7 @@ static void region_manual(struct kunit *test)
 	region_set_flags(t, REGION_LOG);
 	region_write(t, 62, 4);
 	KUNIT_EXPECT_TRUE(test, region_log_is(t, 62, 4));
+	KUNIT_EXPECT_TRUE(test, region_spte(t, 62) & spte_fmt.dirty);
 	KUNIT_EXPECT_TRUE(test, region_log_is(t, 62, 4));
 	region_clear_log(t, 63, 3);
 	KUNIT_EXPECT_TRUE(test, region_log_is(t, 62, 1));

@@ -121,9 +121,12 @@ static struct region_test *create_closing(struct kunit *test)
 static void region_second_look(struct kunit *test)
 {
 	struct region_test *t = create_closing(test);
+	const u64 flushes = nr_flushes(t);
 
 	KUNIT_EXPECT_TRUE(test, region_log_is(t, 1, 1));
 	KUNIT_EXPECT_EQ(test, region_state(t, 0), SPTE_REGION_CLOSING);
+	/* It may have been opened before D was taken. */
+	KUNIT_EXPECT_EQ(test, nr_flushes(t), flushes + 1);
 	KUNIT_EXPECT_TRUE(test, region_log_is_empty(t));
 	KUNIT_EXPECT_EQ(test, region_state(t, 0), SPTE_REGION_CLOSED);
 }
@@ -136,6 +139,96 @@ static void region_opens_while_it_closes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, region_write(t, 2, 2), 2);
 	KUNIT_EXPECT_EQ(test, region_state(t, 0), SPTE_REGION_OPEN);
 	KUNIT_EXPECT_TRUE(test, region_log_is(t, 1, 3));
+}
+
+/* Pages of the first region. */
+#define WRITTEN		2	/* and the next one */
+#define MARKED		4
+
+/**
+ * struct midway - D is being collected: of the first region it was, and the second
+ *	one is closed
+ * @t: the VM
+ * @nr: how often that was so
+ * @mark: MARKED gets into the log now, as if its leaf, with D, were taken away while
+ *	the collection has let go of mmu_lock
+ * @dirty: WRITTEN has D
+ * @logged: and is in the log
+ */
+struct midway {
+	struct region_test *t;
+	int nr;
+	bool mark;
+	bool dirty;
+	bool logged;
+};
+
+static void midway_probe(void *data, int as_id, gfn_t gfn, int from, int to)
+{
+	struct midway *midway = data;
+	struct kvm *kvm = midway->t->vm->kvm;
+	struct kvm_memory_slot *slot = id_to_memslot(kvm_memslots(kvm), 0);
+
+	midway->nr++;
+	midway->dirty = region_spte(midway->t, WRITTEN) & spte_fmt.dirty;
+	midway->logged = test_bit_le(WRITTEN, slot->dirty_bitmap);
+	if (midway->mark)
+		tdp_region_mark(kvm, slot, slot->base_gfn + MARKED);
+}
+
+/* KVM_GET_DIRTY_LOG must report @nr pages from WRITTEN on. */
+static void collect_midway(struct kunit *test, enum soft_log log, unsigned long nr,
+			   struct midway *midway)
+{
+	struct region_test *t = region_create_kind(test, log, false);
+
+	region_set_flags(t, REGION_LOG);
+	region_write(t, REGION_PAGES, 1);
+	region_log_is(t, REGION_PAGES, 1);
+	region_clear_log(t, REGION_PAGES, 1);
+	region_write(t, WRITTEN, 2);
+
+	midway->t = t;
+	KUNIT_ASSERT_EQ(test, 0, register_trace_kvm_tdp_mmu_region(midway_probe, midway));
+	KUNIT_EXPECT_TRUE(test, region_log_is(t, WRITTEN, nr));
+	unregister_trace_kvm_tdp_mmu_region(midway_probe, midway);
+	tracepoint_synchronize_unregister();
+
+	KUNIT_EXPECT_EQ(test, midway->nr, 1);
+	KUNIT_EXPECT_EQ(test, region_state(t, REGION_PAGES), SPTE_REGION_CLOSING);
+}
+
+/* D goes as it is found, and past the log. */
+static void region_taken_in_one_pass(struct kunit *test)
+{
+	struct midway midway = {};
+
+	collect_midway(test, SOFT_LOG_BITMAP, 2, &midway);
+	KUNIT_EXPECT_FALSE(test, midway.dirty);
+	KUNIT_EXPECT_FALSE(test, midway.logged);
+	KUNIT_EXPECT_TRUE(test, region_log_is_empty(midway.t));
+}
+
+/* In manual mode it stays, and is in the log until that is cleared. */
+static void region_manual_takes_nothing(struct kunit *test)
+{
+	struct midway midway = {};
+
+	collect_midway(test, SOFT_LOG_MANUAL, 2, &midway);
+	KUNIT_EXPECT_TRUE(test, midway.dirty);
+	KUNIT_EXPECT_TRUE(test, midway.logged);
+	KUNIT_EXPECT_TRUE(test, region_log_is(midway.t, WRITTEN, 2));
+	region_clear_log(midway.t, WRITTEN, 2);
+	KUNIT_EXPECT_TRUE(test, region_log_is_empty(midway.t));
+}
+
+/* What D becomes while it is collected is in the same report. */
+static void region_marked_midway(struct kunit *test)
+{
+	struct midway midway = { .mark = true };
+
+	collect_midway(test, SOFT_LOG_BITMAP, MARKED - WRITTEN + 1, &midway);
+	KUNIT_EXPECT_TRUE(test, region_log_is_empty(midway.t));
 }
 
 static void invalidate(struct region_test *t, unsigned long page, unsigned long nr)
@@ -326,6 +419,9 @@ static struct kunit_case region_cases[] = {
 	KUNIT_CASE_PARAM(region_closes, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_second_look, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_opens_while_it_closes, hardware_gen_params),
+	KUNIT_CASE_PARAM(region_taken_in_one_pass, hardware_gen_params),
+	KUNIT_CASE_PARAM(region_manual_takes_nothing, hardware_gen_params),
+	KUNIT_CASE_PARAM(region_marked_midway, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_zap_logs, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_replaced_keeps_d, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_table_logs, hardware_gen_params),
