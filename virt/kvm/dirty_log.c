@@ -176,6 +176,26 @@ bool __weak kvm_arch_collect_dirty_pages(struct kvm *kvm,
 	return false;
 }
 
+#define WORDS_AT_ONCE	8
+
+static bool any_of_words(const unsigned long *bits)
+{
+	return READ_ONCE(bits[0]) | READ_ONCE(bits[1]) | READ_ONCE(bits[2]) |
+	       READ_ONCE(bits[3]) | READ_ONCE(bits[4]) | READ_ONCE(bits[5]) |
+	       READ_ONCE(bits[6]) | READ_ONCE(bits[7]);
+}
+
+/* The first word that is not 0 from @i on, or @end.  Mostly there are few. */
+static unsigned long next_dirty_word(const unsigned long *bits, unsigned long i,
+				     unsigned long end)
+{
+	while (i + WORDS_AT_ONCE <= end && !any_of_words(bits + i))
+		i += WORDS_AT_ONCE;
+	while (i < end && !READ_ONCE(bits[i]))
+		i++;
+	return i;
+}
+
 /*
  * Move the bitmap's bits into @report and trap writes to their pages.  Only who
  * holds slots_lock clears bits.  Returns true if the slot's TLB entries must be
@@ -189,10 +209,8 @@ static bool take_dirty_bits(struct kvm *kvm, struct kvm_memory_slot *slot,
 	unsigned long i, taken;
 	bool any = false;
 
-	for (i = 0; i < words; i++) {
-		if (!READ_ONCE(bits[i]))
-			continue;
-
+	for (i = next_dirty_word(bits, 0, words); i < words;
+	     i = next_dirty_word(bits, i + 1, words)) {
 		any = true;
 		taken = xchg(&bits[i], 0);
 		report[i] |= taken;
