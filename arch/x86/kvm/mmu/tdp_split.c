@@ -129,6 +129,18 @@ void tdp_split_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
 		tdp_table_free(split.spare);
 }
 
+/*
+ * Is the first 4K page of a table where it would be in a huge page?  Mostly not, if
+ * the host has none there, which takes longer to find out.
+ */
+static bool lies_as_in_huge(const struct tdp_iter *iter)
+{
+	const u64 piece = READ_ONCE(*spte_child_table(iter->old));
+
+	return iter->level > PG_LEVEL_2M || !spte_present(piece) ||
+	       !((spte_pfn(piece) ^ iter->gfn) & (SPTE_ENT_PER_PAGE - 1));
+}
+
 /* May a huge page of the slot stand where there is a table now? */
 static bool recoverable(struct kvm *kvm, const struct kvm_memory_slot *slot,
 			const struct tdp_iter *iter)
@@ -143,7 +155,8 @@ static bool recoverable(struct kvm *kvm, const struct kvm_memory_slot *slot,
 	if (iter->gfn < slot->base_gfn || end > slot->base_gfn + slot->npages)
 		return false;
 
-	return level_max(kvm, slot, iter->gfn, iter->level) == iter->level;
+	return lies_as_in_huge(iter) &&
+	       level_max(kvm, slot, iter->gfn, iter->level) == iter->level;
 }
 
 /*
