@@ -41,6 +41,24 @@ static void region_part_traps(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, region_log_is_empty(t));
 }
 
+/* A slot need not begin with a word's worth of pages: what is REGION_GFN is page 3. */
+static void region_of_odd_slot(struct kunit *test)
+{
+	struct region_test *t = region_create(test);
+	int i;
+
+	for (i = 0; i < 2; i++)
+		KUNIT_ASSERT_EQ(test, 0,
+				soft_vm_set_slot(t->vm, 0, REGION_GFN - 3, REGION_SLOT,
+						 0, i ? REGION_LOG : 0));
+	region_write(t, 59, 4);
+	KUNIT_EXPECT_EQ(test, region_state(t, 59), SPTE_REGION_OPEN);
+	KUNIT_EXPECT_TRUE(test, region_log_is(t, 62, 4));
+	KUNIT_EXPECT_EQ(test, region_write(t, 59, 4), 0);
+	KUNIT_EXPECT_TRUE(test, region_log_is(t, 62, 4));
+	KUNIT_EXPECT_TRUE(test, region_log_is_empty(t));
+}
+
 /* KVM_GET_DIRTY_LOG leaves D to KVM_CLEAR_DIRTY_LOG, which takes it and flushes. */
 static void region_manual(struct kunit *test)
 {
@@ -207,6 +225,7 @@ static void region_of_protected_huge_page(struct kunit *test)
 
 static struct kunit_case region_kind_cases[] = {
 	KUNIT_CASE_PARAM(region_part_traps, hardware_gen_params),
+	KUNIT_CASE_PARAM(region_of_odd_slot, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_manual, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_initially_set, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_initially_set_again, hardware_gen_params),
