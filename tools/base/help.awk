@@ -21,6 +21,7 @@ END {
 	print "  KERNEL=NAME   run, boot: debian (default: Debian's own, nothing to build), fast or debug; test: fast (default) or debian"
 	print "  MODULES=NAME  ours (default) or stock: whose KVM modules the VM loads"
 	print "  TESTS=\"A B\"   only these tests"
+	print "  MIGRATIONS=N  vmtest: so often is a guest migrated while it writes (default: 1)"
 	print "  ACCEL=NAME    tcg, kvm or empty (kvm where the host really has nested SVM or VMX)"
 	print "  QEMU=PATH     your own qemu-system-x86_64 (default: 7.2, patched, from Debian's source)"
 	print "  SET=N         series, series-build: only this set"

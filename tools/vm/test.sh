@@ -53,7 +53,7 @@ build_all()
 build_kernels()
 {
 	CONFIG=$fast "$base/kernel.sh" && CONFIG=debug "$base/kernel.sh" &&
-		CONFIG=fast "$here/build-selftests.sh"
+		CONFIG=fast "$here/build-selftests.sh" && "$here/build-migration.sh"
 }
 
 # The parts that only make can reach; absent targets are no failure.

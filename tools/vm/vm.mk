@@ -10,7 +10,9 @@ VM_QEMU := $(if $(filter bochs,$(VM)),,qemu)
 # NPT=1|0|both: nested paging or shadow paging; FORCE=1: repeat known results
 NPT ?=
 FORCE ?=
-export NPT FORCE
+# So often does vmtest migrate a guest; empty: once
+MIGRATIONS ?=
+export NPT FORCE MIGRATIONS
 
 # KERNEL=debian|fast|debug: whose kernel runs, of which Debian's need not be built.
 # It is of Debian's version, so it is for no other base.
@@ -65,10 +67,11 @@ bench-record: ## the last results of bench into Documentation/virtual/kvm/bench.
 	@$(B)/deps.sh bench
 	@$(V)/vm bench-record
 
-vmtest: qemu ## our own scripts in the VM: suspend, CPU hotplug, ... (TESTS, VM)
+vmtest: qemu ## our own scripts in the VM: migration, suspend, ... (TESTS, VM, MIGRATIONS)
 	@$(B)/deps.sh base tree kernel vm kselftest
 	@$(B)/kernel.sh
 	@$(V)/build-selftests.sh
+	@$(V)/build-migration.sh
 	@$(V)/vm vmtest
 
 kunit: ## the KUnit tests of KVM, with the tree's kunit.py (CONFIG)

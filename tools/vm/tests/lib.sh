@@ -6,6 +6,9 @@ set -u
 GUEST_LOG=/tmp/guest.log
 GUEST_PID=
 QEMU_ARGS=
+MEMORY=192
+# A program of the host that runs what follows it, QEMU's command line
+DRIVER=
 
 # The mark keeps the runner from taking these lines for this VM's kernel's.
 show_guest()
@@ -32,9 +35,10 @@ start_guest()
 	cpus=$1
 	shift
 	rm -f "$GUEST_LOG"
-	inhost /usr/bin/qemu-system-x86_64 -accel kvm -smp "$cpus" \
-		-m 192 -nodefaults -no-user-config -display none -no-reboot \
-		-serial "file:$GUEST_LOG" $QEMU_ARGS -kernel "$KERNEL" -initrd "$NESTED" \
+	inhost $DRIVER /usr/bin/qemu-system-x86_64 -accel kvm -smp "$cpus" \
+		-m "$MEMORY" -nodefaults -no-user-config -display none -no-reboot \
+		-chardev "file,id=log,path=$GUEST_LOG,append=on" -serial chardev:log \
+		$QEMU_ARGS -kernel "$KERNEL" -initrd "$NESTED" \
 		-append "console=ttyS0 panic=-1 loglevel=5 no_timer_check nokaslr mitigations=off $*" &
 	GUEST_PID=$!
 }

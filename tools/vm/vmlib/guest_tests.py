@@ -10,9 +10,11 @@ from .pool import Test
 FOLDER = os.path.realpath(os.path.join(os.path.dirname(__file__),
                                        "..", "tests"))
 LIMIT = 300
+# What each migration but the first may take
+MIGRATION_LIMIT = 60
 # What a guest of the VM runs too (VM=nested), with these arguments; all that it
 # needs comes over two layers of 9p, which takes a minute.
-NESTED = {"linux_guest": " 2"}
+NESTED = {"linux_guest": "2"}
 NESTED_LIMIT = 200
 ENDS_VM = {"reboot", "suspend"}
 # Those that do not know the paging mode: make test runs them in one.
@@ -40,9 +42,24 @@ def guest_tests(wanted=(), machine="qemu"):
         if name not in known:
             raise Fatal(f"TESTS: there is no VM test '{name}'; "
                         f"there are: {' '.join(known)}")
-    nested = machine == "nested"
-    limit = NESTED_LIMIT if nested else LIMIT
-    arguments = NESTED if nested else {}
-    return [Test(name, "sh " + shlex.quote("/host" + known[name]) +
-                 arguments.get(name, ""), limit, name in ENDS_VM)
+    return [guest_test(name, known[name], machine == "nested")
             for name in wanted or known]
+
+
+def guest_test(name, path, nested):
+    limit = NESTED_LIMIT if nested else LIMIT
+    arguments = NESTED.get(name, "") if nested else ""
+    if name == "migration":
+        count = migrations()
+        limit += MIGRATION_LIMIT * (count - 1)
+        arguments = str(count)
+    program = "sh " + shlex.quote("/host" + path)
+    return Test(name, f"{program} {arguments}".strip(), limit, name in ENDS_VM)
+
+
+def migrations():
+    """The user's MIGRATIONS=N."""
+    count = os.environ.get("MIGRATIONS") or "1"
+    if not count.isdigit() or int(count) < 1:
+        raise Fatal(f"MIGRATIONS={count}: must be a number")
+    return int(count)

@@ -38,10 +38,14 @@ def add_modules(image, folder, source, names):
 
 
 def build_nested_image(path):
-    """The Linux guest inside the VM: busybox and one script."""
+    """The Linux guest inside the VM: busybox, one script, and another init."""
     image = Initramfs()
     image.add_file("bin/busybox", find_busybox(), 0o755)
     image.add_file("init", os.path.join(GUEST, "..", "nested-init"), 0o755)
+    # Not for make run, which does not build it
+    writers = os.path.join(os.environ["O"], "migration", "writers")
+    if os.path.exists(writers):
+        image.add_file("bin/writers", writers, 0o755)
     write_image(path, image.finish())
 
 

@@ -16,6 +16,8 @@ from .results import FAIL, PASS, SKIP, Result
 KSFT_SKIP = 4
 KILLED = 137
 SHOWN_LINES = 64
+# Before what a test that passes measured
+FIGURES = "FIGURES: "
 # Of what a failed test said last
 WIDTH = 100
 MARKS = {PASS: "ok", FAIL: "FAIL", SKIP: "skip"}
@@ -180,6 +182,8 @@ class Worker(threading.Thread):
             status, detail = FAIL, f"kernel: {reports[0].title}"
         elif status == FAIL:
             detail += last_words(log)
+        elif status == PASS:
+            detail = figures(log)
         if status == FAIL or task.test.ends_vm:
             self._drop()
         return Result(task.name, status, seconds, detail, log)
@@ -258,6 +262,14 @@ def claim_logs(folder):
 def excerpt(log):
     """The file with the kernel's reports in a log."""
     return log + ".reports"
+
+
+def figures(log):
+    """What a test that passed says for its result."""
+    with open(log, encoding="utf-8", errors="replace") as file:
+        found = [line.removeprefix(FIGURES).strip() for line in file
+                 if line.startswith(FIGURES)]
+    return found[-1] if found else ""
 
 
 def last_words(log):
