@@ -4,6 +4,7 @@ import glob
 import os
 import shlex
 
+from . import parameters
 from .errors import Fatal
 from .pool import Test
 
@@ -17,8 +18,10 @@ MIGRATION_LIMIT = 60
 NESTED = {"linux_guest": "2"}
 NESTED_LIMIT = 200
 ENDS_VM = {"reboot", "suspend"}
-# Those that do not know the paging mode: make test runs them in one.
-ONE_MODE = {"cpu_hotplug", "reboot", "stats_names"}
+# Those that are run with other parameters of KVM as well
+VARIANTS = {"migration+regions": "kvm.dirty_log_regions=1"}
+# Those that do not know the paging mode, or are for npt=1: make test runs them in one.
+ONE_MODE = {"cpu_hotplug", "migration+regions", "reboot", "stats_names"}
 
 
 def group_guest_tests(group):
@@ -36,6 +39,7 @@ def guest_tests(wanted=(), machine="qemu"):
     known = {os.path.basename(path)[:-len(".sh")]: path
              for path in sorted(glob.glob(os.path.join(FOLDER, "*.sh")))
              if os.path.basename(path) != "lib.sh"}
+    known |= {name: known[parameters.plain_name(name)] for name in VARIANTS}
     if machine == "nested":
         known = {name: known[name] for name in NESTED}
     for name in wanted:
@@ -48,13 +52,14 @@ def guest_tests(wanted=(), machine="qemu"):
 
 def guest_test(name, path, nested):
     limit = NESTED_LIMIT if nested else LIMIT
-    arguments = NESTED.get(name, "") if nested else ""
-    if name == "migration":
+    arguments = NESTED.get(name, "") if nested else VARIANTS.get(name, "")
+    if parameters.plain_name(name) == "migration":
         count = migrations()
         limit += MIGRATION_LIMIT * (count - 1)
-        arguments = str(count)
+        arguments += f" {count}"
     program = "sh " + shlex.quote("/host" + path)
-    return Test(name, f"{program} {arguments}".strip(), limit, name in ENDS_VM)
+    return Test(name, parameters.command_line(program, arguments), limit,
+                name in ENDS_VM)
 
 
 def migrations():

@@ -5,6 +5,7 @@ import os
 import shlex
 import subprocess
 
+from . import parameters
 from .errors import Fatal
 from .pool import Test
 
@@ -22,7 +23,8 @@ class Settings:
         self._read(CONF.format("selftests"))
         if machine != "qemu":
             self.rows = {name: (limit, [], arguments) for
-                         name, (limit, _, arguments) in self.rows.items()}
+                         name, (limit, _, arguments) in self.rows.items()
+                         if name == parameters.plain_name(name)}
             self._read(CONF.format(machine))
 
     def _read(self, path):
@@ -74,6 +76,8 @@ class Selftests:
         self.settings = Settings(machine)
         self.paths = {os.path.basename(path): path
                       for path in list_tests(tree, output)}
+        self.paths |= {name: self.paths[plain] for name in self.settings.rows
+                       if (plain := parameters.plain_name(name)) in self.paths}
 
     def choose(self, wanted, groups=()):
         """The Tests for TESTS="a b", or all; an unknown name is fatal.
@@ -93,10 +97,10 @@ class Selftests:
     def test(self, name, groups):
         path = self.paths[name]
         command = shlex.quote("/host" + path)
-        arguments = self.settings.arguments(name, groups)
         if path.endswith(".sh"):
             command = "inhost " + command
-        return Test(name, f"{command} {arguments}".strip(),
+        arguments = self.settings.arguments(name, groups)
+        return Test(name, parameters.command_line(command, arguments),
                     self.settings.limit(name),
                     attempts=self.settings.attempts(name))
 
