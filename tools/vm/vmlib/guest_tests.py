@@ -18,10 +18,10 @@ MIGRATION_LIMIT = 60
 NESTED = {"linux_guest": "2"}
 NESTED_LIMIT = 200
 ENDS_VM = {"reboot", "suspend"}
-# Those that are run with other parameters of KVM as well
+# Those that make vmtest runs with other parameters of KVM as well
 VARIANTS = {"migration+regions": "kvm.dirty_log_regions=1"}
-# Those that do not know the paging mode, or are for npt=1: make test runs them in one.
-ONE_MODE = {"cpu_hotplug", "migration+regions", "reboot", "stats_names"}
+# Those that do not know the paging mode: make test runs them in one.
+ONE_MODE = {"cpu_hotplug", "reboot", "stats_names"}
 
 
 def group_guest_tests(group):
@@ -30,8 +30,8 @@ def group_guest_tests(group):
         return guest_tests(machine="nested")
     if group not in ("fast", "fast1"):
         return []
-    return [test for test in guest_tests()
-            if (test.name in ONE_MODE) == (group == "fast1")]
+    return [test for test in guest_tests() if test.name not in VARIANTS
+            and (test.name in ONE_MODE) == (group == "fast1")]
 
 
 def guest_tests(wanted=(), machine="qemu"):
