@@ -68,12 +68,15 @@ void kvm_mmu_vendor_module_exit(void)
 int kvm_mmu_init_vm(struct kvm *kvm)
 {
 	struct kvm_arch *arch = &kvm->arch;
+	int r;
 
 	arch->shadow_mmio_value = spte_fmt.mmio_value;
 	INIT_LIST_HEAD(&arch->possible_nx_huge_pages);
 	spin_lock_init(&arch->mmu_unsync_pages_lock);
 	tdp_init_vm(kvm);
-	shadow_init_vm(kvm);
+	r = shadow_init_vm(kvm);
+	if (r)
+		return r;
 
 	arch->split_page_header_cache.kmem_cache = mmu_page_header_cache;
 	arch->split_page_header_cache.gfp_zero = __GFP_ZERO;

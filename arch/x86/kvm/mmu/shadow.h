@@ -66,7 +66,7 @@ extern struct kmem_cache *rmap_block_cache;
 
 int shadow_module_init(void);
 void shadow_module_exit(void);
-void shadow_init_vm(struct kvm *kvm);
+int shadow_init_vm(struct kvm *kvm);
 void shadow_uninit_vm(struct kvm *kvm);
 
 /**

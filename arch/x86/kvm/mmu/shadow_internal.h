@@ -31,8 +31,8 @@
 extern struct hlist_head shadow_no_pages;
 
 /*
- * The shadow pages of @gfn, and others.  A VM has the hash from its first shadow root
- * on, and no shadow page before (shadow_alloc_hash()).
+ * The shadow pages of @gfn, and others.  A VM with direct paging has the hash from its
+ * first shadow root on, and no shadow page before (shadow_alloc_hash()).
  */
 static inline struct hlist_head *shadow_bucket(struct kvm *kvm, gfn_t gfn)
 {
@@ -51,7 +51,7 @@ static inline void shadow_hash_add(struct kvm *kvm, struct kvm_mmu_page *sp)
 
 /**
  * shadow_alloc_hash() - allocate what finds shadow pages, if it is not there yet
- * @kvm: the VM, which gets its first shadow root; until then it does without
+ * @kvm: the VM, which gets its first shadow root, or has no direct paging
  *
  * Return: 0, or -ENOMEM.
  * Context: slots_arch_lock.

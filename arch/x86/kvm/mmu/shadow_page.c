@@ -568,10 +568,14 @@ void shadow_module_exit(void)
 	rmap_module_exit();
 }
 
-void shadow_init_vm(struct kvm *kvm)
+int shadow_init_vm(struct kvm *kvm)
 {
 	kvm->arch.shadow_pages_by_gfn = RB_ROOT;
 	INIT_LIST_HEAD(&kvm->arch.active_mmu_pages);
+
+	/* Without direct paging each root is a shadow page. */
+	guard(mutex)(&kvm->slots_arch_lock);
+	return tdp_enabled ? 0 : shadow_alloc_hash(kvm);
 }
 
 int shadow_alloc_hash(struct kvm *kvm)

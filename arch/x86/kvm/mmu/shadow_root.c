@@ -118,10 +118,7 @@ static int alloc_slots(struct kvm *kvm)
 	return 0;
 }
 
-/*
- * The first shadow root of a VM.  With direct paging, slots that come later have all
- * from now on.
- */
+/* The first shadow root of a VM with direct paging: slots that come later have all. */
 static int prepare_vm(struct kvm *kvm)
 {
 	int r;
@@ -198,10 +195,6 @@ static int take_roots(struct kvm_vcpu *vcpu, const struct root_plan *plan)
 	if (WARN_ON_ONCE(pae && !mmu->pae_root))
 		return -EIO;
 
-	r = prepare_vm(vcpu->kvm);
-	if (r)
-		return r;
-
 	write_lock(&vcpu->kvm->mmu_lock);
 	r = shadow_reserve_pages(vcpu->kvm);
 	if (!r) {
@@ -246,7 +239,7 @@ static int load_indirect(struct kvm_vcpu *vcpu)
 	struct root_plan plan = { .pgd = root_guest_pgd(vcpu, mmu) };
 	const gfn_t top = gpa_to_gfn(plan.pgd & GENMASK_ULL(51, PAGE_SHIFT));
 	const bool pdptrs = mmu->cpu_role.base.level == PT32E_ROOT_LEVEL;
-	int i;
+	int i, r;
 
 	/* Of PAE, PDPTRs are all that counts, wherever they were loaded from. */
 	if (!pdptrs && !kvm_vcpu_is_visible_gfn(vcpu, top)) {
@@ -257,7 +250,8 @@ static int load_indirect(struct kvm_vcpu *vcpu)
 	for (i = 0; i < NR_PDPTRS; i++)
 		plan.gfn[i] = pdptrs ? pdptr_gfn(vcpu, i) : top;
 
-	return take_roots(vcpu, &plan);
+	r = prepare_vm(vcpu->kvm);
+	return r ?: take_roots(vcpu, &plan);
 }
 
 int shadow_roots_load(struct kvm_vcpu *vcpu)
