@@ -55,6 +55,13 @@ wait_guest_line()
 	done
 }
 
+# check_guest_kernel: it has not complained
+check_guest_kernel()
+{
+	! grep -qE '\[ *[0-9.]*\] .*(BUG|WARNING|Oops|panic)' "$GUEST_LOG" ||
+		fail "the guest's kernel complained"
+}
+
 last_tick()
 {
 	sed -n 's/^TICK \([0-9]*\).*/\1/p' "$GUEST_LOG" | tail -n 1

@@ -12,7 +12,5 @@ for cpus; do
 	wait "$GUEST_PID" || fail "QEMU's exit status is $?"
 	grep '^LINUX GUEST: ' "$GUEST_LOG"
 	echo "boot time: $(($(date +%s) - start)) s with $cpus CPUs"
-	if grep -qE '\[ *[0-9.]*\] .*(BUG|WARNING|Oops|panic)' "$GUEST_LOG"; then
-		fail "the guest's kernel complained"
-	fi
+	check_guest_kernel
 done

@@ -7,7 +7,5 @@
 MEMORY=128
 DRIVER="/usr/bin/python3 -IS ${0%/*}/../migration/migrate.py ${1:-1} $GUEST_LOG"
 start_guest 2 rdinit=/bin/writers
-wait "$GUEST_PID" || {
-	tail -n 30 "$GUEST_LOG" | show_guest
-	exit 1
-}
+wait "$GUEST_PID" || fail "see above"
+check_guest_kernel

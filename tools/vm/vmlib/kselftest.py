@@ -51,7 +51,7 @@ class Runner:
         for config in configs:
             some = [t for t in tests if forced or not self.barred(t, config)]
             if config.driver.HOST_FILES == "initramfs":
-                files = tuple({self.tests.paths[test.name]: 0 for test in some})
+                files = tuple(dict.fromkeys(self.tests.paths[test.name] for test in some))
                 config = dataclasses.replace(config, files=files)
             tasks += [Task(config, test) for test in some]
         return tasks
