@@ -573,9 +573,12 @@ int shadow_init_vm(struct kvm *kvm)
 	kvm->arch.shadow_pages_by_gfn = RB_ROOT;
 	INIT_LIST_HEAD(&kvm->arch.active_mmu_pages);
 
-	/* Without direct paging each root is a shadow page. */
+	if (tdp_enabled)
+		return 0;
+
+	/* Each root is a shadow page. */
 	guard(mutex)(&kvm->slots_arch_lock);
-	return tdp_enabled ? 0 : shadow_alloc_hash(kvm);
+	return shadow_alloc_hash(kvm);
 }
 
 int shadow_alloc_hash(struct kvm *kvm)
