@@ -7,5 +7,5 @@
 MEMORY=128
 DRIVER="/usr/bin/python3 -IS ${0%/*}/../migration/migrate.py ${1:-1} $GUEST_LOG"
 start_guest 2 rdinit=/bin/writers
-wait "$GUEST_PID" || fail "see above"
+wait "$GUEST_PID" || fail "migrate.py failed, see above"
 check_guest_kernel
