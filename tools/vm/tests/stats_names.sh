@@ -33,7 +33,7 @@ names_of /stock_modules >/tmp/names
 	echo "-r--r--r-- kvm/parameters/allow_unsafe_mappings"
 	echo "./allow_unsafe_mappings:N"
 	echo "-r--r--r-- kvm/parameters/dirty_log_regions"
-	echo "./dirty_log_regions:N"
+	echo "./dirty_log_regions:Y"
 	for name in dirty_regions_opened dirty_regions_closed dirty_pages_collected; do
 		printf '%s\n' "./$name" "VM/$name"
 	done

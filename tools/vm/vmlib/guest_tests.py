@@ -19,7 +19,7 @@ NESTED = {"linux_guest": "2"}
 NESTED_LIMIT = 200
 ENDS_VM = {"reboot", "suspend"}
 # Those that make vmtest runs with other parameters of KVM as well
-VARIANTS = {"migration+regions": "kvm.dirty_log_regions=1"}
+VARIANTS = {"migration+wrprot": "kvm.dirty_log_regions=0"}
 # Those that do not know the paging mode: make test runs them in one.
 ONE_MODE = {"cpu_hotplug", "reboot", "stats_names"}
 

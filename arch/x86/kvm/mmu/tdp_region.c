@@ -17,11 +17,10 @@
 #include "tdp_region.h"
 #include "mmutrace.h"
 
-/* Off: not all of it is proved yet (locking.txt, 5). */
-bool __read_mostly dirty_log_regions;
+bool __read_mostly dirty_log_regions = true;
 module_param(dirty_log_regions, bool, 0444);
 MODULE_PARM_DESC(dirty_log_regions,
-		 "log dirty pages of direct paging by Dirty bits instead of write faults (default: off)");
+		 "log dirty pages of direct paging by Dirty bits instead of write faults (default: on)");
 
 /*
  * tdp_set_region(), counted and traced.  Only W counts: with slots_lock it goes,

@@ -350,7 +350,7 @@ void soft_vendor_load(struct kunit *test, const struct soft_hardware *hw)
 
 	hardware = hw;
 	enable_pmu = false;
-	dirty_log_regions |= hw->regions;
+	dirty_log_regions = hw->regions;
 	KUNIT_ASSERT_EQ(test, kvm_x86_vendor_init(&soft_init_ops), 0);
 
 	r = kvm_init(sizeof(struct soft_vcpu), __alignof__(struct soft_vcpu),
