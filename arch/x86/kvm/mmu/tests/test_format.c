@@ -9,6 +9,7 @@
 #include "mmu.h"
 #include "mmu/nx_huge_page.h"
 #include "mmu/spte_format.h"
+#include "mmu/tdp_region.h"
 #include "test_format.h"
 
 static bool test_format_in_use(void)
@@ -25,6 +26,7 @@ static void test_format_restore(void *data)
 	enable_mmio_caching = t->mmio_caching;
 	WRITE_ONCE(nx_huge_pages, t->nx_huge_pages);
 	kvm_x86_ops.cpu_dirty_log_size = t->dirty_log_size;
+	dirty_log_regions = t->regions;
 }
 
 int test_format_init(struct kunit *test)
@@ -47,6 +49,8 @@ int test_format_init(struct kunit *test)
 	t->mmio_caching = enable_mmio_caching;
 	t->nx_huge_pages = nx_huge_pages;
 	t->dirty_log_size = kvm_x86_ops.cpu_dirty_log_size;
+	t->regions = dirty_log_regions;
+	dirty_log_regions = false;
 	return kunit_add_action_or_reset(test, test_format_restore, t);
 }
 

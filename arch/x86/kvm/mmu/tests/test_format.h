@@ -20,6 +20,8 @@
  * @mmio_caching: its enable_mmio_caching
  * @nx_huge_pages: its nx_huge_pages
  * @dirty_log_size: its kvm_x86_ops.cpu_dirty_log_size
+ * @regions: its dirty_log_regions, which is off during the test: regions need a VM
+ *	whose slots can be looked up
  * @kvm: a VM, all 0
  * @vcpu: a vCPU of it, with @mmu
  * @mmu: has no reserved bits
@@ -29,6 +31,7 @@ struct test_format {
 	bool mmio_caching;
 	int nx_huge_pages;
 	int dirty_log_size;
+	bool regions;
 
 	struct kvm *kvm;
 	struct kvm_vcpu *vcpu;
