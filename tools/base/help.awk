@@ -18,7 +18,7 @@ END {
 	print "  O=PATH        where everything built goes (default: build)"
 	print "  JOBS=N        parallel jobs (default: number of CPUs)"
 	print "  CONFIG=NAME   fast (default) or debug: KASAN, lockdep and more; debian: Debian's own"
-	print "  KERNEL=NAME   run, boot: debian (default: Debian's own, nothing to build), fast or debug; test: fast (default) or debian"
+	print "  KERNEL=NAME   run, boot: debian (default: Debian's own, nothing to build), fast or debug; test: debian (default) or fast"
 	print "  MODULES=NAME  ours (default) or stock: whose KVM modules the VM loads"
 	print "  TESTS=\"A B\"   only these tests"
 	print "  MIGRATIONS=N  vmtest: so often is a guest migrated while it writes (default: 1)"
