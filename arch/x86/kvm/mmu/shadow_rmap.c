@@ -245,7 +245,7 @@ bool shadow_rmap_walk(struct kvm *kvm, const struct shadow_rmap_walk *walk,
 	lockdep_assert_held_write(&kvm->mmu_lock);
 
 	if (!slot_has_rmaps(walk->slot))
-		return false;
+		return flush;
 
 	if (level == PG_LEVEL_4K) {
 		flush = walk_4k(kvm, walk, handler, flush);

@@ -426,6 +426,25 @@ static void walk_whole_slot(struct kunit *test)
 			t->nr_lists[0] + t->nr_lists[1] + t->nr_lists[2]);
 }
 
+/* There is nothing to walk, but another slot of the same unmap has left a flush due. */
+static void walk_without_rmaps(struct kunit *test)
+{
+	struct walk_test *t = walk_create(test);
+	const struct shadow_rmap_walk walk = {
+		.slot = &t->slot,
+		.start = SLOT_BASE,
+		.end = SLOT_BASE + SLOT_PAGES,
+		.min_level = PG_LEVEL_4K,
+		.max_level = KVM_MAX_HUGEPAGE_LEVEL,
+		.flush_on_yield = true,
+		.flush_due = true,
+	};
+
+	memset(t->slot.arch.rmap, 0, sizeof(t->slot.arch.rmap));
+	KUNIT_EXPECT_TRUE(test, walk_run(t, &walk));
+	KUNIT_EXPECT_EQ(test, t->nr_visited, 0);
+}
+
 static struct kunit_case rmap_cases[] = {
 	KUNIT_CASE_PARAM(list_random, list_sizes_gen_params),
 	KUNIT_CASE_PARAM(list_first_in_first_out, list_sizes_gen_params),
@@ -435,6 +454,7 @@ static struct kunit_case rmap_cases[] = {
 	KUNIT_CASE_PARAM(list_del_missing, list_sizes_gen_params),
 	KUNIT_CASE(walk_random),
 	KUNIT_CASE(walk_whole_slot),
+	KUNIT_CASE(walk_without_rmaps),
 	{}
 };
 
