@@ -354,8 +354,14 @@ static int fault_prepare_direct(struct kvm_vcpu *vcpu, struct kvm_page_fault *fa
 
 int fault_tdp(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 {
-	int r = fault_prepare_direct(vcpu, fault);
+	int r;
 
+	/* No SPTE can help, so KVM does the access, to a slot or to MMIO. */
+	fault->gfn = gpa_to_gfn(fault->addr);
+	if (!tdp_reaches(vcpu, fault->gfn))
+		return RET_PF_EMULATE;
+
+	r = fault_prepare_direct(vcpu, fault);
 	return r == RET_PF_CONTINUE ? fault_commit_tdp(vcpu, fault) : r;
 }
 

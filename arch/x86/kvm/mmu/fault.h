@@ -60,7 +60,8 @@ int fast_fault_indirect(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
  * @sptes: the values, by level
  * @root_level: set to the level of the first
  *
- * Return: the level of the last; negative: there is no root.
+ * Return: the level of the last; negative: there is no root, or it does not reach the
+ * address.
  * Context: none, takes no lock.
  */
 int fault_walk(struct kvm_vcpu *vcpu, u64 addr, u64 *sptes, int *root_level);

@@ -87,9 +87,10 @@ int mmio_fault(struct kvm_vcpu *vcpu, u64 addr, bool direct)
 	if (mmio_cached(vcpu, addr, direct))
 		return RET_PF_EMULATE;
 
+	/* No SPTE: the tables do not reach so far; or the shadow root has gone. */
 	leaf = fault_walk(vcpu, addr, sptes, &root_level);
 	if (leaf < 0)
-		return RET_PF_RETRY;
+		return tdp_active(vcpu) ? RET_PF_INVALID : RET_PF_RETRY;
 	if (WARN_ON_ONCE(mmio_walk_is_bad(vcpu, addr, sptes, root_level, leaf)))
 		return -EINVAL;
 

@@ -282,13 +282,27 @@ static inline void tdp_walk_end(void)
 }
 
 /**
+ * tdp_reaches() - do a vCPU's tables translate a gfn
+ * @vcpu: the vCPU, tdp_active()
+ * @gfn: the page, perhaps of a slot
+ *
+ * A slot may have all gfns of the host's MAXPHYADDR.  Four levels translate 48 bits,
+ * also on a host that has more, where the vCPU's MAXPHYADDR is 48 or less
+ * (tdp_root_level()).
+ *
+ * Return: false if no SPTE is, or may be, for the gfn.
+ */
+bool tdp_reaches(struct kvm_vcpu *vcpu, gfn_t gfn);
+
+/**
  * tdp_walk() - copy the SPTEs that translate an address
  * @vcpu: the vCPU
  * @gpa: the address
  * @sptes: the values, by level
  * @root_level: set to the level of the root
  *
- * Return: the level of the last one, which may not be present.
+ * Return: the level of the last one, which may not be present; -1: the tables do not
+ * reach the address.
  * Context: between tdp_walk_begin() and tdp_walk_end().
  */
 int tdp_walk(struct kvm_vcpu *vcpu, gpa_t gpa, u64 *sptes, int *root_level);
@@ -296,7 +310,7 @@ int tdp_walk(struct kvm_vcpu *vcpu, gpa_t gpa, u64 *sptes, int *root_level);
 /**
  * tdp_walk_leaf() - the last SPTE that translates a gfn
  * @vcpu: the vCPU
- * @gfn: the page
+ * @gfn: the page, tdp_reaches()
  * @spte: set to its value
  *
  * Return: where it is; it is in a table until tdp_walk_end().

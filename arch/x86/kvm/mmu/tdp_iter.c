@@ -37,7 +37,16 @@ struct tdp_iter *tdp_iter_start(struct tdp_iter *iter, struct tdp_table *root,
 				int min_level, gfn_t start, gfn_t end)
 {
 	/* The dummy root has no page, and maps nothing. */
-	if (WARN_ON_ONCE(!root) || start >= end)
+	if (WARN_ON_ONCE(!root))
+		return NULL;
+
+	/*
+	 * A gfn that the tables do not reach has the index of another one, and a slot
+	 * may be there: the host's MAXPHYADDR allows it (tdp_reaches()).
+	 */
+	start = max(start, root->table.gfn);
+	end = min(end, root->table.gfn + tdp_nr_gfns(root->table.role.level));
+	if (start >= end)
 		return NULL;
 
 	KVM_MMU_WARN_ON(!root->table.tdp || root->table.role.level > PT64_ROOT_MAX_LEVEL ||

@@ -45,6 +45,12 @@ struct tdp_iter {
 	bool yielded;
 };
 
+/* How many gfns a table of @level translates, with what is below. */
+static inline gfn_t tdp_nr_gfns(int level)
+{
+	return KVM_PAGES_PER_HPAGE(level + 1);
+}
+
 /**
  * tdp_iter_start() - begin a walk
  * @iter: the walk
@@ -53,7 +59,8 @@ struct tdp_iter {
  * @start: the first gfn of interest
  * @end: the first gfn beyond those of interest
  *
- * The first SPTE is the root's entry that covers @start.
+ * The first SPTE is the root's entry that covers @start.  The walk leaves out gfns that
+ * the root's tables do not translate.
  *
  * Return: @iter, or NULL if the walk is over.
  */

@@ -277,9 +277,16 @@ static __always_inline struct tdp_leaf tdp_lookup(struct kvm_vcpu *vcpu, gpa_t g
 	}
 }
 
+bool tdp_reaches(struct kvm_vcpu *vcpu, gfn_t gfn)
+{
+	return gfn < tdp_nr_gfns(vcpu->arch.mmu->root_role.level);
+}
+
 int tdp_walk(struct kvm_vcpu *vcpu, gpa_t gpa, u64 *sptes, int *root_level)
 {
 	*root_level = vcpu->arch.mmu->root_role.level;
+	if (!tdp_reaches(vcpu, gpa_to_gfn(gpa)))
+		return -1;
 	return tdp_lookup(vcpu, gpa, sptes).level;
 }
 

@@ -285,7 +285,7 @@ static inline void tdp_assert_locked(struct kvm *kvm, bool shared)
 		lockdep_assert_held_write(&kvm->mmu_lock);
 }
 
-/* The first gfn that no tree maps. */
+/* The first gfn that no tree maps; one of fewer levels may map less. */
 static inline gfn_t tdp_end_gfn(void)
 {
 	return kvm_mmu_max_gfn() + 1;

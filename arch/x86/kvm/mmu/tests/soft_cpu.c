@@ -174,6 +174,7 @@ struct soft_tables soft_cpu_tables(const struct soft_vcpu *sv)
 		.ept = hw->tdp && hw->ept,
 		.ad = ept_keeps_ad(sv),
 		.exec_only = hw->exec_only,
+		.nested = hw->tdp,
 	};
 }
 

@@ -320,6 +320,9 @@ struct soft_walk soft_walk(const struct soft_tables *tables, u64 addr, u8 need,
 		.dirtied = dirtied,
 	};
 
+	if (tables->nested && addr >> level_shift(tables->levels + 1))
+		return (struct soft_walk) { .level = tables->levels };
+
 	do {
 		way.again = false;
 		way.walk = (struct soft_walk) {

@@ -31,6 +31,8 @@
  * @ad: EPT keeps A and D (the other format always does)
  * @exec_only: EPT allows X without R
  * @no_xd: the other format has no XD: the bit is reserved
+ * @nested: addresses are physical ones of a guest: no level translates bits above
+ *	those of the first one (SDM 29.3)
  * @outer: what translates the addresses in these tables, and where they lead to:
  *	nested paging; NULL: they are physical
  */
@@ -42,6 +44,7 @@ struct soft_tables {
 	bool ad;
 	bool exec_only;
 	bool no_xd;
+	bool nested;
 	const struct soft_tables *outer;
 };
 
