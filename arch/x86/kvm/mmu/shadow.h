@@ -29,26 +29,26 @@
 struct guest_walk;
 
 /**
- * struct shadow_zap - what is due before mmu_lock is let go; nothing if all 0
- * @pages: zapped pages that nobody can find or use as root any more; walkers
- *	may still be in them
- * @flush: some CPU may have a translation cached that is gone
+ * struct shadow_zap - work that is due before mmu_lock is let go; none if all 0
+ * @pages: zapped pages that can no longer be found or used as a root; lockless
+ *	walks may still be in them
+ * @flush: a TLB may hold a translation that was removed
  */
 struct shadow_zap {
 	struct llist_head pages;
 	bool flush;
 };
 
-/* The part of shadow_zap_finish() for when something is due; always true. */
+/* The out-of-line part of shadow_zap_finish(), which is what to call; always true. */
 bool __shadow_zap_finish(struct kvm *kvm, struct shadow_zap *zap);
 
 /**
  * shadow_zap_finish() - flush TLBs, and free zapped pages
  * @kvm: the VM
- * @zap: what is due; nothing is, afterwards
+ * @zap: the work that is due; empty afterwards
  *
- * Pages are freed when all walks that may be in them have ended
- * (shadow_wait_for_walks()).
+ * Before it frees pages, it waits until all lockless walks that may be in them have
+ * ended (shadow_wait_for_walks()).
  *
  * Return: true if TLBs were flushed.
  * Context: mmu_lock for writing.
@@ -64,18 +64,25 @@ extern struct kmem_cache *rmap_block_cache;
 
 /* shadow_page.c */
 
+/* The slab caches.  Return: 0 or -ENOMEM. */
 int shadow_module_init(void);
 void shadow_module_exit(void);
+
+/* Before the VM has vCPUs.  Takes slots_arch_lock without TDP.  Return: 0 or -ENOMEM. */
 int shadow_init_vm(struct kvm *kvm);
+/* After shadow_zap_all(), when no vCPU has a root any more. */
 void shadow_uninit_vm(struct kvm *kvm);
 
 /**
- * shadow_sp_obsolete() - is a page one that no vCPU may use any more
+ * shadow_sp_obsolete() - is a page zapped, or of the previous generation
  * @kvm: the VM
  * @sp: the page
  *
- * Context: mmu_lock, for reading or writing; or none, for a root that the caller
- * holds: then the request to let go of it follows.
+ * No vCPU may enter the guest on such a page.
+ *
+ * Context: mmu_lock for reading or writing.  Or no lock, for a root that the caller
+ * has a reference to: if the answer is too early,
+ * KVM_REQ_MMU_FREE_OBSOLETE_ROOTS follows.
  */
 static inline bool shadow_sp_obsolete(struct kvm *kvm, struct kvm_mmu_page *sp)
 {
@@ -95,15 +102,14 @@ void shadow_zap_obsolete(struct kvm *kvm);
 void shadow_zap_all(struct kvm *kvm);
 
 /**
- * shadow_zap_gfn_direct() - zap the pages without gPTEs that lie in a range
+ * shadow_zap_gfn_direct() - zap the direct pages that lie wholly in a range
  * @kvm: the VM
  * @as_id: the address space
  * @start: first gfn
  * @end: first gfn beyond
- * @zap: takes them
+ * @zap: takes the pages that are left when it returns
  *
- * Tables that map linearly, for a guest without paging or below its huge pages.
- * Roots stay.
+ * These are tables for a guest without paging, or below its huge pages.  Roots stay.
  * Context: mmu_lock for writing; yields, after shadow_zap_finish().
  */
 void shadow_zap_gfn_direct(struct kvm *kvm, int as_id, gfn_t start, gfn_t end,
@@ -115,9 +121,9 @@ void shadow_zap_gfn_direct(struct kvm *kvm, int as_id, gfn_t start, gfn_t end,
  * @as_id: the address space
  * @start: first gfn
  * @end: first gfn beyond
- * @zap: takes them
+ * @zap: takes the pages that are left when it returns
  *
- * From the VM's index by gfn: costs what is found, not what is asked.
+ * Uses the VM's index by gfn, so the pages that are found cost time, not the range.
  * Context: mmu_lock for writing; yields, after shadow_zap_finish().
  */
 void shadow_zap_gfn_tables(struct kvm *kvm, int as_id, gfn_t start, gfn_t end,
@@ -135,13 +141,13 @@ void shadow_zap_tables(struct kvm *kvm);
  * shadow_page_zap() - zap a page: it cannot be found or reached any more
  * @kvm: the VM
  * @sp: ACTIVE or ROOT
- * @zap: takes it, unless it is a root of some vCPU; then shadow_root_put() does,
- *	and the vCPUs are asked to let go of it
+ * @zap: takes the page, unless it is a vCPU's root; then all vCPUs are asked to let
+ *	go of it, and the last shadow_root_put() takes it
  *
- * Its SPTEs are dropped, the links to it are cut, and the unsync pages below it
- * go with it, as nobody would sync them.
+ * Its SPTEs are dropped and the links to it are cut.  The unsync pages below it are
+ * zapped with it, as they could no longer be found to be synced.
  *
- * Return: true if other pages went too: a walk over pages starts anew.
+ * Return: true if other pages were zapped too: a walk over pages must start anew.
  */
 bool shadow_page_zap(struct kvm *kvm, struct kvm_mmu_page *sp,
 		     struct shadow_zap *zap);
@@ -155,8 +161,8 @@ void shadow_zap_mmio(struct kvm *kvm);
  * shadow_fault_begin() - make room for the tables of a fault
  * @vcpu: the vCPU
  *
- * May zap any page, the vCPU's own root among them: so this looks at the root
- * itself, afterwards, and a fault goes through here or not at all.
+ * Making room may zap any page, even the vCPU's own root.  So the root is checked
+ * here, afterwards, and every fault that maps something must come through here.
  *
  * Return: 0; -EAGAIN if the vCPU has to load another root first; -ENOSPC if the
  * quota leaves no page.
@@ -167,8 +173,8 @@ int __must_check shadow_fault_begin(struct kvm_vcpu *vcpu);
 /**
  * shadow_change_quota() - set how many shadow pages the VM may have
  * @kvm: the VM
- * @pages: the quota; pages in use are reclaimed first, but for roots, whose
- *	number is then the quota
+ * @pages: the new quota; the oldest pages beyond it are zapped, but no roots: if more
+ *	pages than this stay in use, their number becomes the quota
  *
  * Context: takes mmu_lock for writing, and lets go of it when it is wanted;
  * slots_lock, as the slots of zapped pages are looked up.
@@ -190,10 +196,10 @@ void shadow_change_quota(struct kvm *kvm, unsigned long pages);
 int shadow_roots_load(struct kvm_vcpu *vcpu);
 
 /**
- * shadow_root_put() - one root less
+ * shadow_root_put() - drop a vCPU's reference to a root
  * @kvm: the VM
- * @root: of a shadow page; set to INVALID_PAGE
- * @zap: takes the page if it was zapped while it was in use
+ * @root: the hpa of a shadow page's table; set to INVALID_PAGE
+ * @zap: takes the page, if it is zapped and this was the last reference
  */
 void shadow_root_put(struct kvm *kvm, hpa_t *root, struct shadow_zap *zap);
 
@@ -208,10 +214,11 @@ void shadow_root_put(struct kvm *kvm, hpa_t *root, struct shadow_zap *zap);
 void shadow_sync_roots(struct kvm_vcpu *vcpu);
 
 /**
- * shadow_root_unsync() - may a root have unsync pages below
- * @root: of a vCPU, may be invalid
+ * shadow_root_unsync() - may there be unsync pages below a root
+ * @root: a previous root of the vCPU that flushes, or INVALID_PAGE
  *
- * Context: none; pairs with the barrier in shadow_try_unsync().
+ * Return: false only if what the guest wrote before its flush needs no sync there.
+ * Context: no lock; pairs with the barrier in shadow_try_unsync().
  */
 bool shadow_root_unsync(hpa_t root);
 
@@ -219,38 +226,41 @@ bool shadow_root_unsync(hpa_t root);
  * shadow_sync_addr() - the guest flushed one address: its SPTE follows its gPTE
  * @vcpu: the vCPU, with its current MMU
  * @addr: the address, gva or nested gpa
- * @root: one of its roots, may be invalid
+ * @root: one of its roots, or INVALID_PAGE
  *
- * Only unsync pages are read again: nothing else can the guest have changed unseen.
- * A root of another role than the current one is left alone: it is of another
+ * Only unsync pages are read again, as the guest's writes to other tables are seen.
+ * A root of another role than the current one is left alone: it translates another
  * address space.
  * Context: takes mmu_lock for writing, if there is anything to do; kvm->srcu.
  */
 void shadow_sync_addr(struct kvm_vcpu *vcpu, u64 addr, hpa_t root);
 
 /**
- * shadow_check_addr() - the same where the VMM may have written to any table
+ * shadow_check_addr() - shadow_sync_addr() where the VMM may have written to tables
  * @vcpu: see shadow_sync_addr()
- * @addr: the same
- * @root: the same
+ * @addr: see shadow_sync_addr()
+ * @root: see shadow_sync_addr()
  *
- * The entry of each level is compared with memory.
+ * At each level the entry is compared with the gPTE in memory.  If they differ, it is
+ * made to follow (level 1), or dropped (above).
+ *
  * Context: takes mmu_lock for writing; kvm->srcu.
  */
 void shadow_check_addr(struct kvm_vcpu *vcpu, u64 addr, hpa_t root);
 
 /**
- * shadow_try_unsync() - may a gfn be mapped writable: unsync what shadows it
+ * shadow_try_unsync() - may a gfn be mapped writable: mark what shadows it unsync
  * @kvm: the VM
  * @slot: of @gfn
  * @gfn: the page
- * @can_unsync: the caller is not a sync, which must leave tables protected
- * @prefetch: nobody asked for the page yet
+ * @can_unsync: false for a sync, which must leave tables protected
+ * @prefetch: the guest has not accessed the page yet
  *
- * Level 1 pages of the gfn become unsync, once and for all of them; a page of a
- * higher level, or an external tracker, keeps the gfn write-protected.
+ * All pages of level 1 that shadow the gfn become unsync.  A page of a higher level,
+ * or an external tracker, keeps the gfn write-protected.
  *
- * Return: 0: it may be; -EPERM: write-protect it; -EEXIST: leave it to a fault.
+ * Return: 0 if the gfn may be mapped writable; -EPERM if it must be write-protected;
+ * -EEXIST if a prefetch would have to unsync a page, which is left to a fault.
  * Context: mmu_lock, for reading or writing: mmu_unsync_pages_lock is taken.
  */
 int shadow_try_unsync(struct kvm *kvm, const struct kvm_memory_slot *slot,
@@ -262,10 +272,13 @@ int shadow_try_unsync(struct kvm *kvm, const struct kvm_memory_slot *slot,
  * @sp: the page
  * @i: which entry; not SPTE_NONE
  *
- * Is kvm_mmu::sync_spte, for every format.  An MMIO SPTE whose gPTE still says
- * the same is dropped unless mmio_spte_current(): the gfn may have a slot now.
+ * This is kvm_mmu::sync_spte for every format of gPTEs.  An MMIO SPTE whose gPTE
+ * has not changed is dropped all the same unless mmio_spte_current(), as the gfn may
+ * have a slot now.
  *
- * Return: 0 or 1: TLBs must be flushed; negative: zap the page.
+ * Return: 1 if TLBs must be flushed, 0 if not; -EFAULT if the gPTE cannot be read:
+ * the entry is as before, and the caller drops it.
+ * Context: mmu_lock for writing; kvm->srcu.
  */
 int shadow_sync_spte(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i);
 
@@ -274,20 +287,22 @@ int shadow_sync_spte(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i);
 /**
  * shadow_map_direct() - map a page for a guest without paging
  * @vcpu: the vCPU, after shadow_fault_begin()
- * @fault: pinned and checked
+ * @fault: the fault; its pfn is pinned, and not invalidated since
  *
  * Return: RET_PF_*, or -EFAULT (a bug).
+ * Context: mmu_lock for writing; kvm->srcu.
  */
 int shadow_map_direct(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault);
 
 /**
  * shadow_map_indirect() - map a page that the guest's tables translate to
  * @vcpu: the vCPU, after shadow_fault_begin()
- * @fault: pinned and checked
+ * @fault: the fault; its pfn is pinned, and not invalidated since
  * @walk: of the guest's tables, done before mmu_lock was taken; every gPTE is
- *	compared again once it is shadowed
+ *	compared again once its table is shadowed
  *
  * Return: RET_PF_*, or -EFAULT (a bug).
+ * Context: mmu_lock for writing; kvm->srcu.
  */
 int shadow_map_indirect(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 			const struct guest_walk *walk);
@@ -324,9 +339,11 @@ gfn_t shadow_sptep_gfn(u64 *sptep);
 /**
  * shadow_clear_flood() - forget writes to the tables that translate an address
  * @vcpu: the vCPU
- * @addr: the address
+ * @addr: the address, gva or nested gpa
  *
- * Context: none.
+ * They are in use as tables, so the writes so far were no flood.
+ *
+ * Context: no lock; begins and ends a lockless walk.
  */
 void shadow_clear_flood(struct kvm_vcpu *vcpu, u64 addr);
 
@@ -335,12 +352,13 @@ void shadow_clear_flood(struct kvm_vcpu *vcpu, u64 addr);
 /**
  * shadow_track_write() - KVM wrote to guest memory for the guest
  * @vcpu: the vCPU
- * @gpa: where
- * @bytes: how many
+ * @gpa: where the write begins
+ * @bytes: how many bytes; they are in guest memory by now, and in one page
  *
- * What shadows a table there is brought up to date: the SPTEs of the written
- * gPTEs are dropped, or the page, if it is no table any more by the look of it.
- * Context: takes mmu_lock for writing, if anything is shadowed.
+ * In pages that shadow a table there, the SPTEs of the written gPTEs are dropped.  A
+ * page that does not look like a table any more is zapped.
+ *
+ * Context: takes mmu_lock for writing, if anything is shadowed; kvm->srcu.
  */
 void shadow_track_write(struct kvm_vcpu *vcpu, gpa_t gpa, int bytes);
 
@@ -349,15 +367,15 @@ void shadow_track_write(struct kvm_vcpu *vcpu, gpa_t gpa, int bytes);
  * @kvm: the VM
  * @gfn: the page
  *
- * Return: true if a page went that is not the root of a vCPU: that one would be
- * made again at once, and the gfn protected.
+ * Return: true if a page was zapped that is no vCPU's root.  A root does not count: it
+ * is made again, and the gfn protected, before the guest runs.
  * Context: takes mmu_lock for writing.
  */
 bool shadow_unprotect_gfn(struct kvm *kvm, gfn_t gfn);
 
 /*
- * shadow_track.c: as the functions of tdp.h; mmu_lock for writing.  Slots have
- * rmaps: who calls has asked kvm_memslots_have_rmaps().
+ * shadow_track.c: as the functions of tdp.h; mmu_lock for writing.  The caller has
+ * checked kvm_memslots_have_rmaps().
  */
 
 bool shadow_zap_gfn_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
@@ -375,8 +393,8 @@ bool shadow_write_protect_gfn(struct kvm *kvm, const struct kvm_memory_slot *slo
 			      gfn_t gfn, int min_level);
 
 /*
- * shadow_split.c: the same holds.  Splitting is for tdp_enabled only, where the
- * pages are those of nested guests.
+ * shadow_split.c: the same holds.  Splitting is for tdp_enabled only, where all shadow
+ * pages with huge leaves are those of nested guests.
  */
 
 /* As tdp_split_range(). */

@@ -12,8 +12,8 @@
  *  I2  The gfn of an SPTE is stored once, only shadow_gfn() reads it, and rmaps
  *      take an SPTE, not a gfn.   [CVE-2026-46113]
  *  I3  A page is in one state (enum sp_state); a ZAPPED page is in no index and
- *      has no present SPTE and no parent.  Its role is as it was: what is
- *      derived from it cannot inherit that it is gone.   [CVE-2026-80726]
+ *      has no present SPTE and no parent.  Its role does not tell that it is gone,
+ *      so a role that is derived from it cannot either.   [CVE-2026-80726]
  *  I4  A present SPTE is replaced only by the shadow_clear*() functions and
  *      those that call them, which account for it, MMIO SPTEs too.   [CVE-2026-23401, -23402]
  *  I5  Making room may zap any page, a root too.  So shadow_fault_begin() looks at
@@ -31,8 +31,8 @@
 extern struct hlist_head shadow_no_pages;
 
 /*
- * The shadow pages of @gfn, and others.  A VM with direct paging has the hash from its
- * first shadow root on, and no shadow page before (shadow_alloc_hash()).
+ * The hash bucket of @gfn, which also has pages of other gfns.  A VM with direct paging
+ * has the hash from its first shadow root on, and no shadow page before.
  */
 static inline struct hlist_head *shadow_bucket(struct kvm *kvm, gfn_t gfn)
 {
@@ -42,7 +42,7 @@ static inline struct hlist_head *shadow_bucket(struct kvm *kvm, gfn_t gfn)
 	return hash ? &hash[hash_64(gfn, KVM_MMU_HASH_SHIFT)] : &shadow_no_pages;
 }
 
-/* Only in the hash of a VM of its own is a page found by this VM alone. */
+/* Not without a hash: all VMs share shadow_no_pages. */
 static inline void shadow_hash_add(struct kvm *kvm, struct kvm_mmu_page *sp)
 {
 	KVM_MMU_WARN_ON(!kvm->arch.mmu_page_hash);
@@ -50,15 +50,15 @@ static inline void shadow_hash_add(struct kvm *kvm, struct kvm_mmu_page *sp)
 }
 
 /**
- * shadow_alloc_hash() - allocate what finds shadow pages, if it is not there yet
- * @kvm: the VM, which gets its first shadow root, or has no direct paging
+ * shadow_alloc_hash() - allocate the hash of shadow pages, unless it is there
+ * @kvm: the VM, which is to get its first shadow root, or has no direct paging
  *
  * Return: 0, or -ENOMEM.
  * Context: slots_arch_lock.
  */
 int shadow_alloc_hash(struct kvm *kvm);
 
-/* A loop over the pages of @gfn that can be used; @next: the link to go on with. */
+/* A loop over the pages of @gfn that are not obsolete; @next links to the rest. */
 struct shadow_gfn_iter {
 	struct kvm *kvm;
 	gfn_t gfn;
@@ -117,7 +117,7 @@ static inline struct kvm_mmu_page *shadow_table_next(struct shadow_gfn_iter *ite
 /**
  * shadow_gfn() - the gfn that an entry maps, or would map
  * @sp: the page
- * @index: the entry; of an indirect page: one that is present
+ * @index: the entry; in an indirect page: one that is present, or was for a walker
  */
 static inline gfn_t shadow_gfn(const struct kvm_mmu_page *sp, int index)
 {
@@ -159,9 +159,9 @@ shadow_child_role(const struct kvm_mmu_page *sp, int index, bool direct,
 	role.passthrough = 0;
 
 	/*
-	 * A table of 1024 4-byte gPTEs takes two tables of 512 SPTEs: which of
-	 * the two is bit 21 of the address, the lowest that @index stands for.
-	 * The four of a page directory are roots.
+	 * A table of 1024 4-byte gPTEs takes two tables of 512 SPTEs.  Bit 21 of the
+	 * address tells which of the two; it is the lowest bit of @index.  The
+	 * quadrants of a page directory are roots.
 	 */
 	if (role.has_4_byte_gpte) {
 		WARN_ON_ONCE(role.level != PG_LEVEL_4K);
@@ -172,7 +172,7 @@ shadow_child_role(const struct kvm_mmu_page *sp, int index, bool direct,
 
 /* shadow_page.c */
 
-/* How many pages are zapped before mmu_lock may be let go. */
+/* How many pages are zapped between two chances to let go of mmu_lock. */
 #define SHADOW_ZAP_BATCH	10UL
 
 /* Where a new page's memory comes from. */
@@ -183,38 +183,35 @@ struct shadow_caches {
 };
 
 /**
- * shadow_page_get() - the page with a key: found, or made
+ * shadow_page_get() - find the page with a key, or make it
  * @vcpu: the vCPU, whose caches are filled
  * @gfn: with @role the key
  * @role: of the page
  *
- * An unsync page is synced before it is returned, as it is about to be linked.
- * A new one write-protects its gfn, or makes it a tracked one (level > 1).
+ * An unsync page is synced before it is returned, as it is about to be linked.  For a
+ * new page with gPTEs, the gfn is write-protected (level 1) or tracked (above).
  *
- * Return: the page.  NULL if it would be for a table whose slot is being deleted,
- * or is gone since the vCPU looked: never for a direct page.
+ * Return: the page; NULL if the table's slot is being deleted, or was deleted since
+ * the vCPU looked it up.  Never NULL for a direct page.
  */
 struct kvm_mmu_page *shadow_page_get(struct kvm_vcpu *vcpu, gfn_t gfn,
 				     union kvm_mmu_page_role role);
 
-/* The same for a direct page, without a vCPU. */
+/* shadow_page_get() for a direct page, without a vCPU; never NULL. */
 struct kvm_mmu_page *shadow_page_get_direct(struct kvm *kvm,
 					    const struct shadow_caches *caches,
 					    gfn_t gfn, union kvm_mmu_page_role role);
 
 /* shadow_quota.c */
 
-/**
- * shadow_quota_left() - how many pages the VM may still have
- * @kvm: the VM
- */
+/* How many more pages the VM may have. */
 unsigned long shadow_quota_left(struct kvm *kvm);
 
 /**
- * shadow_reserve_pages() - make room for new pages, for who holds no root
+ * shadow_reserve_pages() - make room for new pages; may zap any page but roots
  * @kvm: the VM
  *
- * Return: 0 or -ENOSPC.
+ * Return: 0; -ENOSPC if the quota leaves no page.
  */
 int __must_check shadow_reserve_pages(struct kvm *kvm);
 
@@ -227,24 +224,24 @@ int __must_check shadow_reserve_pages(struct kvm *kvm);
  * @index: the entry
  * @zap: a flush is noted if it was present
  *
- * A leaf: A is given to the host's mm, its rmap entry and its statistics
- * go; if it was writable, its slot is dirty-logged and @sp is indirect, its gfn
- * is marked dirty (fast_fault.c relies on it).  A link: the child loses a parent.
+ * For a leaf, the host's mm is told of A, and the leaf leaves its rmap and the
+ * statistics.  If it was writable and @sp is indirect, its gfn is marked in the slot's
+ * dirty bitmap (fast_fault.c relies on it).  For a link, the child loses a parent.
  *
- * Return: the child, if it was a link.
+ * Return: the child if the entry was a link, else NULL.
  */
 struct kvm_mmu_page *shadow_clear_entry(struct kvm *kvm, struct kvm_mmu_page *sp,
 					int index, struct shadow_zap *zap);
 
 /**
- * shadow_clear() - the same, and zap the child that nobody needs any more
+ * shadow_clear() - shadow_clear_entry(), and zap a nested guest's orphan
  * @kvm: the VM
  * @sp: the page
  * @index: the entry
- * @zap: takes the child too, with all below it that is of no more use, if it is of
- *	a nested guest and nobody links to it
+ * @zap: also takes the child of a link, if it is of a nested guest and has no parent
+ *	left, and what then has none below it
  *
- * Return: true if @zap got pages.
+ * Return: true if pages were zapped.
  */
 bool shadow_clear(struct kvm *kvm, struct kvm_mmu_page *sp, int index,
 		  struct shadow_zap *zap);
@@ -253,7 +250,7 @@ bool shadow_clear(struct kvm *kvm, struct kvm_mmu_page *sp, int index,
 bool shadow_clear_table(struct kvm *kvm, struct kvm_mmu_page *sp,
 			struct shadow_zap *zap);
 
-/* Cut all links to a page, for who zaps it; a flush is noted if there are any. */
+/* Cut all links to a page that is being zapped; notes a flush if there are any. */
 void shadow_clear_parents(struct kvm_mmu_page *sp, struct shadow_zap *zap);
 
 /* Make every MMIO SPTE of a page SPTE_NONE.  No flush is due. */
@@ -272,7 +269,7 @@ void shadow_clear_mmio(struct kvm *kvm, struct kvm_mmu_page *sp);
 bool shadow_clear_rmap(struct kvm *kvm, struct kvm_rmap_head *head,
 		       const struct kvm_memory_slot *slot);
 
-/* Does an entry map the gfn to the pfn already, with whatever rights? */
+/* Does an entry map @gfn to @pfn already, whatever its rights? */
 bool shadow_maps(const struct kvm_mmu_page *sp, int index, gfn_t gfn, kvm_pfn_t pfn);
 
 /**
@@ -282,7 +279,7 @@ bool shadow_maps(const struct kvm_mmu_page *sp, int index, gfn_t gfn, kvm_pfn_t 
  * @slot: of @gfn
  * @sp: the page
  * @index: the entry; anything may be there, and is accounted for
- * @gfn: what it will translate to: a direct page insists on its own shadow_gfn()
+ * @gfn: the gfn that the entry is to map; in a direct page, its shadow_gfn()
  * @access: ACC_* of the guest's tables
  * @spte: the value
  * @zap: a flush is noted if one is due: another pfn or a table was there, or
@@ -319,7 +316,7 @@ void shadow_link(struct kvm *kvm, struct kvm_mmu_memory_cache *cache,
  * @gfn: with @role the wanted key
  * @role: of the wanted child
  *
- * Return: the child, or NULL: then shadow_page_get() and shadow_link().
+ * Return: the child; NULL if the caller has to get and link the wanted one.
  */
 struct kvm_mmu_page *shadow_child(struct kvm_mmu_page *sp, int index, gfn_t gfn,
 				  union kvm_mmu_page_role role);
@@ -330,20 +327,20 @@ struct kvm_mmu_page *shadow_child(struct kvm_mmu_page *sp, int index, gfn_t gfn,
  * @sptep: the SPTE
  * @spte: the new value, present
  *
- * Atomic if it is volatile.  A that gets lost is given to the host's mm.
+ * Atomic if the SPTE is volatile.  If A gets lost, the host's mm is told.
  *
- * Return: true if TLBs must be flushed: W or M got lost.  Who needs a flush for A
- * or D, the dirty log say, makes one.
+ * Return: true if TLBs must be flushed, as W or M got lost.  A caller that needs a
+ * flush for A or D, as the dirty log does, flushes anyway.
  */
 bool shadow_update(struct kvm *kvm, u64 *sptep, u64 spte);
 
 /* Age a present leaf, atomically; true if it had been accessed.  No flush. */
 bool shadow_clear_accessed(u64 *sptep);
 
-/* Clear W of a present leaf for D's sake; true if it was set. */
+/* Clear W of a present leaf that has no D; true if it was set.  No flush. */
 bool shadow_clear_writable(u64 *sptep);
 
-/* Store the access of an entry, whose gfn stays. */
+/* Store what the guest's tables grant now by an entry whose gfn stays. */
 void shadow_set_access(struct kvm_mmu_page *sp, int index, unsigned int access);
 
 /* shadow_rmap.c */
@@ -362,8 +359,8 @@ void shadow_set_access(struct kvm_mmu_page *sp, int index, unsigned int access);
 /**
  * struct rmap_iter - where a loop over a list is
  * @cur: the SPTE; NULL at the end
- * @block: where it is; NULL if the list is but that one
- * @pos: of it in @block
+ * @block: the block that has @cur; NULL if the list is that one SPTE
+ * @pos: of @cur in @block
  */
 struct rmap_iter {
 	u64 *cur;
@@ -386,7 +383,7 @@ static inline bool rmap_empty(const struct kvm_rmap_head *head)
 	return !rmap_val(head);
 }
 
-/* The parts of the functions below that know of blocks. */
+/* The out-of-line parts of the functions below, for lists of more than one SPTE. */
 unsigned int __rmap_add(struct kvm_mmu_memory_cache *cache,
 			struct kvm_rmap_head *head, u64 *sptep);
 void __rmap_del(struct kvm *kvm, struct kvm_rmap_head *head, u64 *sptep);
@@ -394,15 +391,14 @@ struct rmap_iter __rmap_iter(const struct kvm_rmap_head *head);
 void __rmap_next(struct rmap_iter *iter);
 
 /**
- * slot_has_rmaps() - was the slot in the active set with the first shadow root
+ * slot_has_rmaps() - does a slot have rmaps
  * @slot: of any set, once kvm_memslots_have_rmaps() is true
  *
  * A slot that was replaced before rmaps were allocated never gets any
- * (locking.txt, 3).  Nothing has been mapped by it; what its successor maps is
- * reached by the successor alone.  Two may have such a slot, and find nothing: ageing,
- * which only asks for hints; and guest_memfd, which has the original of a slot that is
- * INVALID, of which nothing can be mapped.  Other notifiers hold off the publication,
- * and so have slots of the active set.
+ * (locking.txt, 3).  No SPTE is to be found by it: what its successor maps is in the
+ * successor's rmaps.  Two callers may have such a slot: ageing, which only wants hints,
+ * and guest_memfd, which has the original of an INVALID slot, whose gfns nobody can map.
+ * Other notifiers hold off the publication, and so have slots of the active set.
  */
 static inline bool slot_has_rmaps(const struct kvm_memory_slot *slot)
 {
@@ -437,7 +433,7 @@ static inline void rmap_mark_below(const struct kvm_memory_slot *slot, gfn_t gfn
  * @head: the list
  * @sptep: not on it
  *
- * Return: how many were on it.
+ * Return: how many were on it before.
  */
 static inline unsigned int rmap_add(struct kvm_mmu_memory_cache *cache,
 				    struct kvm_rmap_head *head, u64 *sptep)
@@ -488,10 +484,10 @@ static inline void rmap_next(struct rmap_iter *iter)
  * @slot: the slot
  * @start: first gfn
  * @end: first gfn beyond
- * @min_level: lists of pages of this level
- * @max_level: up to this one
+ * @min_level: the lowest level of pages whose lists are walked
+ * @max_level: the highest
  * @can_yield: let go of mmu_lock when it is wanted
- * @flush_on_yield: and flush TLBs of the range before, if the handler asked for it
+ * @flush_on_yield: flush TLBs of the range before that, if a handler asked for it
  * @flush_due: a flush is due already, for other gfns; only with @flush_on_yield
  */
 struct shadow_rmap_walk {
@@ -512,8 +508,8 @@ typedef bool (*rmap_handler_t)(struct kvm *kvm, struct kvm_rmap_head *head,
 /**
  * shadow_rmap_walk() - call a handler for every list that is not empty
  * @kvm: the VM
- * @walk: which
- * @handler: for each
+ * @walk: which lists
+ * @handler: called for each
  *
  * Return: true if the caller must flush TLBs, also for what was due before.
  */
@@ -525,10 +521,10 @@ void rmap_module_exit(void);
 
 /* shadow_sync.c */
 
-/* An entry's child may have become unsync: tell all pages above. */
+/* An entry's child may be unsync: mark it so above.  See shadow_sync.c for the locks. */
 void shadow_mark_unsync_child(u64 *sptep);
 
-/* How many unsync pages are dealt with between two looks at who wants the lock. */
+/* How many unsync pages are dealt with between two chances to let go of mmu_lock. */
 #define SHADOW_UNSYNC_BATCH	16
 
 /**
@@ -538,9 +534,9 @@ void shadow_mark_unsync_child(u64 *sptep);
  *	entries link to it
  * @nr: how many @found has already
  *
- * On the way back, bits of unsync_child are cleared below which nothing was found.
- * The caller deals with what was found and searches again, until nothing is found:
- * then @parent has no bit left.
+ * Bits of unsync_child below which nothing is unsync are cleared.  The caller deals
+ * with what was found and searches again, until nothing is found: then @parent has no
+ * bit left.
  *
  * Return: how many @found has.
  */
@@ -550,7 +546,7 @@ unsigned int shadow_find_unsync(struct kvm_mmu_page *parent,
 /**
  * shadow_sync_page() - make an unsync page follow its table
  * @vcpu: the vCPU, whose MMU has the page's role
- * @sp: the page; it stays unsync and writable, as the guest may go on
+ * @sp: the page; its mark and the rights to its table stay as they are
  * @zap: a flush is noted, if due; takes the page if it cannot be synced
  *
  * Return: true if @sp is good, false if it was zapped.
@@ -570,7 +566,7 @@ bool shadow_sync_page(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp,
 int shadow_sync_children(struct kvm_vcpu *vcpu, struct kvm_mmu_page *parent,
 			 bool can_yield);
 
-/* The page is not unsync any more, because it is synced or goes. */
+/* Clear the mark of a page that is about to be synced, or is being zapped. */
 void shadow_clear_unsync(struct kvm *kvm, struct kvm_mmu_page *sp);
 
 /* Zap all unsync pages below; true if there were any. */
@@ -580,12 +576,12 @@ bool shadow_zap_unsync_children(struct kvm *kvm, struct kvm_mmu_page *parent,
 /* shadow_write.c */
 
 /**
- * shadow_write_misaligned() - is a write no ordinary one of a single gPTE
+ * shadow_write_misaligned() - does a write not look like one of a gPTE
  * @role: of a page that shadows what is written
  * @offset: in the page
  * @bytes: how many, at least 1
  *
- * Ordinary are four bytes or more of one gPTE, and its lowest byte alone.
+ * Return: false for at least four bytes of one gPTE, or its lowest byte; else true.
  */
 bool shadow_write_misaligned(union kvm_mmu_page_role role, unsigned int offset,
 			     unsigned int bytes);
@@ -594,9 +590,9 @@ bool shadow_write_misaligned(union kvm_mmu_page_role role, unsigned int offset,
  * shadow_write_covers() - the SPTEs of a page that stand for a written gPTE
  * @role: of the page
  * @offset: of the write, which is not misaligned
- * @first: set to the first
+ * @first: set to the index of the first
  *
- * Return: how many, one after the other: 0 if it is another page's quadrant.
+ * Return: how many, in a row; 0 if the gPTE is in another page's quadrant.
  */
 unsigned int shadow_write_covers(union kvm_mmu_page_role role, unsigned int offset,
 				 unsigned int *first);

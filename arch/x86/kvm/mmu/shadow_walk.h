@@ -2,10 +2,10 @@
 /*
  * Walks of the shadow_* files, from a root down to the SPTE of an address.
  *
- * Who holds mmu_lock for writing may change what is found, by the functions of
- * shadow_pte.c.  Who does not is between shadow_walk_begin() and shadow_walk_end()
- * (shadow.h), and may change counts of writes and, as fast_fault.c does, a leaf by
- * cmpxchg.
+ * A walk with mmu_lock for writing may change the SPTEs that it finds, by the functions
+ * of shadow_pte.c.  A walk without it is between shadow_walk_begin() and
+ * shadow_walk_end() (shadow.h), and may change only counts of writes and, as
+ * fast_fault.c does, a leaf by cmpxchg.
  */
 #ifndef __KVM_X86_MMU_SHADOW_WALK_H
 #define __KVM_X86_MMU_SHADOW_WALK_H
@@ -14,11 +14,11 @@
 
 /**
  * struct shadow_iter - the SPTEs that translate one address, from the root down
- * @addr: the address
- * @table: the table of @level
- * @sptep: the entry
+ * @addr: the address, gva or nested gpa
+ * @table: the hpa of the table of @level
+ * @sptep: the entry; set by shadow_iter_ok()
  * @level: of @sptep; 0 at the end
- * @index: of @sptep
+ * @index: of @sptep in its table; set by shadow_iter_ok()
  */
 struct shadow_iter {
 	u64 addr;
@@ -28,14 +28,23 @@ struct shadow_iter {
 	int index;
 };
 
+/**
+ * shadow_iter_start() - begin a walk
+ * @iter: is set up; shadow_iter_ok() comes next
+ * @vcpu: the vCPU, whose current MMU has the form of @root
+ * @root: its hpa; the dummy root has no entries, and neither has an empty PDPTE
+ * @addr: the address, gva or nested gpa
+ */
 void shadow_iter_start(struct shadow_iter *iter, struct kvm_vcpu *vcpu,
 		       hpa_t root, u64 addr);
+
+/* Set @sptep and @index of the current entry; false at the end of the walk. */
 bool shadow_iter_ok(struct shadow_iter *iter);
 
-/* @spte: the value of the current entry, as the caller read it. */
+/* Step down by the current entry, of which the caller has read the value @spte. */
 void shadow_iter_next(struct shadow_iter *iter, u64 spte);
 
-/* The table is in use as a table: writes to it so far were no flood. */
+/* The page is in use as a table: writes to it so far were no flood. */
 static inline void shadow_forget_writes(struct kvm_mmu_page *sp)
 {
 	if (atomic_read(&sp->write_flooding_count))
@@ -43,11 +52,11 @@ static inline void shadow_forget_writes(struct kvm_mmu_page *sp)
 }
 
 /**
- * shadow_wait_for_walks() - wait until the walks that began before have ended
+ * shadow_wait_for_walks() - wait until lockless walks that have begun have ended
  * @kvm: the VM
  *
- * What was cleared before is not seen by walks that begin later.  A TLB flush
- * does not do for this: a hypercall may flush without an interrupt.
+ * Walks that begin later do not see SPTEs that were cleared before.  A TLB flush is no
+ * substitute: a hypercall may flush without an interrupt.
  *
  * Context: mmu_lock for writing.  Spins: walks have interrupts off, and are short.
  */
