@@ -5,9 +5,9 @@
  * A fault goes down from the root in two stretches.  The first follows the
  * guest's tables: each gets its shadow page, and only then the gPTE that leads
  * on is compared with what the fault's walk had read, because from then on no
- * write to it goes unseen.  The second begins where the guest's tables end (a
- * guest without paging: at the root): direct tables, down to the size of page
- * that the host allows.
+ * write to it goes unseen.  The second begins where the guest's tables end, or at
+ * the root for a guest without paging: it makes direct tables, down to the level
+ * that the host allows, and the leaf.
  *
  * Faults hold mmu_lock for writing, and flush once, at their end.
  */
@@ -26,8 +26,8 @@
  * struct shadow_map - a fault on its way down
  * @vcpu: the vCPU
  * @fault: the fault
- * @iter: how far it is
- * @zap: what its end has to flush and free
+ * @iter: the entry that it has come to
+ * @zap: what is to be flushed and freed at its end
  */
 struct shadow_map {
 	struct kvm_vcpu *vcpu;
@@ -38,14 +38,14 @@ struct shadow_map {
 
 /**
  * struct shadow_leaf - a page on its way into an entry: of a fault or a prefetch
- * @slot: its slot; NULL: MMIO
- * @gfn: the first that the entry maps
+ * @slot: of @gfn; NULL for MMIO
+ * @gfn: the first gfn that the entry maps
  * @pfn: of @gfn
  * @page: of @pfn, kept by a reference; NULL if it has none
- * @access: ACC_*
- * @host_writable: the host lets it be written
+ * @access: ACC_* that the guest's tables grant
+ * @host_writable: the host lets the page be written
  * @write: the guest waits to write it
- * @prefetch: nobody waits for it
+ * @prefetch: the guest does not wait for it
  */
 struct shadow_leaf {
 	const struct kvm_memory_slot *slot;
@@ -61,8 +61,8 @@ struct shadow_leaf {
 /* Leaves. */
 
 /*
- * May the entry be writable?  If it is already, for the same gfn, whatever
- * shadows the gfn is unsync, and need not be looked up.
+ * May the entry be writable?  If it is already, for the same gfn, then all pages that
+ * shadow the gfn are unsync, and need not be looked up.
  */
 static bool leaf_may_write(struct kvm *kvm, const struct kvm_mmu_page *sp,
 			   int index, const struct shadow_leaf *leaf)
@@ -72,7 +72,7 @@ static bool leaf_may_write(struct kvm *kvm, const struct kvm_mmu_page *sp,
 	if (spte_present_leaf(old, sp->role.level) && spte_writable(old) &&
 	    shadow_gfn(sp, index) == leaf->gfn)
 		return true;
-	/* What is mapped ahead must not become dirty in the host. */
+	/* A prefetch must not make the page dirty for the host. */
 	if (leaf->prefetch && !mmu_knows_dirty(leaf->page))
 		return false;
 
@@ -117,7 +117,7 @@ static int set_page(struct shadow_map *map, struct kvm_mmu_page *sp, int index,
 	int ret = RET_PF_SPURIOUS;
 	u64 spte;
 
-	/* Nobody waits for more; what is there may be newer. */
+	/* A prefetch leaves alone what is mapped: that may be newer. */
 	if (leaf->prefetch && shadow_maps(sp, index, leaf->gfn, leaf->pfn))
 		return ret;
 
@@ -126,7 +126,7 @@ static int set_page(struct shadow_map *map, struct kvm_mmu_page *sp, int index,
 	if (spte_mmu_writable(spte) && !leaf->prefetch)
 		mmu_tell_dirty(leaf->page);
 	if (spte_writable(spte) && kvm_slot_dirty_track_enabled(leaf->slot)) {
-		/* The log is of 4K pages: level_choose() knows. */
+		/* The log is of 4K pages: level_choose() has seen to that. */
 		WARN_ON_ONCE(args.level > PG_LEVEL_4K);
 		mark_page_dirty_in_slot(kvm, leaf->slot, leaf->gfn);
 	}
@@ -176,7 +176,7 @@ static struct kvm_memory_slot *prefetch_slot(struct kvm_vcpu *vcpu, gfn_t gfn)
 	return slot;
 }
 
-/* Return: false to stop; the next pages are hardly better. */
+/* Map @nr entries from @index on.  Return: false to stop, as others would fail, too. */
 static bool prefetch_run(struct shadow_map *map, struct kvm_mmu_page *sp,
 			 int index, int nr)
 {
@@ -271,7 +271,7 @@ static void prefetch_indirect(struct shadow_map *map, struct kvm_mmu_page *sp,
 	}
 }
 
-/* @ret: of the fault's own leaf.  @gptes: beside its gPTE, if it is a 4K one. */
+/* @ret: of the fault's own leaf.  @gptes: of gpte_line_changed(), for a 4K gPTE. */
 static void prefetch_around(struct shadow_map *map, int ret, const u64 *gptes)
 {
 	struct kvm_mmu_page *sp;
@@ -279,7 +279,7 @@ static void prefetch_around(struct shadow_map *map, int ret, const u64 *gptes)
 	if (ret < 0 || ret == RET_PF_SPURIOUS)
 		return;
 
-	/* No page may be pinned while its invalidation is under way. */
+	/* A page that is being invalidated must not be mapped: leave that to faults. */
 	if (unlikely(map->vcpu->kvm->mmu_invalidate_in_progress))
 		return;
 
@@ -339,7 +339,7 @@ static int map_linear(struct shadow_map *map)
 	trace_kvm_mmu_spte_requested(fault);
 
 	while (shadow_iter_ok(iter)) {
-		/* A table may hold executable pages: it stays. */
+		/* A table may be there for executable pages: then step below it. */
 		if (fault->nx_mitigation)
 			level_step_down(fault, READ_ONCE(*iter->sptep),
 					iter->level);
@@ -351,7 +351,7 @@ static int map_linear(struct shadow_map *map)
 		shadow_iter_next(iter, READ_ONCE(*iter->sptep));
 	}
 
-	/* No root, or a link that did not hold. */
+	/* There is no root, or a link was not stored. */
 	WARN_ON_ONCE(1);
 	return -EFAULT;
 }
@@ -371,7 +371,7 @@ int shadow_map_direct(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	return ret;
 }
 
-/* As guest_gpte_changed() for a 4K gPTE; its neighbours are read, for prefetches. */
+/* guest_gpte_changed() for a 4K gPTE; reads its neighbours, too, for the prefetch. */
 static bool gpte_line_changed(struct kvm_vcpu *vcpu, const struct guest_walk *walk,
 			      u64 *gptes)
 {
@@ -383,7 +383,7 @@ static bool gpte_line_changed(struct kvm_vcpu *vcpu, const struct guest_walk *wa
 	       gptes[(gpa - line) >> shift] != walk->gpte[0];
 }
 
-/* @gptes: are read at 4K. */
+/* Has the gPTE of @level changed since the walk?  Fills @gptes if @level is 4K. */
 static bool gpte_changed(struct kvm_vcpu *vcpu, const struct guest_walk *walk,
 			 int level, u64 *gptes)
 {
@@ -392,9 +392,9 @@ static bool gpte_changed(struct kvm_vcpu *vcpu, const struct guest_walk *walk,
 }
 
 /*
- * Go down to the guest's table that the current entry leads to.  The child is
- * in sync when it is linked: a CPU may cache nothing of what the guest has
- * changed from not present to present.
+ * Link the shadow page of the guest's table that the current entry leads to.  It is
+ * synced before: CPUs do not cache what is not present, so the guest makes a gPTE present
+ * without a flush, and the new link must not lead to what was there before.
  *
  * Return: false if something changed, and the fault has to start over.
  */
@@ -420,7 +420,7 @@ static bool link_indirect(struct shadow_map *map, const struct guest_walk *walk,
 			return false;
 	}
 
-	/* A linked child counts too: another vCPU may have changed it. */
+	/* If the child was linked already, too: that may have been after the walk. */
 	if (gpte_changed(map->vcpu, walk, level, gptes))
 		return false;
 
@@ -448,7 +448,7 @@ static bool link_guest_tables(struct shadow_map *map,
 	return true;
 }
 
-/* Is the root the guest's, with the gPTE that the walk began with? */
+/* Is there a root, and has the gPTE that the walk began with not changed? */
 static bool root_usable(struct kvm_vcpu *vcpu, const struct shadow_iter *iter,
 			const struct guest_walk *walk)
 {
@@ -479,7 +479,7 @@ int shadow_map_indirect(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 		return RET_PF_RETRY;
 
 	if (link_guest_tables(&map, walk, gptes)) {
-		/* After its tables are shadowed: no huge page may hold one. */
+		/* After the tables are shadowed: no huge page may hold one of them. */
 		ret = map_linear(&map);
 		prefetch_around(&map, ret, gptes);
 	}

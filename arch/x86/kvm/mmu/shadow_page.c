@@ -2,16 +2,13 @@
 /*
  * Shadow pages: found by their key or made, zapped and freed.
  *
- * From its making to its zapping a page is in the hash of its gfn, and in
- * active_mmu_pages, which is in the order of age, newest first, and counts for the
- * quota.  A page with gPTEs is also in the index by gfn, and its gfn is watched:
- * KVM learns of every write to it, or the page is unsync.
+ * From when it is made until it is zapped, a page is in the hash by gfn and on
+ * active_mmu_pages, newest first, and counts for the quota.  A page with gPTEs is also
+ * in the index by gfn, and its gfn is watched: KVM sees every write to it, or the page
+ * is unsync.
  *
- * shadow_page_zap() ends all that at once.  The memory stays: of a root, until
- * the last vCPU lets go of it; of any, until walks without lock have ended
- * (shadow_zap_finish()).
- *
- * mmu_lock is held for writing.
+ * shadow_page_zap() ends all that at once.  The memory is freed later: when lockless
+ * walks have ended (shadow_zap_finish()), and no vCPU has the page as a root.
  */
 #include <linux/kvm_host.h>
 #include <linux/list.h>
@@ -27,7 +24,7 @@
 #include "shadow_internal.h"
 #include "shadow_walk.h"
 
-/* More links than this cost too much whenever one is searched for. */
+/* With more links to a page than this, it takes too long to find one of them. */
 #define MAX_PARENTS	1000
 
 struct kmem_cache *mmu_page_header_cache;
@@ -80,8 +77,8 @@ static struct kvm_mmu_page *index_first(struct kvm *kvm,
 /* Watching the tables that pages shadow. */
 
 /*
- * The guest uses a page table as a table of a higher level now, which is never
- * unsync.  So zap its unsync pages of level 1: they are hardly of use any more.
+ * The guest uses @gfn as a table of a higher level now, which is never unsync.  So zap
+ * its unsync pages of level 1: they are hardly of use any more.
  */
 static void zap_unsync_of(struct kvm *kvm, gfn_t gfn)
 {
@@ -89,7 +86,7 @@ static void zap_unsync_of(struct kvm *kvm, gfn_t gfn)
 	struct kvm_mmu_page *sp;
 	struct hlist_node *next;
 
-	/* Pages of level 1 go alone. */
+	/* No other page is zapped with one of level 1: @next stays good. */
 	hlist_for_each_entry_safe(sp, next, shadow_bucket(kvm, gfn), hash_link)
 		if (sp->gfn == gfn && sp->unsync)
 			shadow_page_zap(kvm, sp, &zap);
@@ -113,9 +110,8 @@ static void watch_page_table(struct kvm *kvm, struct kvm_memory_slot *slot,
 }
 
 /*
- * The slot in which a table may be watched; NULL if there is none, or if it is going.
- * The vCPU found the table in a slot that kvm->srcu keeps, but if that slot has been
- * zapped by now, a page that is made for the table would outlive it.
+ * The slot in which a table may be watched; NULL if there is none, or if it is going: it
+ * may have been zapped by now, and a page that is made for the table would outlive it.
  */
 static struct kvm_memory_slot *slot_to_watch(struct kvm *kvm, gfn_t gfn,
 					     union kvm_mmu_page_role role)
@@ -132,8 +128,8 @@ static void watch_table(struct kvm *kvm, struct kvm_mmu_page *sp,
 	rb_add(&sp->gfn_node, &kvm->arch.shadow_pages_by_gfn, index_less);
 	count_watched(kvm, 1);
 	/*
-	 * Pairs with shadow_track_write() and kvm_mmu_forget_tables(): they see
-	 * the count, or the write is seen when the gPTEs are read again.
+	 * Pairs with shadow_track_write() and kvm_mmu_forget_tables(): either they see
+	 * the count, or the write that came before them is seen when gPTEs are compared.
 	 */
 	smp_mb();
 
@@ -166,7 +162,7 @@ static struct kvm_mmu_page *alloc_page_of(const struct shadow_caches *caches,
 	sp->gfn = gfn;
 	sp->role = role;
 	sp->spt = kvm_mmu_memory_cache_alloc(caches->table);
-	/* Above, entries are never leaves. */
+	/* Entries of higher levels are never leaves. */
 	if (!role.direct && role.level <= KVM_MAX_HUGEPAGE_LEVEL)
 		sp->translation = kvm_mmu_memory_cache_alloc(caches->translation);
 
@@ -220,9 +216,9 @@ static struct kvm_mmu_page *find_page(struct kvm *kvm, gfn_t gfn,
 }
 
 /*
- * A guest can map one huge page, or one table, at any number of places.  A page
- * with too many parents goes, and another begins with the next one.  With it go
- * pages of lower levels only: the page that is to link to it stays.
+ * A guest can map one huge page, or one table, at any number of places.  A page with
+ * too many parents is zapped, and a new one is made.  Other pages that are zapped with
+ * it are of lower levels: the page that is to link to it stays.
  */
 static struct kvm_mmu_page *find_linkable(struct kvm *kvm, gfn_t gfn,
 					  union kvm_mmu_page_role role)
@@ -272,7 +268,7 @@ struct kvm_mmu_page *shadow_page_get(struct kvm_vcpu *vcpu, gfn_t gfn,
 		return make_page(kvm, &caches, gfn, role, watched);
 	}
 
-	/* It is in use as a table. */
+	/* The page is in use as a table: writes to it so far were no flood. */
 	if (!role.direct)
 		atomic_set(&sp->write_flooding_count, 0);
 
@@ -299,7 +295,7 @@ struct kvm_mmu_page *shadow_page_get_direct(struct kvm *kvm,
 
 /* Zapping and freeing. */
 
-/* Nobody finds the page any more, and nothing depends on it. */
+/* Take a page out of all indexes and counts, and stop watching its table. */
 static void hide_page(struct kvm *kvm, struct kvm_mmu_page *sp)
 {
 	hlist_del_init(&sp->hash_link);
@@ -373,7 +369,7 @@ bool __shadow_zap_finish(struct kvm *kvm, struct shadow_zap *zap)
 	kvm_flush_remote_tlbs(kvm);
 	zap->flush = false;
 
-	/* A walk that is not waited for sees the links cut. */
+	/* A walk that begins too late to be waited for sees the links cut. */
 	if (!llist_empty(&zap->pages))
 		shadow_wait_for_walks(kvm);
 	llist_for_each_entry_safe(sp, next, __llist_del_all(&zap->pages), zap_link)
@@ -392,8 +388,8 @@ static struct kvm_mmu_page *oldest_page(struct kvm *kvm)
 }
 
 /*
- * No flush before mmu_lock is let go: the pages are of vCPUs that have to load
- * another root, or never run again.  Walks are waited for at the end.
+ * No flush is due before mmu_lock is let go: vCPUs have to load another root, or never
+ * run again.  Lockless walks are waited for at the end.
  */
 static void zap_from_oldest(struct kvm *kvm, bool only_obsolete)
 {
@@ -449,7 +445,7 @@ void shadow_zap_gfn_tables(struct kvm *kvm, int as_id, gfn_t start, gfn_t end,
 	}
 }
 
-/* A page without gPTEs that begins at @gfn, ends by @end, and is nobody's root. */
+/* A direct page that begins at @gfn, ends by @end, and is nobody's root; or NULL. */
 static struct kvm_mmu_page *find_direct(struct kvm *kvm, int as_id, gfn_t gfn,
 					gfn_t end)
 {
@@ -471,7 +467,7 @@ void shadow_zap_gfn_direct(struct kvm *kvm, int as_id, gfn_t start, gfn_t end,
 
 	lockdep_assert_held_write(&kvm->mmu_lock);
 
-	/* They begin where a page of 2M, or a larger one, does. */
+	/* A table of level 1 maps 2M, and tables above map more: all begin at 2M. */
 	for (gfn = round_up(start, SPTE_ENT_PER_PAGE); gfn < end;
 	     gfn += SPTE_ENT_PER_PAGE) {
 		if (list_empty(&kvm->arch.active_mmu_pages))
@@ -486,7 +482,7 @@ void shadow_zap_gfn_direct(struct kvm *kvm, int as_id, gfn_t start, gfn_t end,
 	}
 }
 
-/* Return: false if there is none from @start on; else @start is behind its gfn. */
+/* Zap the pages of the next gfn from @start on, and move @start on; false: no more. */
 static bool zap_next_table(struct kvm *kvm, u64 *start, struct shadow_zap *zap)
 {
 	struct index_range range = { .start = *start, .end = U64_MAX };
@@ -504,10 +500,7 @@ static bool zap_next_table(struct kvm *kvm, u64 *start, struct shadow_zap *zap)
 	return true;
 }
 
-/*
- * Each gfn is looked at once: pages that are made for it while the lock is let go are
- * made from memory as it is now, and may stay.
- */
+/* Each gfn is looked at once: pages that are made meanwhile are of memory as it is. */
 void shadow_zap_tables(struct kvm *kvm)
 {
 	struct shadow_zap zap = {};
@@ -533,7 +526,7 @@ void shadow_zap_mmio(struct kvm *kvm)
 
 	lockdep_assert_held_write(&kvm->mmu_lock);
 
-	/* Pages that are made when the lock is let go have no old MMIO SPTE. */
+	/* Pages that are made while mmu_lock is let go have no old MMIO SPTE. */
 	for (i = 0; hash && i < KVM_NUM_MMU_PAGES; i++) {
 		hlist_for_each_entry(sp, &hash[i], hash_link)
 			shadow_clear_mmio(kvm, sp);
@@ -576,7 +569,7 @@ int shadow_init_vm(struct kvm *kvm)
 	if (tdp_enabled)
 		return 0;
 
-	/* Each root is a shadow page. */
+	/* Without TDP each root is a shadow page. */
 	guard(mutex)(&kvm->slots_arch_lock);
 	return shadow_alloc_hash(kvm);
 }
@@ -594,7 +587,7 @@ int shadow_alloc_hash(struct kvm *kvm)
 	if (!hash)
 		return -ENOMEM;
 
-	/* Empty before it is seen: pairs with shadow_bucket(). */
+	/* The hash is seen empty: pairs with the READ_ONCE() of shadow_bucket(). */
 	smp_store_release(&kvm->arch.mmu_page_hash, hash);
 	return 0;
 }

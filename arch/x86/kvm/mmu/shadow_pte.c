@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The only stores to SPTEs of shadow paging, but for the cmpxchg of the fast
- * page fault, and to what their entries translate to.
+ * The only stores to SPTEs of shadow paging, but for the cmpxchg of the fast page
+ * fault, and the only ones to the gfn and the access that an entry stands for.
  *
  *  - A leaf is on the rmap of shadow_gfn(), and a link is on its child's list of
  *    parents, exactly as long as it is present.
- *  - What the CPU or the fast page fault may change meanwhile (spte_volatile())
- *    is exchanged atomically, and the value that was there in the end counts.
- *  - An entry's gfn changes while it is not present, and after walks without lock
- *    that found it present have ended: they read the gfn that it had.
+ *  - An SPTE that the CPU or the fast page fault may change meanwhile
+ *    (spte_volatile()) is exchanged atomically, and the exchanged value counts.
+ *  - An entry's gfn changes only while its SPTE is not present, and after the lockless
+ *    walks that found it present have ended, as they still read the gfn.
  *
  * mmu_lock is held for writing.
  */
@@ -23,11 +23,11 @@
 
 /* Stores. */
 
-/* For what nobody else changes. */
+/* For an SPTE that is not volatile: nobody else changes it. */
 static void store_spte(u64 *sptep, u64 spte)
 {
 	KVM_MMU_WARN_ON(spte_causes_ve(spte));
-	/* A table is filled, and marked unsync, before walks find it by this. */
+	/* A table is filled, and its marks are set, before a lockless walk finds it. */
 	smp_store_release(sptep, spte);
 }
 
@@ -46,8 +46,8 @@ static u64 exchange_spte(u64 *sptep, u64 spte)
 }
 
 /*
- * The host's mm gets the A of @old that @spte lacks.  Of D it was told when M was
- * set (spte.h).
+ * Tell the host's mm of A, if @spte lacks it and @old has it.  Of D it was told when M
+ * was set (spte.h).
  */
 static void give_accessed(u64 old, u64 spte)
 {
@@ -55,7 +55,7 @@ static void give_accessed(u64 old, u64 spte)
 		kvm_set_pfn_accessed(spte_pfn(old));
 }
 
-/* KVM has no reference to what it maps: notifiers unmap a page before it is freed. */
+/* KVM has no reference to a page that it maps: it is unmapped before it is freed. */
 static void prove_page_in_use(u64 spte)
 {
 	struct page *page;
@@ -81,7 +81,7 @@ static void log_lost_write(const struct kvm_memory_slot *slot, gfn_t gfn)
 
 /* Clear. */
 
-/* All but the rmap: that is the caller's. */
+/* Clear a leaf; its caller takes it off its rmap. */
 static void drop_leaf(struct kvm *kvm, const struct kvm_memory_slot *slot,
 		      struct kvm_mmu_page *sp, int index)
 {
@@ -209,7 +209,7 @@ bool shadow_clear_rmap(struct kvm *kvm, struct kvm_rmap_head *head,
 
 /* Set. */
 
-/* Does a flush of TLBs wait for walks, by an interrupt?  Not by Hyper-V's hypercall. */
+/* Does a TLB flush wait for lockless walks?  By interrupts it does, by hypercalls not. */
 static bool flush_waits_for_walks(void)
 {
 #if IS_ENABLED(CONFIG_HYPERV)
@@ -329,7 +329,7 @@ void shadow_link(struct kvm *kvm, struct kvm_mmu_memory_cache *cache,
 
 	shadow_clear(kvm, sp, index, zap);
 
-	/* Nobody would ever cut a link to a page that is gone. */
+	/* A ZAPPED page has its links cut already: this one would stay. */
 	if (KVM_BUG_ON(child->state == SP_ZAPPED ||
 		       child->role.level + 1 != sp->role.level, kvm))
 		return;
@@ -337,7 +337,7 @@ void shadow_link(struct kvm *kvm, struct kvm_mmu_memory_cache *cache,
 	store_spte(sptep, spte_make_table(child->spt, child->role.ad_disabled));
 	rmap_add(cache, &child->parents, sptep);
 
-	/* shadow_sync_children() comes first: only @child itself is unsync. */
+	/* What is below was synced by the caller: only @child itself may be unsync. */
 	if (WARN_ON_ONCE(child->unsync_children) || child->unsync)
 		shadow_mark_unsync_child(sptep);
 }

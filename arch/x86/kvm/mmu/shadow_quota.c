@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How many shadow pages there may be: the quota that userspace gives a VM.  It is
- * met by zapping the oldest pages, but no roots.
+ * How many shadow pages there may be: the quota that userspace gives a VM.  Where it
+ * is short, the oldest pages are zapped, but no roots.
  *
- * kvm->arch.n_used_mmu_pages is the length of active_mmu_pages.  It is no hard
- * limit: it is looked at before a fault, which may then take a few pages.
+ * kvm->arch.n_used_mmu_pages is the length of active_mmu_pages.  The quota is no hard
+ * limit: it is checked before a fault, which may then take a few pages more.
  *
- * Whoever makes room may zap any page, so nobody may rely on a page that he found
- * before: reclaim_pages() is called by functions that hold none, and
- * shadow_fault_begin() looks at the vCPU's root afterwards.
+ * Making room may zap any page, so a page that was found before cannot be relied on:
+ * the callers of reclaim_pages() use none, and shadow_fault_begin() looks at the vCPU's
+ * root afterwards.
  *
  * Locks: mmu_lock for writing.
  */
@@ -20,9 +20,9 @@
 #include "shadow_internal.h"
 
 /*
- * Zaps at least @nr pages, the oldest first, if that many are no roots.
+ * Zap at least @nr pages, the oldest first, or as many as there are but roots.
  *
- * Return: how many.
+ * Return: how many were zapped.
  */
 static unsigned long reclaim_pages(struct kvm *kvm, unsigned long nr,
 				   struct shadow_zap *zap)
@@ -33,7 +33,7 @@ static unsigned long reclaim_pages(struct kvm *kvm, unsigned long nr,
 	unsigned long zapped = 0;
 
 	list_for_each_entry_safe_reverse(sp, newer, pages, link) {
-		/* Its memory would stay, and the vCPU would want another. */
+		/* A root's memory would stay, and its vCPU would need another root. */
 		if (sp->root_count)
 			continue;
 
@@ -74,7 +74,7 @@ int shadow_reserve_pages(struct kvm *kvm)
 	return shadow_quota_left(kvm) ? 0 : -ENOSPC;
 }
 
-/* A PAE root has no shadow page: it is obsolete if the vCPU was asked to drop it. */
+/* A PAE root is no shadow page: it is stale if the vCPU is asked to let go of roots. */
 static bool root_is_stale(struct kvm_vcpu *vcpu)
 {
 	struct kvm_mmu_page *root = root_to_sp(vcpu->arch.mmu->root.hpa);
@@ -105,7 +105,10 @@ static bool reclaim_batch(struct kvm *kvm, unsigned long pages,
 	       reclaim_pages(kvm, min(used - pages, SHADOW_ZAP_BATCH), zap);
 }
 
-/* When mmu_lock is let go, faults must not take again what was reclaimed. */
+/*
+ * The quota follows before mmu_lock is let go, so that faults cannot take again what was
+ * reclaimed.
+ */
 void shadow_change_quota(struct kvm *kvm, unsigned long pages)
 {
 	struct shadow_zap zap = {};

@@ -2,9 +2,9 @@
 /*
  * Lists of SPTEs: which ones map a gfn, and which ones link to a shadow page.
  *
- * A list of several is a chain of blocks.  Only the first may have free places:
- * it takes what is added, and its last entry fills the place of what is deleted.
- * So a block's number of entries below it never changes.
+ * A list of several is a chain of blocks.  Only the first may have free places: it
+ * takes what is added, and its last entry fills the place of what is deleted.  So a
+ * block's @below never changes.
  *
  * Every SPTE on a list is present, but for one that whoever holds mmu_lock for
  * writing is about to set or to take off.  mmu_lock for writing protects all
@@ -21,7 +21,7 @@
 
 /**
  * struct rmap_block - some SPTEs of a list; two cache lines
- * @next: a full block, or NULL
+ * @next: the next block, which is full, or NULL
  * @nr: how many of @sptep are in use, from the first on; never 0 on a list
  * @below: how many SPTEs the blocks after this one have
  * @sptep: the SPTEs
@@ -58,7 +58,7 @@ static struct rmap_block *push_block(struct kvm_mmu_memory_cache *cache,
 	return block;
 }
 
-/* The list is not empty. */
+/* For a list that is not empty. */
 unsigned int __rmap_add(struct kvm_mmu_memory_cache *cache,
 			struct kvm_rmap_head *head, u64 *sptep)
 {
@@ -93,7 +93,7 @@ static u64 **find_place(struct rmap_block *block, const u64 *sptep)
 	return NULL;
 }
 
-/* The list is not that one SPTE. */
+/* For a list that is more than this one SPTE; anything else is a bug. */
 void __rmap_del(struct kvm *kvm, struct kvm_rmap_head *head, u64 *sptep)
 {
 	struct rmap_block *block;
@@ -170,7 +170,7 @@ static void flush_before_pause(struct kvm *kvm, const struct shadow_rmap_walk *w
 					    walk->end - walk->start);
 }
 
-/* Let go of mmu_lock, if somebody wants it.  Return: is a flush (still) due. */
+/* Let go of mmu_lock if it is wanted.  @flush, and return: is a flush due. */
 static bool walk_pause(struct kvm *kvm, const struct shadow_rmap_walk *walk, bool flush)
 {
 	if (!need_resched() && !rwlock_needbreak(&kvm->mmu_lock))
@@ -185,7 +185,7 @@ static bool walk_pause(struct kvm *kvm, const struct shadow_rmap_walk *walk, boo
 	return flush;
 }
 
-/* Some lists of one level; @flush: is one due from others. */
+/* Handle the lists from @head to @last.  @flush, and return: is a flush due. */
 static bool walk_lists(struct kvm *kvm, const struct shadow_rmap_walk *walk,
 		       struct kvm_rmap_head *head, struct kvm_rmap_head *last,
 		       rmap_handler_t handler, bool flush)
@@ -193,7 +193,7 @@ static bool walk_lists(struct kvm *kvm, const struct shadow_rmap_walk *walk,
 	for (; head <= last; head++) {
 		if (!rmap_empty(head))
 			flush |= handler(kvm, head, walk->slot);
-		/* A page full of empty lists takes its time, too. */
+		/* Many empty lists take time, too: pause once for each page of them. */
 		else if (offset_in_page(head))
 			continue;
 
@@ -213,7 +213,7 @@ static void prove_empty(const struct kvm_rmap_head *head,
 		WARN_ON_ONCE(!rmap_empty(head));
 }
 
-/* By ranges of 2M: without RMAP_BELOW, all lists have always been empty. */
+/* By ranges of 2M: where RMAP_BELOW is not set, all lists of 4K pages are empty. */
 static bool walk_4k(struct kvm *kvm, const struct shadow_rmap_walk *walk,
 		    rmap_handler_t handler, bool flush)
 {

@@ -10,13 +10,12 @@
  *                          page of 4 or 5 levels
  *
  * An L1 that is not in long mode may have nested tables of the 2nd and 3rd form,
- * while NPT of the host has 4 or 5 levels: then a PML4, and a PML5, with the one
- * entry that counts, are above pae_root.  Neither they nor pae_root are shadow
- * pages.
+ * while NPT of the host has 4 or 5 levels: then pae_root is below a PML4, and maybe a
+ * PML5, of which one entry each is used.  Neither they nor pae_root are shadow pages.
  *
- * What may sleep or fail comes before mmu_lock is taken (struct root_plan).  A
- * page is in state SP_ROOT as long as it is the root of some vCPU, unless it is
- * zapped: then the last that lets go of it has it freed.
+ * What may sleep comes before mmu_lock is taken (struct root_plan).  A page is in
+ * state SP_ROOT as long as it is the root of some vCPU, unless it is zapped: then it is
+ * freed when the last vCPU lets go of it (shadow_root_put()).
  */
 #include <linux/kvm_host.h>
 #include <linux/mutex.h>
@@ -28,20 +27,21 @@
 
 #define NR_PDPTRS	4
 
-/* No table: the PDPTR is not present, or points where no slot is. */
+/* There is no table: the PDPTR is not present, or points where no slot is. */
 #define GFN_NONE	(~(gfn_t)0)
 
 /**
  * struct root_plan - the pages that an MMU needs as roots
- * @pgd: the guest's, by which the root is cached; 0 for direct MMUs
- * @gfn: what they shadow, or map from; only the first if there is no pae_root
+ * @pgd: of the guest, with which the root is cached; 0 for direct MMUs
+ * @gfn: of the tables that they shadow, or the first that each maps; only the first
+ *	counts if there is no pae_root
  */
 struct root_plan {
 	gpa_t pgd;
 	gfn_t gfn[NR_PDPTRS];
 };
 
-/* Four pages below pae_root, or one? */
+/* Are the roots four pages below pae_root, or is it one page? */
 static bool has_pae_root(const struct kvm_mmu *mmu)
 {
 	if (mmu->root_role.direct)
@@ -61,9 +61,9 @@ static u64 pdpte_bits(const struct kvm_mmu *mmu)
 }
 
 /*
- * pae_root and what is above it, for nested NPT: on demand, as hardly any L1 is
- * without long mode.  All vCPUs and MMUs of a host have the same NPT level: the
- * tables are there all or none.
+ * Allocate pae_root and the tables above it, for nested NPT: on demand, as nearly every
+ * L1 is in long mode.  The host's NPT level is one for all vCPUs and MMUs, so either all
+ * of the tables are there or none.
  */
 static int alloc_upper_tables(struct kvm_mmu *mmu)
 {
@@ -98,8 +98,8 @@ out_free:
 }
 
 /*
- * What a slot has for shadow paging alone.  What was allocated when there is no
- * memory left stays: it goes with its slot, or serves the next try.
+ * Give all slots what shadow paging alone needs.  What was allocated before an -ENOMEM
+ * stays: it is freed with its slot, or serves the next try.
  */
 static int alloc_slots(struct kvm *kvm)
 {
@@ -118,7 +118,10 @@ static int alloc_slots(struct kvm *kvm)
 	return 0;
 }
 
-/* The first shadow root of a VM with direct paging: slots that come later have all. */
+/*
+ * For the first shadow root of a VM with direct paging.  Slots that are created later
+ * get everything at once.
+ */
 static int prepare_vm(struct kvm *kvm)
 {
 	int r;
@@ -132,14 +135,14 @@ static int prepare_vm(struct kvm *kvm)
 		   !kvm_page_track_write_tracking_enabled(kvm)))
 		r = alloc_slots(kvm);
 	if (!r) {
-		/* After what it promises: kvm_shadow_root_allocated(). */
+		/* After what it promises: pairs with kvm_shadow_root_allocated(). */
 		smp_store_release(&kvm->arch.shadow_root_allocated, true);
 	}
 	mutex_unlock(&kvm->slots_arch_lock);
 	return r;
 }
 
-/* Return: 0 if it would be for a table whose slot is being deleted, or is gone. */
+/* Return: the hpa of a root; 0 if the table's slot is being deleted, or is gone. */
 static hpa_t take_page(struct kvm_vcpu *vcpu, gfn_t gfn, int level, int quadrant)
 {
 	union kvm_mmu_page_role role = vcpu->arch.mmu->root_role;
@@ -157,7 +160,7 @@ static hpa_t take_page(struct kvm_vcpu *vcpu, gfn_t gfn, int level, int quadrant
 	return __pa(sp->spt);
 }
 
-/* Return: the topmost table. */
+/* Return: the hpa of the topmost table. */
 static hpa_t take_pae_pages(struct kvm_vcpu *vcpu, const struct root_plan *plan)
 {
 	struct kvm_mmu *mmu = vcpu->arch.mmu;
@@ -200,7 +203,7 @@ static int take_roots(struct kvm_vcpu *vcpu, const struct root_plan *plan)
 	if (!r) {
 		root = pae ? take_pae_pages(vcpu, plan) :
 			     take_page(vcpu, plan->gfn[0], mmu->root_role.level, 0);
-		/* As if load_indirect() had found no slot. */
+		/* No page: as if load_indirect() had found no slot. */
 		mmu->root.hpa = root ?: mmu_dummy_root();
 		mmu->root.pgd = plan->pgd;
 	}
@@ -241,7 +244,7 @@ static int load_indirect(struct kvm_vcpu *vcpu)
 	const bool pdptrs = mmu->cpu_role.base.level == PT32E_ROOT_LEVEL;
 	int i, r;
 
-	/* Of PAE, PDPTRs are all that counts, wherever they were loaded from. */
+	/* With PAE only the PDPTRs count, not the memory that they were loaded from. */
 	if (!pdptrs && !kvm_vcpu_is_visible_gfn(vcpu, top)) {
 		mmu->root.hpa = mmu_dummy_root();
 		return 0;

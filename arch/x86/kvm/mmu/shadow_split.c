@@ -3,9 +3,9 @@
  * Huge pages of shadow paging: split before dirty logging needs it, and made
  * possible again afterwards.
  *
- * With direct paging, what is left here are the pages of nested guests.  Splits
- * take memory from caches of the VM, which slots_lock protects; they are filled
- * with mmu_lock let go, and whatever was known of a list is void then.
+ * Only pages of nested guests, above direct paging, are split.  A split takes memory
+ * from caches of the VM, which slots_lock protects.  They are filled with mmu_lock let
+ * go, and what was read of a list before that is void.
  */
 #include <linux/kvm_host.h>
 
@@ -14,7 +14,7 @@
 #include "mmutrace.h"
 #include "shadow_internal.h"
 
-/* A piece may be on a list with others, and the table's parents are a list. */
+/* One split may need a block for the rmap of each piece, and for the table's parents. */
 #define SPLIT_RMAP_BLOCKS	SPLIT_DESC_CACHE_MIN_NR_OBJECTS
 
 /* Time to let go of mmu_lock: for others, or because the memory is used up. */
@@ -27,8 +27,8 @@ static bool split_must_pause(struct kvm *kvm)
 }
 
 /*
- * Blocks are rarely needed, only for gfns that are mapped more than once: with
- * the spare ones, a few of those do not cost a pause each.
+ * Blocks are needed only for gfns that are mapped more than once, which is rare.  A few
+ * spare ones save a pause for each of these.
  */
 static int split_fill_caches(struct kvm *kvm)
 {
@@ -47,6 +47,7 @@ static int split_fill_caches(struct kvm *kvm)
 	return r;
 }
 
+/* Return: -EAGAIN, as mmu_lock was let go; or -ENOMEM. */
 static int split_pause(struct kvm *kvm)
 {
 	int r;
@@ -75,8 +76,8 @@ static struct kvm_mmu_page *split_table(struct kvm *kvm, struct kvm_mmu_page *sp
 }
 
 /*
- * Maps all pieces of @huge that @table does not map yet.  The table may be older, made
- * for the same huge page at another place: it is direct, so it maps the same.
+ * Map all pieces of @huge that @table does not map yet.  The table may be an older one,
+ * made for the same huge page at another place: as it is direct, it maps the same.
  *
  * Return: false if @table may allow less than @huge: it links to tables of its own,
  * which may lack pages, or a piece lacks W.
@@ -103,9 +104,9 @@ static bool fill_table(struct kvm *kvm, const struct kvm_memory_slot *slot,
 }
 
 /*
- * TLBs are not flushed where the table allows all that the huge page did: whoever
- * takes a piece away later, or W from one, flushes then.  What an older table lacks
- * already, nobody would flush for.
+ * No flush is needed if the table allows all that the huge page did: whoever takes a
+ * piece away later, or W from one, flushes then.  But what an older table lacks already,
+ * TLBs may have of the huge page, and nobody flushes for it later.
  */
 static void split_leaf(struct kvm *kvm, const struct kvm_memory_slot *slot,
 		       struct kvm_mmu_page *sp, int index)
@@ -165,7 +166,7 @@ static u64 *first_to_split(struct kvm_rmap_head *head)
 	return NULL;
 }
 
-/* Start over each time: a split takes an SPTE off the list, a pause may change it. */
+/* The list is read anew each time: a split shortens it, a pause may change it. */
 static bool split_list(struct kvm *kvm, struct kvm_rmap_head *head,
 		       const struct kvm_memory_slot *slot)
 {
@@ -204,9 +205,9 @@ void shadow_split_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
 }
 
 /*
- * Could a huge page stand in the place of @sp?  If it begins before the slot, it
- * could not, and level_max() must not be asked: it would look beyond the slot's
- * arrays.  Tables of 4K gPTEs never can.
+ * Could a huge page stand in the place of @sp?  Not if @sp begins before the slot: then
+ * level_max() must not be asked, as it would look beyond the slot's arrays.  Nor if @sp
+ * shadows a table of the guest.
  */
 static bool can_be_huge(struct kvm *kvm, const struct kvm_memory_slot *slot,
 			const struct kvm_mmu_page *sp)
@@ -241,7 +242,7 @@ static bool recover_list(struct kvm *kvm, struct kvm_rmap_head *head,
 
 void shadow_recover_huge(struct kvm *kvm, const struct kvm_memory_slot *slot)
 {
-	/* Pages of the largest size have nothing to gain. */
+	/* No huge page could take the place of a table of the highest level. */
 	const struct shadow_rmap_walk walk = {
 		.slot = slot,
 		.start = slot->base_gfn,

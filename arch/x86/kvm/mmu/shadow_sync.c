@@ -36,7 +36,7 @@ void shadow_mark_unsync_child(u64 *sptep)
 	if (__test_and_set_bit(sptep_index(sptep), sp->unsync_child))
 		return;
 
-	/* All above know since the first bit.  As deep as tables are: 5 levels. */
+	/* Pages above were marked with the first bit.  This recurses up to 5 levels. */
 	WRITE_ONCE(sp->unsync_children, sp->unsync_children + 1);
 	if (sp->unsync_children > 1)
 		return;
@@ -56,7 +56,7 @@ static void mark_unsync(struct kvm *kvm, struct kvm_mmu_page *sp)
 {
 	u64 *sptep;
 
-	/* Tables of a higher level are tracked, so that nobody gets here. */
+	/* Tables of a higher level are tracked: shadow_try_unsync() says -EPERM. */
 	WARN_ON_ONCE(sp->role.level != PG_LEVEL_4K);
 
 	trace_kvm_mmu_unsync_page(&sp->table);
@@ -64,7 +64,10 @@ static void mark_unsync(struct kvm *kvm, struct kvm_mmu_page *sp)
 	for_each_rmap_spte(&sp->parents, sptep)
 		shadow_mark_unsync_child(sptep);
 
-	/* Last: who sees it may map the table writable, so all above must be marked. */
+	/*
+	 * Last: a fault that sees it maps the table writable without a further look, so
+	 * all pages above must be marked by then.
+	 */
 	smp_store_release(&sp->unsync, true);
 }
 
@@ -76,7 +79,7 @@ void shadow_clear_unsync(struct kvm *kvm, struct kvm_mmu_page *sp)
 	kvm->stat.mmu_unsync--;
 }
 
-/* Faults of direct paging come here with mmu_lock for reading, at once. */
+/* Several faults of direct paging may be here at once, with mmu_lock for reading. */
 static void unsync_tables(struct kvm *kvm, gfn_t gfn)
 {
 	struct kvm_mmu_page *sp;
@@ -106,7 +109,7 @@ int shadow_try_unsync(struct kvm *kvm, const struct kvm_memory_slot *slot,
 	shadow_for_each_table(kvm, sp, gfn) {
 		if (!can_unsync)
 			return -EPERM;
-		/* Nobody clears it as long as this CPU has mmu_lock. */
+		/* Cleared under mmu_lock for writing only, so it stays set here. */
 		if (smp_load_acquire(&sp->unsync))
 			continue;
 		if (prefetch)
@@ -152,7 +155,7 @@ unsigned int shadow_find_unsync(struct kvm_mmu_page *parent,
 			continue;
 		}
 
-		/* As deep as tables are.  It may show that nothing is below. */
+		/* Recurses up to 5 levels.  May find that nothing below is unsync. */
 		if (child)
 			nr = shadow_find_unsync(child, found, nr);
 		if (!child || !child->unsync_children)
@@ -180,7 +183,7 @@ bool shadow_zap_unsync_children(struct kvm *kvm, struct kvm_mmu_page *parent,
 
 /* From gPTEs to SPTEs. */
 
-/* An MMIO SPTE: the gfn may have a slot since it was made. */
+/* For an MMIO SPTE: since it was made, the gfn may have got a slot. */
 static void sync_mmio(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i,
 		      const struct guest_leaf *leaf, struct shadow_zap *zap)
 {
@@ -192,7 +195,7 @@ static void sync_mmio(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i,
 		return;
 	}
 
-	/* Keep its generation: a newer one would say that the slots were looked at. */
+	/* Keep its generation: a newer one would claim that the slots were looked at. */
 	new = mmio_make_spte(vcpu->kvm, get_mmio_spte_generation(old), leaf->gfn,
 			     leaf->access);
 	if (new == old)
@@ -229,7 +232,7 @@ static bool sync_access(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i,
 
 	shadow_set_access(sp, i, leaf->access);
 	new = spte_make_leaf(vcpu, &args);
-	/* It is mapped, so the host has not invalidated it, and it can be told. */
+	/* The pfn is mapped, so it is not invalidated, and the host may be told of it. */
 	if (spte_mmu_writable(new) && !spte_mmu_writable(old))
 		kvm_set_pfn_dirty(spte_pfn(new));
 	if (spte_writable(new) && kvm_slot_dirty_track_enabled(slot))
@@ -265,7 +268,7 @@ static void sync_entry(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i,
 		zap->flush |= sync_access(vcpu, sp, i, &leaf);
 }
 
-/* Where the gPTE of an entry is; one of 4 bytes of level 2 has two entries. */
+/* Where the gPTE of an entry is.  A 4-byte gPTE of level 2 has two entries. */
 static gpa_t gpte_gpa(const struct kvm_mmu_page *sp, int i)
 {
 	const int entry = sp->role.quadrant * SPTE_ENT_PER_PAGE + i;
@@ -320,9 +323,9 @@ static int sync_entries(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp,
 }
 
 /*
- * Does the vCPU's MMU read the table as the page does?  Else its slots, its
- * reserved bits and more would be wrong.  The mask is what differs among the
- * pages of one MMU.
+ * Does the vCPU's current MMU take gPTEs as the page's role does?  If not, address
+ * space, reserved bits and more would be wrong.  The mask has the parts of a role that
+ * differ among the pages of one MMU.
  */
 static bool same_context(const struct kvm_vcpu *vcpu,
 			 const struct kvm_mmu_page *sp)
@@ -352,7 +355,7 @@ bool shadow_sync_page(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp,
 
 /* The guest's flushes. */
 
-/* Return: true if TLBs must be flushed, or it could go on writing. */
+/* Return: true if TLBs must be flushed, as the guest could go on writing by them. */
 static bool protect_tables(struct kvm *kvm, struct kvm_mmu_page **pages,
 			   unsigned int nr)
 {
@@ -421,7 +424,7 @@ int shadow_sync_children(struct kvm_vcpu *vcpu, struct kvm_mmu_page *parent,
  */
 static bool below_may_be_unsync(const struct kvm_mmu_page *root)
 {
-	/* After the guest's reads of SPTEs; pairs with shadow_try_unsync(). */
+	/* After what the guest did by an SPTE; pairs with shadow_try_unsync(). */
 	smp_rmb();
 	return READ_ONCE(root->unsync_children);
 }
@@ -434,7 +437,7 @@ bool shadow_root_unsync(hpa_t root)
 		return false;
 
 	sp = root_to_sp(root);
-	/* PDPTEs are roots of their own. */
+	/* Previous roots have a shadow page: tables of PDPTEs are not cached. */
 	return !WARN_ON_ONCE(!sp) && below_may_be_unsync(sp);
 }
 
@@ -483,7 +486,7 @@ static void sync_addr_entry(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int 
 		mmu_flush_gfn(vcpu->kvm, gfn, PG_LEVEL_4K);
 }
 
-/* Is an entry above 4K, which is present, what a fault would make of its gPTE? */
+/* Is a present entry of level 2 or above what a fault would make of its gPTE now? */
 static bool entry_follows(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i)
 {
 	struct guest_entry entry;
@@ -494,7 +497,7 @@ static bool entry_follows(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i)
 				sp->role.access, &entry))
 		return false;
 
-	/* The second half of 4M. */
+	/* The second half of a 4M page. */
 	if (entry.maps && sp->role.has_4_byte_gpte && (i & 1))
 		entry.gfn += KVM_PAGES_PER_HPAGE(PG_LEVEL_2M);
 
@@ -553,7 +556,7 @@ void shadow_check_addr(struct kvm_vcpu *vcpu, u64 addr, hpa_t root)
 	write_unlock(&vcpu->kvm->mmu_lock);
 }
 
-/* Only the page of level 1 can be unsync; if it is, all above are marked. */
+/* Only a page of level 1 can be unsync.  If it is, all pages above are marked. */
 static void sync_unsync_entry(struct kvm_vcpu *vcpu, u64 addr, hpa_t root)
 {
 	struct kvm_mmu_page *sp;

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Shadow paging, by gfn or slot: unmap, and write-protect, clean or age what is
- * mapped.  From the rmaps, so a range costs its lists, not the guest's tables.
+ * Shadow paging, by gfn or slot: unmap, write-protect, clean or age what is mapped.
+ * SPTEs are found by the rmaps of the range; the guest's tables are not walked.
  *
- * mmu_lock is held for writing, but CPUs and the fast page fault go on to set
- * bits: the writers of shadow_pte.c lose none of them.
+ * mmu_lock is held for writing, but CPUs and the fast page fault still set bits of
+ * SPTEs: the functions of shadow_pte.c lose none of them.
  */
 #include <linux/kvm_host.h>
 
 #include "mmu.h"
 #include "shadow_internal.h"
 
-/* All lists of a range that a notifier names: it may not wait for anybody. */
+/* All lists of a notifier's range, without a yield. */
 static struct shadow_rmap_walk notified_range(const struct kvm_gfn_range *range)
 {
 	return (struct shadow_rmap_walk) {
@@ -23,7 +23,7 @@ static struct shadow_rmap_walk notified_range(const struct kvm_gfn_range *range)
 	};
 }
 
-/* A whole slot.  Whoever asks flushes TLBs at the end, without mmu_lock. */
+/* A whole slot.  Callers flush TLBs at the end, when mmu_lock was let go. */
 static void walk_slot(struct kvm *kvm, const struct kvm_memory_slot *slot,
 		      int min_level, int max_level, rmap_handler_t handler)
 {
@@ -39,7 +39,7 @@ static void walk_slot(struct kvm *kvm, const struct kvm_memory_slot *slot,
 	shadow_rmap_walk(kvm, &walk, handler);
 }
 
-/* Changes every SPTE of a list.  Return: true if one of the changes says so. */
+/* Change every SPTE of a list.  Return: true if @change returned true for one. */
 static __always_inline bool change_list(struct kvm *kvm,
 					struct kvm_rmap_head *head,
 					bool (*change)(struct kvm *kvm, u64 *sptep))
@@ -117,8 +117,8 @@ bool shadow_test_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
 /* Writes and Dirty. */
 
 /*
- * The next write faults.  With @bits W, for dirty logging, the fast page fault
- * may give W back; with M as well, for a shadowed table, nobody may.
+ * Make the next write fault.  If @bits is W, for dirty logging, the fast page fault may
+ * give W back.  If it has M as well, for a shadowed table, it may not.
  *
  * Return: true if TLBs must be flushed: if M was set, a writable translation may
  * be cached even though W is clear already.
@@ -140,7 +140,7 @@ static bool protect(struct kvm *kvm, u64 *sptep)
 	return take_write(kvm, sptep, PT_WRITABLE_MASK | spte_fmt.mmu_writable);
 }
 
-/* The next write sets D or faults, whichever the SPTE is logged by. */
+/* Make the next write set D; or fault, if the SPTE has no D to be logged by. */
 static bool clean(struct kvm *kvm, u64 *sptep)
 {
 	const u64 spte = READ_ONCE(*sptep);
@@ -171,7 +171,7 @@ void shadow_wrprot_slot(struct kvm *kvm, const struct kvm_memory_slot *slot,
 	walk_slot(kvm, slot, min_level, KVM_MAX_HUGEPAGE_LEVEL, wrprot_list);
 }
 
-/* A page that both gfns are in is looked at twice. */
+/* @first and @last are near: at most two pages of a level.  One may be done twice. */
 void shadow_wrprot_huge(struct kvm *kvm, const struct kvm_memory_slot *slot,
 			gfn_t first, gfn_t last)
 {

@@ -2,9 +2,9 @@
 /*
  * Shadow paging: walks from a root down to the SPTE of an address.
  *
- * Nothing here writes an SPTE.  With mmu_lock for writing nobody else changes the
- * tables below a walk.  Without it SPTEs change and pages are zapped meanwhile, but
- * whoever frees their memory waits for the walk (shadow_wait_for_walks()).
+ * Nothing here writes an SPTE.  With mmu_lock for writing, nobody else changes the
+ * tables during a walk.  Without it, SPTEs change and pages are zapped meanwhile, but
+ * their memory is freed only after the walk (shadow_wait_for_walks()).
  */
 #include <linux/kvm_host.h>
 
@@ -15,8 +15,8 @@
 /* One address. */
 
 /*
- * The guest has 32-bit addresses: its top is the four entries of pae_root,
- * which may hang below a PML4 and a PML5 that nested NPT needs.
+ * Does the walk begin with the four entries of pae_root?  That is for guests with 32-bit
+ * addresses; with nested NPT, pae_root is below a PML4, and maybe a PML5.
  */
 static bool root_is_pae(const struct kvm_mmu *mmu)
 {
@@ -88,7 +88,7 @@ void shadow_walk_begin(struct kvm_vcpu *vcpu)
 
 void shadow_walk_end(struct kvm_vcpu *vcpu)
 {
-	/* Who sees this mode may free the tables: all reads are over. */
+	/* Whoever sees this mode may free the tables: all reads are done before it. */
 	smp_store_release(&vcpu->mode, OUTSIDE_GUEST_MODE);
 	local_irq_enable();
 }
@@ -102,10 +102,10 @@ void shadow_wait_for_walks(struct kvm *kvm)
 
 	/*
 	 * The mode is read after the SPTEs were cleared.  Pairs with
-	 * shadow_walk_begin(): a walk that is not waited for sees them so.
+	 * shadow_walk_begin(): a walk that is not waited for sees them cleared.
 	 */
 	smp_mb();
-	/* All reads of a walk come before what follows: shadow_walk_end(). */
+	/* What follows comes after all reads of a walk: pairs with shadow_walk_end(). */
 	kvm_for_each_vcpu(i, vcpu, kvm)
 		smp_cond_load_acquire(&vcpu->mode,
 				      VAL != READING_SHADOW_PAGE_TABLES);
@@ -143,7 +143,7 @@ u64 *shadow_walk_leaf(struct kvm_vcpu *vcpu, u64 addr, u64 *spte)
 
 gfn_t shadow_sptep_gfn(u64 *sptep)
 {
-	/* Who sees an SPTE sees its gfn: pairs with shadow_set_leaf(). */
+	/* The SPTE was read before its gfn is: pairs with shadow_set_leaf(). */
 	smp_rmb();
 	return shadow_gfn(sptep_to_sp(sptep), sptep_index(sptep));
 }

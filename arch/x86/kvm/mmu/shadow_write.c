@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Writes to guest memory that KVM does itself, for the emulator above all, where
- * they hit a table that is shadowed: the SPTEs of the written gPTEs go, and the
- * next fault makes new ones.  Where it does not look like a table any more, or
- * where so much is written that faults cost more than a new page, the page goes.
+ * Writes to guest memory that KVM does itself, mostly for the emulator, where they hit
+ * a table that is shadowed: the SPTEs of the written gPTEs are dropped, and the next
+ * fault makes new ones.  A page is zapped if the writes do not look like those to a
+ * table, or if they are so many that the faults would cost more than a new page.
  *
- * Zapping changes the hash: a walk over the pages of a gfn ends with it, and the
- * next one begins anew.  What a walk does once per write comes before the zaps.
+ * Zapping changes the hash, so a loop over the pages of a gfn ends with a zap and
+ * begins anew.  What must be done once for each write is done before (count_write()).
  */
 #include <linux/atomic.h>
 #include <linux/kvm_host.h>
@@ -14,7 +14,7 @@
 #include "mmu.h"
 #include "shadow_internal.h"
 
-/* After so many writes without a walk through it, a table is none, or is copied. */
+/* After so many writes and no walk through it, a page is no table, or is being filled. */
 #define WRITE_FLOOD	3
 
 /**
@@ -27,7 +27,7 @@ struct guest_write {
 	int bytes;
 };
 
-/* Of the size of a gPTE. */
+/* log2 of the size of a gPTE. */
 static unsigned int gpte_shift(union kvm_mmu_page_role role)
 {
 	return role.has_4_byte_gpte ? 2 : 3;
@@ -58,8 +58,8 @@ unsigned int shadow_write_covers(union kvm_mmu_page_role role, unsigned int offs
 }
 
 /*
- * A guest with 8-byte gPTEs and 32-bit registers writes two halves: each counts
- * as a write of the whole.
+ * A guest with 8-byte gPTEs and 32-bit registers writes a gPTE in two halves: each
+ * counts as a write of the whole gPTE.
  */
 static struct guest_write whole_gpte(struct kvm_vcpu *vcpu, gpa_t gpa, int bytes)
 {
@@ -81,7 +81,7 @@ static bool wrote_gpte(struct kvm_vcpu *vcpu, const struct guest_write *write)
 					   write->bytes) && gpte;
 }
 
-/* A flood of writes makes a page of level 1 unsync instead. */
+/* A page of level 1 is not zapped for many writes: it can become unsync. */
 static bool flooded(const struct kvm_mmu_page *sp)
 {
 	return sp->role.level > PG_LEVEL_4K &&
@@ -95,7 +95,7 @@ static bool is_no_table(const struct kvm_mmu_page *sp,
 				       write->bytes) || flooded(sp);
 }
 
-/* What is counted; nothing is zapped yet. */
+/* Count the write, for statistics and floods; nothing is zapped yet. */
 static void count_write(struct kvm_vcpu *vcpu, const struct guest_write *write)
 {
 	struct kvm *kvm = vcpu->kvm;
@@ -122,9 +122,9 @@ static void count_write(struct kvm_vcpu *vcpu, const struct guest_write *write)
 }
 
 /*
- * A write may unlink a table that has all of a nested guest below it, and the guest
- * may link it elsewhere at once.  So the page stays without a parent, until it is
- * linked again or reclaimed.
+ * Drop the SPTEs of the written gPTE.  It may have linked a table with all of a nested
+ * guest below it, which the guest may link elsewhere at once.  So the child stays
+ * without a parent, until it is linked again or reclaimed.
  */
 static void drop_written(struct kvm *kvm, struct kvm_mmu_page *sp,
 			 const struct guest_write *write, struct shadow_zap *zap)
@@ -164,9 +164,9 @@ void shadow_track_write(struct kvm_vcpu *vcpu, gpa_t gpa, int bytes)
 	struct guest_write write;
 
 	/*
-	 * The write is done.  Either this sees a page that is being made for the
-	 * table, or who makes it sees the write when it compares the gPTE again:
-	 * pairs with the barrier of shadow_page.c after it has counted the page.
+	 * The write is done.  Either this sees that a page is being made for the table,
+	 * or the fault that makes it sees the write when it compares the gPTE again:
+	 * pairs with the barrier in watch_table().
 	 */
 	smp_mb();
 	if (!READ_ONCE(kvm->arch.indirect_shadow_pages))
