@@ -4,17 +4,16 @@
  *
  * One cmpxchg does it (fast_fix()).  It can only do what the SPTE allows: W
  * where H and M are set, R and X where they are saved.  Whoever clears H or M,
- * or unmaps the page, changes the SPTE, and the cmpxchg fails.  All others
- * change such an SPTE atomically (spte_volatile()), so that they see W, and the
- * D that it leads to.
+ * or unmaps the page, changes the SPTE, and the cmpxchg fails.  Under mmu_lock
+ * such an SPTE is changed atomically (spte_volatile()), so that W, and the D that
+ * it leads to, are not lost.
  *
  * The gfn that is marked dirty has to be the one that the SPTE stood for when W
- * was set.  A direct page's gfns never change.  The entries of an indirect page
- * do, and pfn and bits may be the same for two gfns, so that the cmpxchg does
- * not notice (locking.txt, "the mapping from gfn to pfn").  Here the gfn is read
- * after the cmpxchg: an entry's gfn changes only while its SPTE is not present,
- * so it either is still the one, or somebody has removed the SPTE since, saw W
- * in it, and marked the gfn (shadow_clear()).
+ * was set.  A direct page's gfns never change.  Those of an indirect page do, and
+ * pfn and bits may be the same for two gfns, which the cmpxchg does not notice
+ * (locking.txt, 5, "The mapping from gfn to pfn").  But a gfn changes only after the
+ * walks that have seen its SPTE present have ended (set_translation()).  So the gfn is
+ * read after the cmpxchg, and before the walk ends.
  */
 #include "fault.h"
 #include "guest_walk.h"
@@ -23,7 +22,7 @@
 #include "tdp_region.h"
 #include "mmutrace.h"
 
-/* More than that means contention, which mmu_lock handles better. */
+/* If so many tries fail there is contention, which mmu_lock handles better. */
 #define FAST_FAULT_TRIES 5
 
 /*
@@ -37,18 +36,18 @@ static bool fast_fix(u64 *sptep, u64 old, u64 new)
 
 static bool fast_possible(struct kvm *kvm, const struct kvm_page_fault *fault)
 {
-	/* MMIO SPTEs are never fixed; reserved bits mean one, or a stale one. */
+	/* Reserved bits are those of an MMIO SPTE, which is never fixed. */
 	if (fault->rsvd || !fault->slot || (fault->slot->flags & KVM_MEMSLOT_INVALID))
 		return false;
-	/* The page is of the other kind: leave it to who can exit to userspace. */
+	/* Not private, or not shared, as it was accessed: fault_pin() deals with it. */
 	if (kvm->arch.has_private_mem &&
 	    fault->is_private != kvm_mem_is_private(kvm, fault->gfn))
 		return false;
-	/* Not present to the CPU: it can be access tracking, or nothing. */
+	/* If the CPU found it not present, only access tracking can be the reason. */
 	return fault->present ? fault->write : !mmu_ad_enabled();
 }
 
-/* The SPTE with all that may be given back, and @fault needs. */
+/* The SPTE with the rights that may be given back: R and X, and W for a write. */
 static u64 fast_fixed(const struct kvm_page_fault *fault, u64 spte, int level)
 {
 	u64 fixed = spte_tracked(spte) ? spte_untrack(spte) : spte;
@@ -60,7 +59,7 @@ static u64 fast_fixed(const struct kvm_page_fault *fault, u64 spte, int level)
 	return fixed;
 }
 
-/* RET_PF_RETRY: the SPTE changed.  RET_PF_INVALID: not a case for this file. */
+/* As fast_fault_direct(), or RET_PF_RETRY: the SPTE changed meanwhile. */
 static int fast_try(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault,
 		    u64 *sptep, u64 spte)
 {
@@ -69,7 +68,7 @@ static int fast_try(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault,
 
 	if (!spte_present_leaf(spte, level))
 		return RET_PF_INVALID;
-	/* Fixed by another vCPU, or the TLB entry was stale. */
+	/* Another vCPU has fixed it, or the vCPU's TLB entry was stale. */
 	if (spte_allows(spte, fault))
 		return RET_PF_SPURIOUS;
 
@@ -89,9 +88,9 @@ static int fast_finish(struct kvm_vcpu *vcpu, int r)
 }
 
 /*
- * The leaf allows the write: it did before, or W was set now.  A write is logged when
- * W is set, but in a region, where the D that the CPU sets tells of it; there the
- * link to the table has to allow the write as well.
+ * After fast_try(), which found or made the leaf writable.  A write is logged when W is
+ * set.  Not so in a region: the D that the CPU sets tells of the write, and the link to
+ * the table has to allow it as well.
  */
 static int fast_written(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault,
 			u64 *sptep, u64 old, int r)
@@ -118,7 +117,7 @@ int fast_fault_direct(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	if (!fast_possible(vcpu->kvm, fault))
 		return RET_PF_INVALID;
 
-	/* A shadow walk does not need the RCU reader; it does no harm. */
+	/* A shadow walk does not need the RCU read section, which does no harm. */
 	tdp_walk_begin();
 	if (!tdp)
 		shadow_walk_begin(vcpu);
@@ -142,8 +141,8 @@ int fast_fault_direct(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 }
 
 /*
- * The SPTE must say what the guest's tables say now, or fixing it leads nowhere:
- * the page, writes allowed, and the same rights for user and kernel.
+ * The SPTE must map the gfn that the guest's tables say now, with the same rights of
+ * user mode: if not, setting W would not help this fault.
  */
 static bool fast_matches_walk(u64 *sptep, u64 spte, const struct guest_walk *walk)
 {

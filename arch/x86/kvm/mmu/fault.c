@@ -4,7 +4,7 @@
  *
  *  resolve  the gfn, and its slot
  *  pin      the host's page, which may sleep
- *  commit   under mmu_lock: is all that still true?  Then choose the level, and
+ *  commit   under mmu_lock: check that all that still holds, choose the level, and
  *           map (tdp_map.c, shadow_map.c)
  *
  * What makes it right against memslot updates and MMU notifiers is the order:
@@ -44,8 +44,9 @@ static void fault_resolve(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 {
 	fault->mmu_seq = READ_ONCE(vcpu->kvm->mmu_invalidate_seq);
 	/*
-	 * Slot and pfn must not be older.  Pairs with the lock of the host's page
-	 * table and mmu_lock, from one to the other (locking.txt, 4).
+	 * Slot and pfn must not be older than this.  Pairs with an invalidation, which
+	 * lets go of the host's page table lock before it changes the sequence with
+	 * mmu_lock (locking.txt, 4).
 	 */
 	smp_rmb();
 	fault->gfn = gfn;
@@ -68,8 +69,8 @@ static int fault_noslot(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	fault->map_writable = false;
 
 	/*
-	 * No SPTE for what the host's CPU cannot address: a nested guest can
-	 * name such a gfn if its host's userspace lied about MAXPHYADDR.
+	 * No SPTE for what the host's CPU cannot address: tables that KVM walks can name
+	 * such a gfn if userspace gave the guest a larger MAXPHYADDR than the host's.
 	 */
 	if (!enable_mmio_caching || fault->gfn > kvm_mmu_max_gfn())
 		return RET_PF_EMULATE;
@@ -85,7 +86,7 @@ static int fault_error_pfn(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 
 	switch (fault->pfn) {
 	case KVM_PFN_ERR_RO_FAULT:
-		/* A write to a ROM is MMIO, but a read is not: cache nothing. */
+		/* In a read-only slot only writes are MMIO: cache nothing. */
 		return RET_PF_EMULATE;
 	case KVM_PFN_ERR_HWPOISON:
 		send_sig_mceerr(BUS_MCEERR_AR,
@@ -97,7 +98,7 @@ static int fault_error_pfn(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	}
 }
 
-/* The largest page of guest_memfd's folio, and of what the vendor allows. */
+/* The largest level that guest_memfd's folio (of @order) and the vendor allow. */
 static u8 private_max_level(struct kvm *kvm, struct kvm_page_fault *fault, int order)
 {
 	u8 vendor_max;
@@ -141,7 +142,7 @@ static u32 apf_new_token(struct kvm_vcpu *vcpu)
 	return id << 12 | vcpu->vcpu_id;
 }
 
-/* Let the guest do something else until the page is there. */
+/* Let the guest do something else until the page is there; false: it cannot. */
 static bool fault_go_async(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 {
 	struct kvm_arch_async_pf arch = {
@@ -178,7 +179,7 @@ static int fault_pin_shared(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	if (fault_go_async(vcpu, fault))
 		return RET_PF_RETRY;
 
-	/* Wait for it, but not longer than a signal allows. */
+	/* Wait for the page, or until a signal comes. */
 	fault->pfn = __gfn_to_pfn_memslot(fault->slot, fault->gfn, false, true,
 					  NULL, fault->write,
 					  &fault->map_writable, &fault->hva);
@@ -186,9 +187,9 @@ static int fault_pin_shared(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 }
 
 /*
- * The APIC access page is for L1 only: KVM emulates what L2 does there, on roots
- * of its own.  While APICv is off nothing is cached, so that nothing has to go
- * when it comes back.
+ * The APIC access page is mapped for L1 only.  To L2 it is MMIO, on roots of L2's own.
+ * While APICv is inhibited, accesses are emulated and no MMIO SPTE is made, which would
+ * have to be zapped when APICv comes back.
  */
 static int fault_apic_page(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 {
@@ -197,7 +198,7 @@ static int fault_apic_page(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	return kvm_apicv_activated(vcpu->kvm) ? RET_PF_CONTINUE : RET_PF_EMULATE;
 }
 
-/* A hint, without mmu_lock; saves taking the lock for nothing. */
+/* A hint, without mmu_lock: saves pinning and locking for nothing. */
 static bool fault_will_be_stale(struct kvm *kvm, struct kvm_page_fault *fault)
 {
 	/* A wrong answer costs one retry, or is put right under mmu_lock. */
@@ -205,7 +206,7 @@ static bool fault_will_be_stale(struct kvm *kvm, struct kvm_page_fault *fault)
 							 fault->gfn));
 }
 
-/* A page that is mapped ahead, or was not mapped, does not count as accessed. */
+/* A prefetched page, or one that was not mapped, does not count as accessed. */
 static void fault_unpin(const struct kvm_page_fault *fault, int r)
 {
 	if (!fault->page)
@@ -216,7 +217,7 @@ static void fault_unpin(const struct kvm_page_fault *fault, int r)
 		kvm_release_page_clean(fault->page);
 }
 
-/* RET_PF_CONTINUE: fault->pfn is pinned, or there is no slot. */
+/* Return: RET_PF_CONTINUE if fault->pfn is pinned or fault->slot is NULL; or the end. */
 static int fault_pin(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 {
 	struct kvm *kvm = vcpu->kvm;
@@ -230,10 +231,10 @@ static int fault_pin(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 		return fault_noslot(vcpu, fault);
 	/*
 	 * The slot is being deleted or moved: neither map it nor take the gfn for
-	 * MMIO, but retry until that is over.  The update waits for kvm->srcu.  A
-	 * vCPU leaves it when it enters the guest; a prefetch does not enter the
-	 * guest, so its caller has to leave it.  Without mmu_lock, "going" is a
-	 * hint; fault_invalidated() decides.
+	 * MMIO, but retry until that is over.  The update waits until this vCPU leaves
+	 * kvm->srcu, as it does when it enters the guest.  A prefetch does not enter the
+	 * guest, so it ends with -EAGAIN.  Without mmu_lock, "going" is a hint;
+	 * fault_invalidated() decides.
 	 */
 	if (fault->slot->flags & KVM_MEMSLOT_INVALID ||
 	    kvm_slot_is_going(fault->slot))
@@ -261,8 +262,8 @@ static int fault_pin(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 }
 
 /*
- * Did an invalidation hit the gfn since the slot was looked up, or may the slot not
- * be mapped: is it going, or outdated?  Under mmu_lock.
+ * Did an invalidation hit the gfn since the slot was looked up, or is the slot one that
+ * must not be mapped (going, or outdated)?  Under mmu_lock.
  */
 static bool fault_invalidated(struct kvm *kvm, struct kvm_page_fault *fault)
 {
@@ -274,7 +275,7 @@ static bool fault_invalidated(struct kvm *kvm, struct kvm_page_fault *fault)
 	       mmu_invalidate_retry_gfn(kvm, fault->mmu_seq, fault->gfn);
 }
 
-/* Somebody tracks writes to the gfn, and it is write-protected for that. */
+/* Is it a write to a gfn whose writes are tracked?  Then no mapping helps. */
 static bool fault_write_tracked(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 {
 	if (fault->rsvd || !fault->present || !fault->write)
@@ -331,7 +332,7 @@ static int fault_commit_shadow(struct kvm_vcpu *vcpu, struct kvm_page_fault *fau
 	return r;
 }
 
-/* What direct mappings do before they are committed. */
+/* All steps of a direct mapping before the commit.  Return: RET_PF_*, or an errno. */
 static int fault_prepare_direct(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 {
 	int r;
@@ -369,19 +370,20 @@ int fault_nonpaging(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 {
 	int r;
 
-	/* Its pages are below PDPTEs, which map nothing themselves. */
+	/* Its roots are of level 2, below PDPTEs, which cannot map pages. */
 	fault->max_level = PG_LEVEL_2M;
 	r = fault_prepare_direct(vcpu, fault);
 	return r == RET_PF_CONTINUE ? fault_commit_shadow(vcpu, fault, NULL) : r;
 }
 
 /*
- * CR0.WP=0: the kernel writes to what the gPTE makes read-only.  It is mapped
- * writable for the kernel alone, which with SMEP may then not execute it, as if
- * it were still a user page.
+ * With CR0.WP=0, the guest's kernel may write to a page that its gPTE makes read-only.
+ * So the page is mapped writable for the kernel alone.  If it was a user page and the
+ * guest has SMEP, the kernel must not execute it, and gets no X.
  *
- * Return: false if that would let the kernel in where SMAP keeps it out: this
- * write has EFLAGS.AC, the next access may not, and SMAP is for user pages only.
+ * Return: false if the guest has SMAP and it is a user page: emulate the write instead.
+ * It was made with EFLAGS.AC set, but the SPTE would be one of a kernel page, and SMAP
+ * would not stop accesses with EFLAGS.AC clear.
  */
 static bool fault_override_wp(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 {
@@ -404,7 +406,7 @@ int fault_indirect(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	struct guest_walk walk __uninitialized;
 	int r;
 
-	/* A reserved bit is one of KVM's own entries, not the guest's. */
+	/* Reserved bits were found in SPTEs; those of gPTEs are found by the walk. */
 	if (!guest_walk(&walk, vcpu, vcpu->arch.mmu, fault->addr,
 			fault->error_code & ~PFERR_RSVD_MASK)) {
 		if (!fault->prefetch)

@@ -3,9 +3,9 @@
  * Walks of the guest's own page tables: an instance of the algorithm
  * (guest_walk_alg.h) for each format, and the choice among them.
  *
- * kvm_mmu::gva_to_gpa is what says which format an MMU's tables have.  Nothing
- * here takes a lock: the slots are kept by kvm->srcu, and a gPTE is but a value
- * that stood in the guest's memory at some time.
+ * kvm_mmu::gva_to_gpa tells which format an MMU's tables have.  Nothing here takes a
+ * lock: the slots are kept by kvm->srcu, and a gPTE is only a value that stood in the
+ * guest's memory at some time.
  */
 #include <linux/kvm_host.h>
 
@@ -18,7 +18,7 @@
 typedef bool (*guest_walk_fn)(struct guest_walk *walk, struct kvm_vcpu *vcpu,
 			      struct kvm_mmu *mmu, gpa_t addr, u64 access);
 
-/* One copy each in the kernel's text, for faults and gva_to_gpa alike. */
+/* One copy for each format, for faults and for gva_to_gpa. */
 static noinline bool walk_32(struct guest_walk *walk, struct kvm_vcpu *vcpu,
 			     struct kvm_mmu *mmu, gpa_t addr, u64 access)
 {
@@ -79,8 +79,8 @@ gpa_t guest_gva_to_gpa_ept(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu, gpa_t add
 {
 	/*
 	 * translate_nested_gpa() makes each access one of user mode, as NPT wants it.
-	 * For EPT that bit means a read.  A fetch is none: the page may allow to be
-	 * executed and nothing else.
+	 * For EPT that bit means a read, which a fetch is not: the page may allow fetches
+	 * and nothing else.
 	 */
 	if (access & PFERR_FETCH_MASK)
 		access &= ~PFERR_USER_MASK;
@@ -137,7 +137,7 @@ int guest_read_gptes(struct kvm_vcpu *vcpu, gpa_t gpa, u64 *gpte, int nr)
 	return r;
 }
 
-/* Little-endian: a gPTE of 4 bytes is the lower half. */
+/* A gPTE of 4 bytes is read into the lower half of the u64: x86 is little-endian. */
 bool guest_gpte_changed(struct kvm_vcpu *vcpu, const struct guest_walk *walk,
 			int level)
 {

@@ -2,7 +2,7 @@
 /*
  * The walk of a guest's page tables, for any format (guest_fmt.h).
  *
- * Everything is __always_inline, and the format is a constant of whoever calls:
+ * Everything is __always_inline, and the format is a constant of the caller:
  * guest_walk.c has one instance per format, and KUnit one for a format that no
  * CPU knows.
  *
@@ -14,7 +14,7 @@
  *  read       the gPTE, and what it leaves of the rights
  *  permit     is the access allowed
  *  translate  the page, and L1's view of it for a nested guest
- *  update_ad  A and D, which the CPU would set by now
+ *  update_ad  set A and D, as the CPU would
  *
  * kvm->srcu keeps the slots; no lock keeps the tables.
  *
@@ -48,14 +48,14 @@ enum guest_step {
  * @vcpu: the vCPU
  * @mmu: whose tables
  * @walk: what the caller gets
- * @addr: what is translated
+ * @addr: the address that is translated
  * @access: PFERR_* of the access
  * @table_access: PFERR_* that L1's tables must allow for a table of L2
- * @level: of @gpte; while the root is @gpte, of the table that it points to
- * @gpte: the last that was read
+ * @level: of @gpte; while @gpte is the root, of the table that it points to
+ * @gpte: the last gPTE that was read; before the first, the root
  * @hva: where it was read
  * @rights: the AND of all gPTEs so far, with guest_fmt::forbid inverted
- * @errcode: PFERR_* that the tables are to blame for
+ * @errcode: the PFERR_* of a fault that the tables cause, not the access
  */
 struct guest_walker {
 	const struct guest_fmt *fmt;
@@ -79,7 +79,7 @@ static __always_inline bool guest_has_ad(const struct guest_fmt *fmt,
 	return !fmt->ad_optional || !mmu->cpu_role.base.ad_disabled;
 }
 
-/* @to if @bit is set in @val; with constants one or two instructions. */
+/* @to if @bit is set in @val, else 0; with constants one or two instructions. */
 static __always_inline u64 guest_bit(u64 val, u64 bit, u64 to)
 {
 	if (bit == to)
@@ -141,7 +141,7 @@ static __always_inline enum guest_step guest_step_start(struct guest_walker *w)
 	}
 	w->walk->top_level = w->level;
 
-	/* A fault is what callers can deal with until the VM is stopped. */
+	/* The VM is being stopped; until then, callers can deal with a fault. */
 	if (KVM_BUG_ON(is_long_mode(w->vcpu) && !is_pae(w->vcpu), kvm) ||
 	    KVM_BUG_ON(w->level < 1 || w->level > w->fmt->max_level, kvm))
 		return GUEST_STEP_FAULT;
@@ -226,7 +226,7 @@ static __always_inline bool guest_gpte_maps(const struct guest_fmt *fmt,
 	return !fmt->huge_by_pse || mmu->cpu_role.ext.cr4_pse;
 }
 
-/* Of a gPTE that maps a page: where that begins. */
+/* For a gPTE that maps a page: the gpa where the page begins. */
 static __always_inline gpa_t guest_page_gpa(const struct guest_fmt *fmt, u64 gpte,
 					    int level)
 {
@@ -280,9 +280,9 @@ static __always_inline int guest_cmpxchg_entry(const struct guest_fmt *fmt,
 }
 
 /*
- * A and D of one gPTE.  In a read-only slot they stay as they are, which is
- * right for a ROM; tables in read-only memory whose writes are MMIO must have
- * them set.
+ * Set A, and if @dirty D, in one gPTE.  In a read-only slot they stay as they are, which
+ * is right for a ROM; tables in read-only memory whose writes are MMIO must have them
+ * set.
  */
 static __always_inline enum guest_step
 guest_set_ad_bits(struct guest_walker *w, int level, bool dirty)
@@ -341,8 +341,9 @@ guest_step_update_ad(struct guest_walker *w)
 }
 
 /*
- * Bits 0-2: the access; 3-5: what all gPTEs together grant, the last one that
- * was read included; 7, 8: it translates a linear address, whose walk has ended.
+ * Bits 0-2: the access; 3-5: what all gPTEs grant together, down to the last one that
+ * was read; 7: there is a linear address; 8: its translation has faulted, not the
+ * access to a table on the way there.
  */
 static __always_inline u64 guest_ept_qualification(const struct guest_walker *w)
 {
@@ -415,11 +416,11 @@ static __always_inline enum guest_step guest_walk_try(struct guest_walker *w)
 /**
  * guest_walk_fmt() - guest_walk() for one format
  * @fmt: the format, a constant
- * @walk: as guest_walk(); the others too
- * @vcpu: the vCPU
- * @mmu: whose tables
- * @addr: what to translate
- * @access: PFERR_* of the access
+ * @walk: see guest_walk()
+ * @vcpu: see guest_walk()
+ * @mmu: see guest_walk()
+ * @addr: see guest_walk()
+ * @access: see guest_walk()
  */
 static __always_inline bool
 guest_walk_fmt(const struct guest_fmt *fmt, struct guest_walk *walk,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What brings a fault to the MMU, and what becomes of its answer: exits for #PF,
- * EPT violations and misconfigurations and nested page faults; asynchronous
- * page faults; KVM_PRE_FAULT_MEMORY.
+ * What brings a fault to the MMU, and what is done with the MMU's answer: exits for
+ * #PF, EPT violations and misconfigurations and nested page faults; asynchronous page
+ * faults; KVM_PRE_FAULT_MEMORY.
  *
- * Mostly, a fault with reserved bits comes from an MMIO SPTE.  If that is of the
- * current generation, the access is emulated and there is nothing to map.
+ * A fault by reserved bits is mostly that of an MMIO SPTE.  If the SPTE counts
+ * (mmu.txt, 5), the access is emulated and there is nothing to map.
  *
  * Takes the place of a part of mmu/mmu.c, whose interfaces and behaviour it keeps:
  * Copyright (C) 2006 Qumranet, Inc.
@@ -46,7 +46,7 @@ int fault_walk(struct kvm_vcpu *vcpu, u64 addr, u64 *sptes, int *root_level)
 	return leaf;
 }
 
-/* A nested guest faults on its own gpas, but the cache holds L1's. */
+/* In L2, faults have L2's addresses, but vcpu->arch.mmio_* has those of L1. */
 static bool mmio_cached(struct kvm_vcpu *vcpu, u64 addr, bool direct)
 {
 	if (mmu_is_nested(vcpu))
@@ -55,7 +55,7 @@ static bool mmio_cached(struct kvm_vcpu *vcpu, u64 addr, bool direct)
 			vcpu_match_mmio_gva(vcpu, addr);
 }
 
-/* Reserved bits in a present SPTE are a bug of KVM: report the SPTEs of the walk. */
+/* If a present SPTE has reserved bits set, which is a bug of KVM, report the walk. */
 static bool mmio_walk_is_bad(struct kvm_vcpu *vcpu, u64 addr, const u64 *sptes,
 			     int root_level, int leaf)
 {
@@ -108,7 +108,10 @@ int mmio_fault(struct kvm_vcpu *vcpu, u64 addr, bool direct)
 	return RET_PF_EMULATE;
 }
 
-/* L1's CPU sets A or D in a table of its own that is also L2's nested table. */
+/*
+ * Was it the CPU that wrote A or D to a table of L1, which L1 also uses as a nested table
+ * of L2?  Then there is no instruction to emulate.
+ */
 static bool sets_own_gpte_bits(u64 error_code, bool direct)
 {
 	const u64 table_write = PFERR_GUEST_PAGE_MASK | PFERR_WRITE_MASK |
@@ -118,10 +121,10 @@ static bool sets_own_gpte_bits(u64 error_code, bool direct)
 }
 
 /*
- * Zap what shadows the page and let the guest do the write, instead of emulating it,
- * where the emulator cannot do it:
- *  - An event is being delivered.  Another vCPU may have zapped the page meanwhile,
- *    so retry also if there was nothing to zap.
+ * Zap what shadows the page and let the guest do the write again, in the cases that the
+ * emulator cannot handle:
+ *  - An event is being delivered.  Another vCPU may have zapped the pages meanwhile, so
+ *    retry also if there was nothing to zap.
  *  - The CPU itself writes, to set A or D.
  */
 static bool unprotect_instead(struct kvm_vcpu *vcpu, gpa_t addr, u64 error_code,
@@ -140,7 +143,7 @@ static int write_protect_fault(struct kvm_vcpu *vcpu, gpa_t addr, u64 error_code
 {
 	bool direct = vcpu->arch.mmu->root_role.direct;
 
-	/* Unprotecting did not help this instruction the last time. */
+	/* Zapping what shadows the page did not help this instruction the last time. */
 	if (vcpu->arch.last_retry_eip == kvm_rip_read(vcpu) &&
 	    vcpu->arch.last_retry_addr == addr)
 		return RET_PF_EMULATE;
@@ -148,8 +151,8 @@ static int write_protect_fault(struct kvm_vcpu *vcpu, gpa_t addr, u64 error_code
 	vcpu->arch.last_retry_addr = 0;
 
 	/*
-	 * The cache cannot have this gpa: it has a slot, and when the slot was made,
-	 * the cache became stale.  It can have the gva, if the guest has changed its
+	 * vcpu->arch.mmio_* cannot have this gpa: it has a slot, and became stale when
+	 * the slot was created.  It can have the gva, if the guest has changed its
 	 * tables and not flushed yet.
 	 */
 	if (mmio_cached(vcpu, addr, direct)) {
@@ -160,7 +163,7 @@ static int write_protect_fault(struct kvm_vcpu *vcpu, gpa_t addr, u64 error_code
 	if (unprotect_instead(vcpu, addr, error_code, direct))
 		return RET_PF_RETRY;
 
-	/* The emulator may do the same later, but not for L2: L1 uses the table. */
+	/* The emulator may zap them later, but not for L2: L1 still uses the table. */
 	if (!is_guest_mode(vcpu))
 		*emulation_type |= EMULTYPE_ALLOW_RETRY_PF;
 	return RET_PF_EMULATE;
@@ -176,7 +179,7 @@ static void fault_count(struct kvm_vcpu *vcpu, int r)
 		vcpu->stat.pf_spurious++;
 }
 
-/* For a software-protected VM, only the attributes know what is private. */
+/* For a software-protected VM, only the memory attributes tell what is private. */
 static bool sw_protected_private(struct kvm_vcpu *vcpu, gpa_t addr)
 {
 	return IS_ENABLED(CONFIG_KVM_SW_PROTECTED_VM) &&
@@ -203,7 +206,7 @@ noinline int kvm_mmu_page_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa,
 	}
 
 	if (r == RET_PF_INVALID) {
-		/* MMIO is shared, but a stale MMIO SPTE says nothing of the gfn. */
+		/* MMIO is shared, but a stale MMIO SPTE may be for what is memory now. */
 		if (sw_protected_private(vcpu, cr2_or_gpa))
 			error_code |= PFERR_PRIVATE_ACCESS;
 		vcpu->stat.pf_taken++;
@@ -226,7 +229,7 @@ emulate:
 }
 EXPORT_SYMBOL_GPL(kvm_mmu_page_fault);
 
-/* A #PF exit: a fault of the guest, or a message of the host's own hypervisor. */
+/* A #PF exit: a fault of the guest, or an async PF event of the host's hypervisor. */
 int kvm_handle_page_fault(struct kvm_vcpu *vcpu, u64 error_code,
 			  u64 fault_address, char *insn, int insn_len)
 {
@@ -263,7 +266,7 @@ void kvm_arch_async_page_ready(struct kvm_vcpu *vcpu, struct kvm_async_pf *work)
 
 	if (WARN_ON_ONCE(work->arch.error_code & PFERR_PRIVATE_ACCESS))
 		return;
-	/* The guest went on to another paging mode or table: nothing to map. */
+	/* Map nothing if the guest has gone on to another paging mode or, below, CR3. */
 	if (work->wakeup_all || mmu->root_role.direct != work->arch.direct_map)
 		return;
 	if (kvm_mmu_reload(vcpu))
@@ -276,7 +279,7 @@ void kvm_arch_async_page_ready(struct kvm_vcpu *vcpu, struct kvm_async_pf *work)
 		vcpu->stat.pf_fixed++;
 }
 
-/* Nobody enters the guest between two tries, where the request is served. */
+/* Requests are served at the guest's entry, but it is not entered between two tries. */
 static int pre_fault_root(struct kvm_vcpu *vcpu)
 {
 	if (kvm_check_request(KVM_REQ_MMU_FREE_OBSOLETE_ROOTS, vcpu))
@@ -284,12 +287,12 @@ static int pre_fault_root(struct kvm_vcpu *vcpu)
 	return kvm_mmu_reload(vcpu);
 }
 
-/* Maps one page ahead of the guest; 0, or an errno of KVM_PRE_FAULT_MEMORY. */
+/* Map one page ahead of the guest.  Return: 0, or an errno of KVM_PRE_FAULT_MEMORY. */
 static int pre_fault_page(struct kvm_vcpu *vcpu, gpa_t gpa, u64 error_code, u8 *level)
 {
 	int r;
 
-	/* Only direct paging is indexed by gpa. */
+	/* Only direct paging translates L1's gpas. */
 	if (vcpu->arch.mmu->page_fault != fault_tdp)
 		return -EOPNOTSUPP;
 
