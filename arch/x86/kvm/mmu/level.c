@@ -5,15 +5,15 @@
  * Each slot has an int for every page of 2M and 1G that it touches
  * (kvm_lpage_info::disallow_lpage), with the reasons not to map it as a whole:
  *
- *	bit 0		the slot's own, set by x86.c: it begins or ends within
- *			the page, or its host addresses are not aligned as its
- *			gfns are
- *	bits 1-30	level_disallow(): how many gfns of it KVM watches
+ *	bit 0		set by x86.c: the slot begins or ends within the page, or
+ *			its host addresses are not aligned as its gfns are
+ *	bits 1-30	level_disallow(): how many gfns of the page KVM watches
  *	bit 31		the gfns of the page differ in their memory attributes
  *
- * What is watched counts in both address spaces, which may map the same memory;
- * all else is the slot's.  It is counted in the slot that the table is in, and
- * the other space's slots are asked: so these may come and go.
+ * A watched gfn forbids huge pages in both address spaces, which may map the same
+ * memory.  It is counted in the slot that the table is in, and whoever maps the gfn in
+ * the other space asks the slots of both.  So the other space's slots may come and go.
+ * The other reasons are those of one slot.
  *
  * Locks: mmu_lock for writing to change, for reading to read; none for a new slot,
  * which nobody else can find.
@@ -35,7 +35,7 @@
 #define LPAGE_WATCHED		GENMASK(30, 1)
 #define KVM_LPAGE_MIXED_FLAG	BIT(31)
 
-/* The page of @level, above 4K, that holds @gfn of @slot. */
+/* The reasons for the page of @level, above 4K, that holds @gfn of @slot. */
 static int *lpage_reasons(const struct kvm_memory_slot *slot, gfn_t gfn, int level)
 {
 	struct kvm_lpage_info *pages = slot->arch.lpage_info[level - PG_LEVEL_2M];
@@ -67,9 +67,9 @@ void level_allow(const struct kvm_memory_slot *slot, gfn_t gfn)
 }
 
 /*
- * The size of the host's mapping.  Interrupts are off, which keeps the host's
- * tables from being freed.  Each entry is read once: a link to a table may turn
- * into a huge page meanwhile, and a second look would take that for the table.
+ * The level of the host's mapping.  Interrupts are off, which keeps the host's tables
+ * from being freed.  Each entry is read once: a link to a table may turn into a huge
+ * page meanwhile, and a second look would take that for the table.
  */
 static int host_level(struct kvm *kvm, const struct kvm_memory_slot *slot, gfn_t gfn)
 {
@@ -109,7 +109,7 @@ int level_slot_max(const struct kvm_memory_slot *slot, gfn_t gfn, int max_level)
 	return level;
 }
 
-/* Does the page of @level around @gfn hold one that a slot of the space watches? */
+/* Does the page of @level around @gfn hold a gfn that is watched in slots of @as_id? */
 static bool space_watches(struct kvm *kvm, int as_id, gfn_t gfn, int level)
 {
 	const gfn_t start = gfn_round_for_level(gfn, level);
@@ -125,7 +125,7 @@ static bool space_watches(struct kvm *kvm, int as_id, gfn_t gfn, int level)
 	return false;
 }
 
-/* @level, or less because of what the other address space watches. */
+/* @level, or less because of gfns that are watched in the other address space. */
 static int watched_max(struct kvm *kvm, const struct kvm_memory_slot *slot,
 		       gfn_t gfn, int level)
 {
@@ -204,8 +204,8 @@ void level_step_down(struct kvm_page_fault *fault, u64 spte, int level)
 
 #ifdef CONFIG_KVM_GENERIC_MEMORY_ATTRIBUTES
 /*
- * Pages that the slot holds in part are never huge: for them the flag is not
- * kept, and at the slot's start there may be no int for it.
+ * A page that the slot holds only in part is never huge, so no flag is kept for it.  If
+ * it begins before the slot, lpage_reasons() must not be asked for its first gfn.
  */
 static bool slot_holds(const struct kvm_memory_slot *slot, gfn_t gfn, int level)
 {
@@ -235,7 +235,7 @@ static void lpage_set_mixed(const struct kvm_memory_slot *slot, gfn_t gfn,
 		*reasons &= ~KVM_LPAGE_MIXED_FLAG;
 }
 
-/* Above 2M the flags of the level below are asked, so those are set first. */
+/* Do all gfns of the page have @attrs?  At 1G the flags of 2M must be up to date. */
 static bool lpage_has_attrs(struct kvm *kvm, const struct kvm_memory_slot *slot,
 			    gfn_t gfn, int level, unsigned long attrs)
 {
@@ -253,8 +253,8 @@ static bool lpage_has_attrs(struct kvm *kvm, const struct kvm_memory_slot *slot,
 }
 
 /*
- * A page of which the range is only a part may be huge now and mixed soon: the
- * gfns around the range must not be faulted in as part of it meanwhile.
+ * A page that the range holds only in part may be huge now and mixed soon.  Faults on its
+ * other gfns must not map it meanwhile, so they are invalidated as well.
  */
 static void hold_off_huge(struct kvm *kvm, const struct kvm_gfn_range *range,
 			  gfn_t gfn, int level)
@@ -293,7 +293,7 @@ bool kvm_arch_pre_set_memory_attributes(struct kvm *kvm,
 			      gfn_round_for_level(range->end - 1, level), level);
 	}
 
-	/* What is mapped is of the other kind than what the gfns become. */
+	/* Unmap shared pages of gfns that become private, or the reverse. */
 	range->attr_filter = range->arg.attributes & KVM_MEMORY_ATTRIBUTE_PRIVATE ?
 			     KVM_FILTER_SHARED : KVM_FILTER_PRIVATE;
 	return kvm_unmap_gfn_range(kvm, range);

@@ -14,11 +14,12 @@
 
 /**
  * level_disallow() - no huge page may hold a gfn from now on
- * @slot: its slot
+ * @slot: the gfn's slot
  * @gfn: the page, e.g. a shadowed table
  *
- * That is so in the other address space too, whatever its slots are and will be.
- * Counts; level_allow() is the reverse.
+ * That holds in the other address space too, whatever slots it has now or later.
+ * Calls are counted; level_allow() takes one back.
+ *
  * Context: mmu_lock for writing.
  */
 void level_disallow(const struct kvm_memory_slot *slot, gfn_t gfn);
@@ -30,22 +31,26 @@ void level_allow(const struct kvm_memory_slot *slot, gfn_t gfn);
  * @gfn: the page, in @slot
  * @max_level: not above this, PG_LEVEL_1G at most
  *
- * The part of level_max() that knows alignment, level_disallow() in this slot and
- * mixed attributes, and nothing of host and CPU.
+ * The part of level_max() that depends on alignment, level_disallow() in this slot and
+ * mixed attributes, but not on host and CPU.
+ *
+ * Return: PG_LEVEL_*.
+ * Context: mmu_lock.
  */
 int level_slot_max(const struct kvm_memory_slot *slot, gfn_t gfn, int max_level);
 
 /**
  * level_max() - the largest page that may map a gfn
  * @kvm: the VM
- * @slot: its slot
+ * @slot: the gfn's slot
  * @gfn: the page
  * @max_level: not above this; PG_LEVEL_NUM: any
  *
- * Reads the host's page table: the answer holds only as long as no MMU notifier
- * runs for the address, so the caller either checks mmu_invalidate_retry_gfn()
- * under mmu_lock before it believes it, or maps nothing with it.
+ * Reads the host's page table, so the answer holds only as long as no MMU notifier
+ * runs for the address.  The caller either checks that under mmu_lock, by
+ * mmu_invalidate_retry_gfn() or the like, or maps nothing by the answer.
  *
+ * Return: PG_LEVEL_*.
  * Context: mmu_lock; kvm->srcu or slots_lock.
  */
 int level_max(struct kvm *kvm, const struct kvm_memory_slot *slot, gfn_t gfn,
@@ -54,8 +59,8 @@ int level_max(struct kvm *kvm, const struct kvm_memory_slot *slot, gfn_t gfn,
 /**
  * level_choose() - choose the level of a fault
  * @vcpu: the vCPU
- * @fault: pinned and checked; sets req_level and goal_level, and rounds pfn down
- *	to goal_level
+ * @fault: its pfn is pinned, and not invalidated since; huge_page_disallowed,
+ *	req_level and goal_level are set, and pfn is rounded down to goal_level
  *
  * Context: mmu_lock; kvm->srcu.
  */
@@ -63,10 +68,12 @@ void level_choose(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault);
 
 /**
  * level_step_down() - keep a table that is there because the guest executes
- * @fault: the fault: if a huge page was to replace the table, it goes one level
- *	further down instead
- * @spte: what stands at @level
+ * @fault: the fault; if a huge page was to replace the table, goal_level becomes one
+ *	less, and pfn follows
+ * @spte: the value of the SPTE that the fault has come to
  * @level: of @spte
+ *
+ * Context: mmu_lock.
  */
 void level_step_down(struct kvm_page_fault *fault, u64 spte, int level);
 

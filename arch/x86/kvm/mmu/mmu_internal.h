@@ -66,13 +66,13 @@ enum sp_state {
  * @nx_link: kvm->arch.possible_nx_huge_pages
  * @role: with @gfn the whole key; never changes once the page is reachable,
  *	and role.invalid is never set
- * @state: enum sp_state; written under mmu_lock for writing, or by who links or
- *	unlinks the table
- * @tdp: the kind: it is part of a struct tdp_table, else of a struct kvm_mmu_page
- * @nx_huge_page_disallowed: it is here because the guest executes from a range
+ * @state: enum sp_state; written under mmu_lock for writing, or by the thread that
+ *	links or unlinks the table
+ * @tdp: it is part of a struct tdp_table, else of a struct kvm_mmu_page
+ * @nx_huge_page_disallowed: the table is here because the guest executes from a range
  *	that could be huge but for the iTLB multihit mitigation
  *
- * page_private() of @spt leads to it.
+ * page_private() of the page of @spt points to the struct mmu_table.
  */
 
 /**
@@ -84,10 +84,10 @@ enum sp_state {
  * @mmu_valid_gen: kvm->arch.mmu_valid_gen at birth; another value there means
  *	that the page is obsolete
  * @unsync_children: how many bits of @unsync_child are set
- * @root_count: how many roots of vCPUs it is
+ * @root_count: how many vCPUs have it as a root, the cached ones of each counted, too
  * @write_flooding_count: writes since the last walk through it
  * @link: active_mmu_pages while ACTIVE or ROOT
- * @zap_link: ZAPPED: shadow_zap::pages, when it is no root any more
+ * @zap_link: shadow_zap::pages when ZAPPED, and no root any more
  * @hash_link: the bucket of its gfn
  * @translation: indirect, levels 1 to 3: what each entry translates to, see
  *	shadow_internal.h; NULL otherwise
@@ -124,10 +124,10 @@ struct kvm_mmu_page {
  * struct tdp_table - a page of SPTEs of direct paging
  * @table: what it has in common with those of shadow paging
  * @ptep: the one SPTE that links to it; NULL for a root
- * @link: root: kvm->arch.tdp_mmu_roots
- * @refs: root: who keeps it, one being the MMU while it is valid
- * @zap_root: an invalidated root that the invalidator still has to zap
- * @rcu: frees it
+ * @link: of a root: kvm->arch.tdp_mmu_roots
+ * @refs: of a root: its references, of which one is the MMU's while it is valid
+ * @zap_root: the root was invalidated, and tdp_roots_zap_invalid() has to zap it yet
+ * @rcu: for the callback that frees it
  */
 struct tdp_table {
 	struct mmu_table table;
@@ -141,7 +141,7 @@ struct tdp_table {
 /* Keep it small: there is one for each 2M of a guest that is mapped by 4K pages. */
 static_assert(sizeof(struct tdp_table) <= 104);
 
-/* The shift and index of an address, bits per level differing by format. */
+/* The shift and the index of an address at a level; bits per level differ by format. */
 static inline int pt_level_shift(int level, int level_bits)
 {
 	return PAGE_SHIFT + (level - 1) * level_bits;
@@ -176,7 +176,7 @@ static inline struct tdp_table *table_to_tdp(struct mmu_table *table)
 	return container_of(table, struct tdp_table, table);
 }
 
-/* The table whose SPTEs are at a physical address, of any kind, or of a known one. */
+/* The table whose SPTEs are at a physical address; to_sp() for one of shadow paging. */
 static inline struct mmu_table *to_table(hpa_t spt)
 {
 	return (struct mmu_table *)page_private(pfn_to_page(PHYS_PFN(spt)));
@@ -187,7 +187,7 @@ static inline struct kvm_mmu_page *to_sp(hpa_t spt)
 	return table_to_sp(to_table(spt));
 }
 
-/* The same for the table that an SPTE is in. */
+/* The table that an SPTE is in, of any kind, or of a known one. */
 static inline struct mmu_table *sptep_to_table(u64 *sptep)
 {
 	return to_table(__pa(sptep));
@@ -256,7 +256,7 @@ static inline struct mmu_table *root_to_table(hpa_t root)
 	return to_table(root & GENMASK_ULL(51, 12));
 }
 
-/* The same for a root of shadow paging. */
+/* root_to_table() for a root of shadow paging. */
 static inline struct kvm_mmu_page *root_to_sp(hpa_t root)
 {
 	struct mmu_table *table = root_to_table(root);
@@ -264,7 +264,7 @@ static inline struct kvm_mmu_page *root_to_sp(hpa_t root)
 	return table ? table_to_sp(table) : NULL;
 }
 
-/* The same for a root of direct paging, which is never the dummy. */
+/* The table of a root of direct paging, which is never the dummy. */
 static inline struct tdp_table *root_to_tdp(hpa_t root)
 {
 	return table_to_tdp(to_table(root));
@@ -273,6 +273,7 @@ static inline struct tdp_table *root_to_tdp(hpa_t root)
 /* PDPTEs have a Present bit, so no other value than 0 is "none". */
 #define PAE_ROOT_NONE 0
 
+/* Flush TLBs of all CPUs for the page of @level that holds @gfn. */
 static inline void mmu_flush_gfn(struct kvm *kvm, gfn_t gfn, int level)
 {
 	kvm_flush_remote_tlbs_range(kvm, gfn_round_for_level(gfn, level),
@@ -282,10 +283,12 @@ static inline void mmu_flush_gfn(struct kvm *kvm, gfn_t gfn, int level)
 
 /**
  * mmu_tell_dirty() - tell the host's mm that a page is written to
- * @page: the page, kept by a reference; NULL: nobody wants to know
+ * @page: the page, kept by a reference; NULL if the pfn has no struct page to tell of
  *
- * Before an SPTE with M is stored, see spte.h.  Not without mmu_lock: the host may
- * have invalidated the page to clean it, and trust that it stays clean.
+ * Comes before an SPTE with M is stored, see spte.h.
+ *
+ * Context: mmu_lock, and no invalidation of the page is in progress: the host may have
+ * invalidated it to clean it, and then counts on it to stay clean.
  */
 static inline void mmu_tell_dirty(struct page *page)
 {
@@ -294,13 +297,12 @@ static inline void mmu_tell_dirty(struct page *page)
 }
 
 /**
- * mmu_knows_dirty() - may M be set without a word to the host's mm
- * @page: the page, kept by a reference; NULL: nobody wants to know
+ * mmu_knows_dirty() - may M be set without mmu_tell_dirty()
+ * @page: see mmu_tell_dirty()
  *
- * What is mapped ahead must not become dirty by that.  A page that is dirty
- * already does not; nor does anonymous memory that has no copy in swap: its
- * contents are nowhere else, and whoever swaps it out marks it dirty first
- * (add_to_swap()), then invalidates it.
+ * A prefetch must not make a page dirty.  M is harmless if the page is dirty already,
+ * or is anonymous memory without a copy in swap: its contents are nowhere else, and
+ * whoever swaps it out marks it dirty first (add_to_swap()), then invalidates it.
  *
  * Context: mmu_lock, and no invalidation of the page is in progress.
  */
@@ -336,16 +338,17 @@ bool kvm_mmu_slot_gfn_write_protect(struct kvm *kvm, struct kvm_memory_slot *slo
 				    u64 gfn, int min_level);
 
 /**
- * mmu_write_protect_gfn() - the same in every address space, at all levels
+ * mmu_write_protect_gfn() - trap every write to a gfn, in all address spaces
  * @kvm: the VM
- * @gfn: the page, which is a table or is tracked: new mappings know that
+ * @gfn: the page, which counts as a table or as tracked by now, so that faults do not
+ *	map it writable again
  *
  * Return: true if the caller must flush TLBs before it lets go of mmu_lock.
  * Context: mmu_lock for writing; kvm->srcu or slots_lock.
  */
 bool mmu_write_protect_gfn(struct kvm *kvm, gfn_t gfn);
 
-/* For debugfs.c; shadow_rmap.c. */
+/* How many SPTEs are on a list; for debugfs.c, too.  Context: mmu_lock. */
 unsigned int pte_list_count(struct kvm_rmap_head *rmap_head);
 
 /**
@@ -365,7 +368,7 @@ unsigned int pte_list_count(struct kvm_rmap_head *rmap_head);
  * @nx_mitigation: huge pages must not be executable (iTLB multihit)
  *
  * What it may become (fault.c, level.c):
- * @max_level: not above this level, given by who calls or by the guest's tables
+ * @max_level: not above this level: given by the caller or by the guest's tables
  * @req_level: what slot and host page allow of @max_level
  * @goal_level: the level to map
  * @huge_page_disallowed: @nx_mitigation, and the guest executes here
@@ -376,7 +379,7 @@ unsigned int pte_list_count(struct kvm_rmap_head *rmap_head);
  * @slot: of @gfn; NULL for MMIO
  * @mmu_seq: kvm->mmu_invalidate_seq from before the slot was looked up
  * @pfn: the host's page, rounded down to @goal_level when that is known
- * @page: what the reference to the host's page keeps; NULL if it has none
+ * @page: the host's page, kept by a reference; NULL if @pfn has none
  * @hva: its address in the VMM
  * @map_writable: the host lets it be written
  *

@@ -25,7 +25,7 @@
 static bool __read_mostly flush_on_reuse;
 module_param(flush_on_reuse, bool, 0644);
 
-/* A table of each level. */
+/* Memory for a table of each level, and its struct tdp_table. */
 static int tdp_topup_caches(struct kvm_vcpu *vcpu)
 {
 	int r = kvm_mmu_topup_memory_cache(&vcpu->mmu_table_cache,
@@ -39,7 +39,7 @@ static int shadow_topup_caches(struct kvm_vcpu_arch *arch, bool indirect)
 {
 	int r;
 
-	/* The page's own rmap, a parent of each level, and the prefetched. */
+	/* Blocks: for the leaf's rmap, a parent of each level, and the prefetched. */
 	r = kvm_mmu_topup_memory_cache(&arch->mmu_pte_list_desc_cache,
 				       1 + PT64_ROOT_MAX_LEVEL + MMU_PREFETCH_NR);
 	if (!r)
@@ -249,7 +249,7 @@ void kvm_mmu_free_guest_mode_roots(struct kvm *kvm, struct kvm_mmu *mmu)
 	unsigned long roots = 0;
 	int i;
 
-	/* L2 runs on the current root, and cannot ask for this. */
+	/* Not while L2 runs on this MMU: its current root is one of guest mode. */
 	WARN_ON_ONCE(mmu->root_role.guest_mode);
 
 	for (i = 0; i < KVM_MMU_NUM_PREV_ROOTS; i++) {
@@ -340,8 +340,8 @@ static bool root_usable(const struct kvm_mmu_root_info *root, gpa_t pgd,
 }
 
 /*
- * Makes the root of (@pgd, @role) the current one if it is cached; else there is
- * none, and the current one is cached in place of the oldest.
+ * Make the root of (@pgd, @role) the current one if it is cached.  If not, there is no
+ * current root afterwards.  The one that was current is cached, in place of the oldest.
  */
 static bool root_switch(struct kvm *kvm, struct kvm_mmu *mmu, gpa_t pgd,
 			union kvm_mmu_page_role role)
@@ -379,7 +379,7 @@ void kvm_mmu_new_pgd(struct kvm_vcpu *vcpu, gpa_t new_pgd)
 	struct kvm_mmu *mmu = vcpu->arch.mmu;
 	union kvm_mmu_page_role role = mmu->root_role;
 
-	/* A root of PDPTEs, and the dummy, are not cached. */
+	/* A table of PDPTEs and the dummy root are not cached. */
 	if (VALID_PAGE(mmu->root.hpa) && !root_to_table(mmu->root.hpa))
 		kvm_mmu_free_roots(vcpu->kvm, mmu, KVM_MMU_ROOT_CURRENT);
 
@@ -398,14 +398,14 @@ void kvm_mmu_new_pgd(struct kvm_vcpu *vcpu, gpa_t new_pgd)
 		kvm_make_request(KVM_REQ_TLB_FLUSH_CURRENT, vcpu);
 	}
 
-	/* It was for a gva of the other address space. */
+	/* What it has is for a gva of the address space that was left. */
 	vcpu_clear_mmio_info(vcpu, MMIO_GVA_ANY);
 	if (!role.direct)
 		atomic_set(&root_to_sp(mmu->root.hpa)->write_flooding_count, 0);
 }
 EXPORT_SYMBOL_GPL(kvm_mmu_new_pgd);
 
-/* The SPTEs of an address follow the guest's tables, in each of @roots. */
+/* Make the SPTEs of an address follow the guest's tables, in each of @roots. */
 static void follow_addr(struct kvm_vcpu *vcpu, u64 addr, unsigned long roots,
 			void (*follow)(struct kvm_vcpu *vcpu, u64 addr, hpa_t root))
 {
@@ -425,7 +425,7 @@ static void invalidate_addr(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu, u64 addr
 {
 	WARN_ON_ONCE(roots & ~KVM_MMU_ROOTS_ALL);
 
-	/* For the guest MMU of a nested guest it is a gpa. */
+	/* In guest_mmu, @addr is a gpa of L2, and the TLB entry is not flushed here. */
 	if (mmu != &vcpu->arch.guest_mmu) {
 		/* Nothing is cached for such an address (SDM, INVLPG). */
 		if (is_noncanonical_invlpg_address(addr, vcpu))
@@ -453,9 +453,9 @@ void kvm_mmu_invalidate_addr(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu,
 EXPORT_SYMBOL_GPL(kvm_mmu_invalidate_addr);
 
 /*
- * INVLPG flushes global translations of every PCID, so look at all roots.  One that
- * is not cached is synced when the guest comes back to it.  Without PCIDs it comes
- * back to a previous root by a flush, which reads unsync pages only.
+ * INVLPG flushes global translations of every PCID, so look at all roots.  A root that
+ * is not cached is synced when it is loaded.  Without PCIDs, the guest comes back to a
+ * previous root by a flush, so only unsync pages need to follow there.
  */
 void kvm_mmu_invlpg(struct kvm_vcpu *vcpu, gva_t gva)
 {

@@ -5,8 +5,8 @@
  * Deleting or moving a slot unmaps its own pages: the leaves that map its gfns,
  * the tables that map nothing any more, and the pages that shadow tables there,
  * found by the index of shadowed gfns.  All else stays mapped.  Stock KVM zaps the
- * whole VM by default, and says so by KVM_X86_QUIRK_SLOT_ZAP_ALL: here that is for
- * VMs with an assigned device, and the module parameter slot_zap_all.
+ * whole VM by default, and says so by KVM_X86_QUIRK_SLOT_ZAP_ALL: here that is done for
+ * VMs with an assigned device, or if the module parameter slot_zap_all asks for it.
  *
  * Takes the place of a part of mmu/mmu.c, whose interfaces and behaviour it keeps:
  * Copyright (C) 2006 Qumranet, Inc.
@@ -23,7 +23,7 @@
 #include "zap.h"
 #include "mmutrace.h"
 
-/* -1: each VM for itself, see slot_zaps_all(). */
+/* -1: it depends on the VM, see slot_zaps_all(). */
 static int __read_mostly slot_zap_all = -1;
 module_param(slot_zap_all, int, 0644);
 MODULE_PARM_DESC(slot_zap_all,
@@ -36,14 +36,14 @@ static void reload_apic_page(struct kvm *kvm, const struct kvm_memory_slot *slot
 		kvm_make_all_cpus_request(kvm, KVM_REQ_APIC_PAGE_RELOAD);
 }
 
-/* What other slots of the same walk have unmapped is flushed before a yield, too. */
+/* What other slots of the same walk had mapped (flush_due) is flushed before a yield. */
 bool kvm_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
 {
 	bool flush = range->flush_due;
 
 	/*
-	 * A fault that looked up the slot before this must not map it after: it
-	 * sees the invalidation, or who holds slots_lock has waited for it (SRCU).
+	 * A fault that looked up the slot before this must not map it after: it sees
+	 * the invalidation, or the holder of slots_lock has waited for it (SRCU).
 	 */
 	lockdep_assert_once(kvm->mmu_invalidate_in_progress ||
 			    lockdep_is_held(&kvm->slots_lock));
@@ -59,8 +59,9 @@ bool kvm_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
 }
 
 /*
- * With direct paging, what shadows a nested guest's tables has rmaps, and the slots
- * keep these.  Unlocked: a page that is just made is not old.
+ * With direct paging only pages for nested guests have SPTEs on rmaps, and slots keep
+ * the rmaps when the last of these pages is gone.  Read without mmu_lock: the SPTEs of a
+ * page that is just being made are not old.
  */
 static bool may_age_shadow_pages(struct kvm *kvm)
 {
@@ -68,7 +69,7 @@ static bool may_age_shadow_pages(struct kvm *kvm)
 	       (!tdp_enabled || READ_ONCE(kvm->arch.indirect_shadow_pages));
 }
 
-/* Direct paging is aged without a lock, shadow paging by its rmaps. */
+/* Direct paging is aged without mmu_lock, shadow paging with it, by rmaps. */
 bool kvm_age_gfn(struct kvm *kvm, struct kvm_gfn_range *range)
 {
 	bool young = false;
@@ -109,7 +110,7 @@ static void zap_all_invalidate(struct kvm *kvm)
 	WRITE_ONCE(kvm->arch.mmu_valid_gen, kvm->arch.mmu_valid_gen ^ 1);
 	if (tdp_enabled)
 		tdp_roots_invalidate(kvm);
-	/* In the same critical section: nobody may miss that its root is gone. */
+	/* In the same critical section: any vCPU with an obsolete root is told of it. */
 	kvm_make_all_cpus_request(kvm, KVM_REQ_MMU_FREE_OBSOLETE_ROOTS);
 	shadow_zap_obsolete(kvm);
 }
@@ -125,7 +126,7 @@ void zap_all_fast(struct kvm *kvm)
 		tdp_roots_zap_invalid(kvm);
 }
 
-/* The parts of a range that slots with rmaps have. */
+/* Shadow paging: unmap the gfns of a range, by slots.  Return: true if a flush is due. */
 static bool shadow_zap_gfns(struct kvm *kvm, gfn_t start, gfn_t end)
 {
 	struct kvm_memslot_iter iter;
@@ -185,9 +186,9 @@ void kvm_arch_flush_shadow_all(struct kvm *kvm)
 }
 
 /*
- * Pages that shadow a table in the slot use the slot's metadata (write tracking), so
- * they go, too.  Tables that map nothing any more go as well: nobody knows whether
- * there will be another slot, and how big its pages are.
+ * Pages that shadow a table in the slot are counted in the slot (write tracking), so
+ * they are zapped, too.  So are tables that map nothing any more: another slot may come
+ * whose pages are larger, or none.
  */
 static void zap_slot(struct kvm *kvm, struct kvm_memory_slot *slot)
 {
@@ -210,8 +211,8 @@ static void zap_slot(struct kvm *kvm, struct kvm_memory_slot *slot)
 }
 
 /*
- * VMs with an assigned device failed without it in 2019, for a reason that was
- * not found; so they keep it, unless their userspace knows better.
+ * In 2019, VMs with an assigned device failed unless everything was zapped, for a reason
+ * that was not found.  So that is kept for them, unless userspace disables the quirk.
  */
 static bool slot_zaps_all(struct kvm *kvm)
 {
@@ -226,8 +227,8 @@ static bool slot_zaps_all(struct kvm *kvm)
 }
 
 /*
- * @slot is going or INVALID, so nobody maps its gfns again.  It is of the active set:
- * the first shadow root of a VM gives rmaps to slots of no other.
+ * @slot is going or INVALID, so nobody maps its gfns again.  It is one of the active set,
+ * so it has rmaps if there are any: the first shadow root gives them to no other set.
  */
 void kvm_arch_flush_shadow_memslot(struct kvm *kvm, struct kvm_memory_slot *slot)
 {
@@ -238,16 +239,16 @@ void kvm_arch_flush_shadow_memslot(struct kvm *kvm, struct kvm_memory_slot *slot
 }
 
 /*
- * Userspace sets CR3.  It may have written to the guest's tables by its own
- * mapping of guest memory, which KVM cannot see: what shadows them is made anew.
+ * Userspace sets CR3.  It may have written to the guest's tables by its own mapping of
+ * guest memory, which KVM cannot see.  So all pages that shadow tables are zapped.
  */
 void kvm_mmu_forget_tables(struct kvm *kvm)
 {
 	int idx;
 
 	/*
-	 * Either this sees a page that is being made for a table, or who makes it
-	 * sees what userspace wrote: pairs with the barrier in watch_table().
+	 * Either this sees that a page is being made for a table, or the fault that
+	 * makes it sees what userspace wrote: pairs with the barrier in watch_table().
 	 */
 	smp_mb();
 	if (!READ_ONCE(kvm->arch.indirect_shadow_pages))
