@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Direct paging (two-dimensional paging, EPT or NPT): what the other files of
- * the MMU may call in the tdp_* files.  mmu.c, root.c, fault.c, page_fault.c,
- * fast_fault.c, zap.c and nx_huge_page.c do; shadow_* never do, and tdp_* never call shadow_*.
+ * Direct paging (two-dimensional paging, EPT or NPT): what the other files of the MMU
+ * may call in the tdp_* files.  mmu.c, root.c, fault.c, page_fault.c, fast_fault.c,
+ * zap.c and nx_huge_page.c do; shadow_* never do, and tdp_* never call shadow_*.
  *
  *  tdp_iter.c   the walk
  *  tdp_pte.c    the only writers, tables' lifetime, accounting
@@ -23,16 +23,16 @@
 #include "spte.h"
 
 /**
- * tdp_module_init() - before the first VM
+ * tdp_module_init() - create the slab cache, before the first VM
  *
  * Return: 0 or -ENOMEM.
  */
 int tdp_module_init(void);
 
-/* Waits until RCU has freed all tables that were unlinked before. */
+/* Waits until RCU has freed all tables that were unlinked before.  Sleeps. */
 void tdp_drain_tables(void);
 
-/* After the last VM; waits as well. */
+/* After the last VM; waits as tdp_drain_tables() does. */
 void tdp_module_exit(void);
 
 void tdp_init_vm(struct kvm *kvm);
@@ -53,7 +53,7 @@ void tdp_uninit_vm(struct kvm *kvm);
  *
  * Sets mmu->root.  vCPUs with the same role share a root.
  *
- * Return: 0.
+ * Return: 0; it cannot fail.
  * Context: takes mmu_lock for reading.
  */
 int tdp_root_load(struct kvm_vcpu *vcpu);
@@ -64,15 +64,19 @@ static inline bool tdp_root_obsolete(const struct tdp_table *root)
 	return READ_ONCE(root->table.state) == SP_ZAPPED;
 }
 
-/* Drops a reference; the last one frees the root, which is invalid by then. */
+/*
+ * Drops a reference; the last one frees the root, which is invalid by then.  Context:
+ * mmu_lock, for reading or writing.
+ */
 void tdp_root_put(struct kvm *kvm, struct tdp_table *root);
 
 /**
- * tdp_roots_invalidate() - make every root one that no vCPU may load again
+ * tdp_roots_invalidate() - make every root invalid, so that no vCPU loads it again
  * @kvm: the VM
  *
  * tdp_roots_zap_invalid() has to follow.  The caller asks all vCPUs to drop
  * their roots, in the same critical section.
+ *
  * Context: mmu_lock for writing, or nobody uses the VM.
  */
 void tdp_roots_invalidate(struct kvm *kvm);
@@ -81,9 +85,10 @@ void tdp_roots_invalidate(struct kvm *kvm);
  * tdp_roots_zap_invalid() - unmap what invalidated roots still map
  * @kvm: the VM
  *
- * When it returns, no SPTE below them holds a pfn.  No TLB flush: a vCPU flushes
- * when it loads another root.
- * Context: takes mmu_lock for reading; yields.
+ * When it returns, they map no pfn any more.  No TLB flush: a vCPU flushes when it loads
+ * another root.
+ *
+ * Context: takes mmu_lock for reading; yields.  slots_lock, if the VM is in use.
  */
 void tdp_roots_zap_invalid(struct kvm *kvm);
 
@@ -92,24 +97,25 @@ void tdp_roots_zap_invalid(struct kvm *kvm);
 /**
  * tdp_map() - map a page for a fault
  * @vcpu: the vCPU, whose caches are filled
- * @fault: pinned, checked against invalidations; slot NULL: MMIO.  The levels
- *	are chosen here (level_choose())
- * @mmu_writable: no shadowed table forbids to write the gfn (fault.c asked)
+ * @fault: its pfn is pinned, and not invalidated since; slot NULL for MMIO.  The
+ *	levels are chosen here (level_choose())
+ * @mmu_writable: the gfn is not write-protected as a table or a tracked gfn
  *
  * Return: RET_PF_*.
- * Context: mmu_lock for reading.
+ * Context: mmu_lock for reading; kvm->srcu.
  */
 int tdp_map(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault, bool mmu_writable);
 
 /**
- * tdp_prefetch() - map neighbours that the host has present already
+ * tdp_prefetch() - map neighbours of a 4K page that the host has present already
  * @vcpu: the vCPU
- * @fault: has just been mapped at 4K
+ * @fault: has just been mapped, in the same section of mmu_lock
  *
- * Maps only where that makes no table, does not sleep, and breaks no
- * write-protection; Accessed stays clear.  Does nothing on CPUs without A bits, nor
- * while an invalidation is in progress.
- * Context: mmu_lock for reading.
+ * Fills entries of the table that the fault has its leaf in, without sleeping, and with
+ * A clear.  Does nothing unless the leaf is a 4K page, on CPUs without A bits, while an
+ * invalidation is in progress, nor where writes may have to be trapped.
+ *
+ * Context: mmu_lock for reading; kvm->srcu.
  */
 void tdp_prefetch(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault);
 
@@ -127,7 +133,7 @@ void tdp_prefetch(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault);
  */
 bool tdp_zap_leafs(struct kvm *kvm, gfn_t start, gfn_t end, bool flush);
 
-/* The same for the notifiers: the roots of one address space, invalid ones too. */
+/* tdp_zap_leafs() for notifiers: in all roots of one address space, invalid ones too. */
 bool tdp_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range, bool flush);
 
 /**
@@ -149,7 +155,8 @@ bool tdp_zap_slot(struct kvm *kvm, const struct kvm_memory_slot *slot, bool flus
  * @kvm: the VM
  * @sp: not a root
  *
- * Return: true if the caller must flush TLBs.
+ * Return: true if the caller must flush TLBs before its RCU read section ends; false
+ * if @sp is not linked (a bug).
  * Context: mmu_lock for writing, RCU.
  */
 bool tdp_zap_table(struct kvm *kvm, struct tdp_table *sp);
@@ -167,7 +174,7 @@ void tdp_zap_all(struct kvm *kvm);
  * @kvm: the VM
  * @as_id: the address space
  * @start: the first gfn
- * @end: the first gfn beyond; @start: there is nothing to do
+ * @end: the first gfn beyond; if it is @start, there is nothing to do
  *
  * No TLB flush: the CPU does not cache what is not present or reserved.
  * Context: takes mmu_lock for reading; yields.
@@ -177,8 +184,8 @@ void tdp_zap_mmio(struct kvm *kvm, int as_id, gfn_t start, gfn_t end);
 /* tdp_track.c */
 
 /*
- * For notifiers: did the guest access the range?  The first also clears A.
- * Context: none, no lock; kvm->srcu for the slot.
+ * For notifiers.  Return: true if the guest has accessed the range.  The first also
+ * clears A.  Context: no lock; kvm->srcu for the slot.
  */
 bool tdp_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range);
 bool tdp_test_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range);
@@ -208,7 +215,7 @@ void tdp_wrprot_slot(struct kvm *kvm, const struct kvm_memory_slot *slot,
 void tdp_wrprot_huge(struct kvm *kvm, const struct kvm_memory_slot *slot,
 		     gfn_t first, gfn_t last);
 
-/* As tdp_wrprot_slot(), but clears D; W only of leaves that have no D bit. */
+/* As tdp_wrprot_slot() from 4K up, but clears D, or W where the tree has no D bits. */
 void tdp_clear_dirty_slot(struct kvm *kvm, const struct kvm_memory_slot *slot);
 
 /**
@@ -217,7 +224,7 @@ void tdp_clear_dirty_slot(struct kvm *kvm, const struct kvm_memory_slot *slot);
  * @slot: the slot
  * @gfn: of bit 0 of @mask
  * @mask: the pages
- * @wrprot: clear W even where there is D, but in regions (tdp_region.h)
+ * @wrprot: clear W instead of D, except in regions (tdp_region.h)
  *
  * The caller flushes TLBs.
  * Context: mmu_lock for reading or writing.
@@ -234,7 +241,8 @@ void tdp_clear_dirty_masked(struct kvm *kvm, struct kvm_memory_slot *slot,
  *
  * Return: true if TLBs must be flushed.  A caller that must not miss a write does so
  * before it lets go of mmu_lock; dirty logging may do it later.
- * Context: mmu_lock; for writing, if nobody may map the gfn writable meanwhile.
+ * Context: mmu_lock; for writing, to keep faults from mapping the gfn writable
+ * meanwhile.
  */
 bool tdp_write_protect_gfn(struct kvm *kvm, struct kvm_memory_slot *slot,
 			   gfn_t gfn, int min_level);
@@ -242,12 +250,12 @@ bool tdp_write_protect_gfn(struct kvm *kvm, struct kvm_memory_slot *slot,
 /* tdp_split.c */
 
 /**
- * tdp_split_range() - split huge pages, so that dirty logging need not
+ * tdp_split_range() - split huge pages, so that faults need not while writes are logged
  * @kvm: the VM
  * @slot: the slot
  * @start: first gfn
  * @end: first gfn beyond
- * @target_level: what is above it is split
+ * @target_level: pages of higher levels are split down to this one
  * @shared: mmu_lock is held for reading
  *
  * Best effort: stops when there is no memory.
@@ -262,9 +270,10 @@ void tdp_split_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
  * @slot: the slot; dirty logging has ended
  *
  * Where slot and host allow a huge page and some piece is mapped, the huge page
- * is mapped in its place at once; the guest does not fault.  If no piece tells
- * the pfns, or the host may be changing them, the table is unmapped, and the next
+ * is mapped in the place of the table at once; the guest does not fault.  If no piece
+ * tells the pfns, or the host may be changing them, the table is unlinked, and the next
  * fault decides.  TLBs are flushed.
+ *
  * Context: mmu_lock for reading; yields.  slots_lock.
  */
 void tdp_recover_huge(struct kvm *kvm, const struct kvm_memory_slot *slot);
@@ -298,7 +307,7 @@ bool tdp_reaches(struct kvm_vcpu *vcpu, gfn_t gfn);
  * tdp_walk() - copy the SPTEs that translate an address
  * @vcpu: the vCPU
  * @gpa: the address
- * @sptes: the values, by level
+ * @sptes: PT64_ROOT_MAX_LEVEL + 1 of them: set to the values, by level
  * @root_level: set to the level of the root
  *
  * Return: the level of the last one, which may not be present; -1: the tables do not
@@ -313,7 +322,7 @@ int tdp_walk(struct kvm_vcpu *vcpu, gpa_t gpa, u64 *sptes, int *root_level);
  * @gfn: the page, tdp_reaches()
  * @spte: set to its value
  *
- * Return: where it is; it is in a table until tdp_walk_end().
+ * Return: the SPTE, whose table is not freed before tdp_walk_end().
  * Context: between tdp_walk_begin() and tdp_walk_end().
  */
 u64 *tdp_walk_leaf(struct kvm_vcpu *vcpu, gfn_t gfn, u64 *spte);

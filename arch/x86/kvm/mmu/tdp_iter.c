@@ -2,16 +2,15 @@
 /*
  * The walk over a direct paging tree, see tdp_iter.h.
  *
- * A walk is a gfn that it is on its way to (next_gfn), the tables on the path
- * to it, and a level.  All moves follow from these: down keeps the gfn; to the
- * side moves it to the end of what the SPTE covers; where that is the end of the
- * table as well, the walk goes up to the first level at which the gfn's index is
- * not 0, that is, past the parents, which were visited before their tables.
+ * A walk is a gfn that it is on its way to (next_gfn), the tables on the path to it,
+ * and a level.  It has three moves.  Down keeps the gfn.  To the side, the gfn becomes
+ * the end of what the SPTE covers.  Up follows if that is the end of the table as well:
+ * to the first level at which the gfn's index is not 0.  So parents that were visited
+ * before their tables are not visited again.
  *
- * What the path remembers may be unlinked meanwhile, but is not freed before
- * the walk leaves RCU.  In an unlinked table a walk with mmu_lock sees frozen
- * SPTEs, which nobody acts on, and one without may see it as it was; after a yield
- * the path is dropped.
+ * Tables of the path may be unlinked meanwhile, but are not freed before the walk
+ * leaves RCU.  In an unlinked table a walk may find frozen SPTEs, which it leaves
+ * alone, or, without mmu_lock, SPTEs as they were.  After a yield the path is dropped.
  */
 #include "tdp_iter.h"
 #include "tdp_pte.h"
@@ -62,7 +61,7 @@ struct tdp_iter *tdp_iter_start(struct tdp_iter *iter, struct tdp_table *root,
 	return iter;
 }
 
-/* The link is read anew: the walk's caller may have made or zapped it. */
+/* Step down.  The link is read anew: the walk's user may have made or zapped it. */
 static bool tdp_iter_down(struct tdp_iter *iter)
 {
 	int level = iter->level;
@@ -79,7 +78,7 @@ static bool tdp_iter_down(struct tdp_iter *iter)
 	return true;
 }
 
-/* A table has ended: on in the first one above it that has not. */
+/* The table has ended: go on in the first one above it that has not. */
 static struct tdp_iter *tdp_iter_up(struct tdp_iter *iter)
 {
 	int level = iter->level;
@@ -124,7 +123,7 @@ void tdp_yield_now(struct kvm *kvm, struct tdp_iter *iter, bool flush, bool shar
 	WARN_ON_ONCE(iter->gfn > iter->next_gfn);
 	iter->yielded = true;
 
-	/* No CPU may have a table in its TLB that RCU does not keep any more. */
+	/* No CPU may use a table by its TLB that RCU does not keep any more. */
 	if (flush)
 		kvm_flush_remote_tlbs(kvm);
 	mmu_prove_flushed(kvm);

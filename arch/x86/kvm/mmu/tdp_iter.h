@@ -3,9 +3,9 @@
  * A walk over the SPTEs of one direct paging tree, parents before children, in
  * the order of gfns.  It only reads.
  *
- * The tables are freed by RCU after they were unlinked: a walk is inside
- * rcu_read_lock() (or has the tree for itself), and never steps into a table
- * without reading its link anew.
+ * Tables are freed by RCU after they were unlinked.  So a walk is inside
+ * rcu_read_lock(), or nobody else uses the tree, and it never steps into a table
+ * without reading the link to it anew.
  */
 #ifndef __KVM_X86_MMU_TDP_ITER_H
 #define __KVM_X86_MMU_TDP_ITER_H
@@ -16,10 +16,10 @@
  * struct tdp_iter - where a walk is
  * @root: of the tree
  * @end: the first gfn beyond those of interest
- * @next_gfn: what the walk is on its way to: the first gfn of the current SPTE,
- *	or one within its range when it starts or steps down
- * @yielded_gfn: @next_gfn when the walk last let go of mmu_lock: it must get
- *	further before it does so again
+ * @next_gfn: the gfn that the walk is on its way to: the first one of the current
+ *	SPTE, or one within its range when the walk starts or steps down
+ * @yielded_gfn: @next_gfn when the walk started, or last let go of mmu_lock: it must
+ *	get further before it lets go again
  * @table: the table of each level on the path, by level - 1
  * @sptep: the current SPTE
  * @gfn: the first gfn that it covers
@@ -63,6 +63,7 @@ static inline gfn_t tdp_nr_gfns(int level)
  * the root's tables do not translate.
  *
  * Return: @iter, or NULL if the walk is over.
+ * Context: RCU, as for all of the walk.
  */
 struct tdp_iter *tdp_iter_start(struct tdp_iter *iter, struct tdp_table *root,
 				int min_level, gfn_t start, gfn_t end);

@@ -3,13 +3,13 @@
  * Direct paging: what a fault maps, and walks that take no lock.
  *
  * Faults hold mmu_lock for reading and race with each other: every store is a
- * cmpxchg, and who loses lets the guest try again.  mmu_lock keeps away all that
- * would make a fault's premises false: invalidations by the host, roots becoming
+ * cmpxchg, and the fault that loses lets the guest try again.  Holding mmu_lock keeps
+ * off what would invalidate a fault's checks: invalidations by the host, roots becoming
  * invalid, gfns becoming write-tracked.
  *
- * Fault-around: a fault that maps a 4K page also maps those neighbours that the
- * host has at hand, up to MMU_PREFETCH_NR in one cache line of SPTEs, so that
- * the guest does not exit for each.  It must cost little where it finds nothing.
+ * Fault-around: a fault that maps a 4K page also maps those neighbours that the host
+ * has present, up to MMU_PREFETCH_NR in one cache line of SPTEs, so that the guest does
+ * not exit for each.  It must cost little where it finds nothing.
  */
 #include "level.h"
 #include "mmio.h"
@@ -23,7 +23,7 @@
 
 /* Faults */
 
-/* Track a new table, unless it has been unlinked already. */
+/* Track a new table, unless it has been unlinked already (tdp_table_retire()). */
 static void tdp_track_nx(struct kvm *kvm, struct tdp_table *sp)
 {
 	spin_lock(&kvm->arch.tdp_mmu_pages_lock);
@@ -32,7 +32,7 @@ static void tdp_track_nx(struct kvm *kvm, struct tdp_table *sp)
 	spin_unlock(&kvm->arch.tdp_mmu_pages_lock);
 }
 
-/* A table where there is nothing, or a page too big for the fault. */
+/* Link a table where nothing is present, or where a page is too big for the fault. */
 static int tdp_make_table(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 			  struct tdp_iter *iter)
 {
@@ -55,7 +55,7 @@ static int tdp_make_table(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 	return 0;
 }
 
-/* False: somebody else works on the path, and the guest has to try again. */
+/* Walk down to the goal level; false if others change the path: let the guest retry. */
 static bool tdp_reach_goal(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 			   struct tdp_iter *iter)
 {
@@ -87,9 +87,8 @@ static int tdp_install(struct kvm *kvm, struct tdp_iter *iter, u64 spte)
 		return RET_PF_RETRY;
 
 	/*
-	 * No TLB may go on with a table that was replaced, with a page that is
-	 * MMIO now, or with a right to write that was taken: if M was set, a TLB
-	 * may have it.
+	 * No TLB may keep a table that was replaced, a page that is MMIO now, or the
+	 * right to write that is gone: if M was set, a TLB may have W.
 	 */
 	if (spte_present(iter->old) &&
 	    (!spte_leaf(iter->old, iter->level) || !spte_present(spte) ||
@@ -99,11 +98,11 @@ static int tdp_install(struct kvm *kvm, struct tdp_iter *iter, u64 spte)
 }
 
 /*
- * During an update no MMIO SPTE is made, see mmio_direct_current(): the access is
+ * During a memslot update no MMIO SPTE is made, see mmio_direct_current(): the access is
  * emulated.  But KVM cannot emulate for a guest with encrypted registers (SEV-ES).
- * Such a guest needs the SPTE, which makes the CPU raise #VC, and KVM is not asked
- * whether the SPTE is still true.  If it is wrong, the end of the update zaps it, after
- * it has waited for whoever has seen the old set.
+ * Such a guest needs the SPTE, which makes the CPU raise #VC, and KVM does not get to
+ * check the SPTE's generation.  If the SPTE is wrong, the end of the update zaps it,
+ * after all readers of the old set have left kvm->srcu.
  */
 static bool tdp_may_keep_mmio(const struct kvm_vcpu *vcpu, u64 gen)
 {
@@ -129,9 +128,9 @@ static int tdp_map_mmio(struct kvm_vcpu *vcpu, struct tdp_iter *iter)
 }
 
 /*
- * Where writes are logged, one that needs no fault is logged now: after the
- * SPTE is set.  Who takes the mark out of the log, under mmu_lock for reading
- * too, then finds the SPTE; both sides are full barriers.
+ * If the SPTE lets the guest write without a fault, log the page now, after the SPTE was
+ * set.  The log is read under mmu_lock for reading too: it takes the mark first and then
+ * looks at the SPTE, which it finds.  Both sides have full barriers.
  */
 static void tdp_log_writable(struct kvm *kvm, const struct kvm_page_fault *fault,
 			     const struct tdp_iter *iter, u64 spte)
@@ -140,16 +139,15 @@ static void tdp_log_writable(struct kvm *kvm, const struct kvm_page_fault *fault
 	    tdp_in_region(kvm, iter->root->table.role, fault->slot, iter->gfn))
 		return;
 
-	/* level_choose() knows. */
+	/* level_choose() maps nothing larger in a logged slot. */
 	WARN_ON_ONCE(iter->level > PG_LEVEL_4K);
 	mark_page_dirty_in_slot(kvm, fault->slot, iter->gfn);
 }
 
 /*
- * The fault may be late: what it knows of the host is from before it got
- * mmu_lock, and another vCPU's may have mapped more since.  A leaf that allows
- * the access stays as it is, and one that is there already is enough for a
- * prefetch.
+ * The fault may be late: it asked the host before it got mmu_lock, and another vCPU's
+ * fault may have mapped the page with more rights since.  So a leaf that allows the
+ * access stays as it is.  A prefetch leaves any leaf of the page alone.
  */
 static bool tdp_leaf_suffices(const struct kvm_page_fault *fault,
 			      const struct tdp_iter *iter)
@@ -161,8 +159,8 @@ static bool tdp_leaf_suffices(const struct kvm_page_fault *fault,
 }
 
 /*
- * Nobody has written to what is mapped ahead: it must not become dirty in the
- * host by that.  Private memory is of no concern to the host.
+ * A prefetch must not make the page dirty for the host, as nobody has written to it.
+ * The host does not write private memory back.
  */
 static bool tdp_may_write_unseen(const struct kvm_page_fault *fault)
 {
@@ -196,7 +194,7 @@ static int tdp_map_leaf(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 
 	args.role.level = iter->level;
 	spte = spte_make_leaf(vcpu, &args);
-	/* The log still needs D; a TLB may have it, too, and not set it again. */
+	/* Keep D for the log: a CPU that has D in its TLB would not set it again. */
 	if (by_region && spte_present_leaf(iter->old, iter->level))
 		spte |= iter->old & spte_fmt.dirty;
 	if (spte_mmu_writable(spte) && !fault->prefetch)
@@ -209,11 +207,11 @@ static int tdp_map_leaf(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 	trace_kvm_mmu_set_spte(iter->level, iter->gfn,
 			       rcu_dereference(iter->sptep));
 
-	/* If it were not emulated, the guest would fault for ever. */
+	/* The write has to be emulated, or the guest would fault for ever. */
 	return fault->write && !mmu_writable ? RET_PF_WRITE_PROTECTED : r;
 }
 
-/* A write needs W in the link, too. */
+/* A write to a 4K page needs W in the link to its table, too. */
 static int tdp_map_region(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 			  struct tdp_iter *iter, int r)
 {
@@ -256,8 +254,8 @@ struct tdp_leaf {
 };
 
 /*
- * Every table is found by the value that its link has now, and RCU keeps it
- * until the walk's reader ends.  @sptes gets the values, unless it is NULL.
+ * Each table is found by the present value of the link to it, and RCU keeps it until
+ * the walk ends.  @sptes gets the values, unless it is NULL.
  */
 static __always_inline struct tdp_leaf tdp_lookup(struct kvm_vcpu *vcpu, gpa_t gpa,
 						  u64 *sptes)
@@ -301,12 +299,12 @@ u64 *tdp_walk_leaf(struct kvm_vcpu *vcpu, gfn_t gfn, u64 *spte)
 /* Fault-around */
 
 /*
- * Not without A bits, which tell whether the guest has used a page; not in a logged
- * slot, as the log must not show pages that nobody wrote to; and not where a page may
- * be private or write-tracked, as it would have to be looked up.
+ * No prefetch without A bits, which tell whether the guest has used a page; nor in a
+ * logged slot, as the log must not show pages that nobody wrote to; nor where a page may
+ * be private or write-tracked, as that would have to be looked up for each.
  *
- * No invalidation is in progress, and none begins while mmu_lock is held: what the
- * host maps now may be mapped.
+ * If no invalidation is in progress, none begins while mmu_lock is held: the pages that
+ * the host has now may be mapped.
  */
 static bool tdp_may_prefetch(struct kvm *kvm, const struct kvm_page_fault *fault)
 {
@@ -330,8 +328,8 @@ static int tdp_count_none(tdp_ptep_t sptep, int max)
 }
 
 /*
- * Maps up to @nr pages from the walk's SPTE on, and moves it.  Returns how many
- * of them the host had present and writable.
+ * Map up to @nr pages from the walk's SPTE on, and move the walk behind them.  Return:
+ * how many of them the host had present and writable.
  */
 static int tdp_prefetch_run(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
 			    struct tdp_iter *iter, int nr)
@@ -353,7 +351,7 @@ static int tdp_prefetch_run(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
 		args.pfn = page_to_pfn(pages[i]);
 		args.mmu_writable = mmu_knows_dirty(pages[i]);
 		iter->old = SPTE_NONE;
-		/* Busy: another vCPU has just mapped it. */
+		/* If it fails, another vCPU has just mapped the page. */
 		if (!tdp_set_atomic(vcpu->kvm, iter, spte_make_leaf(vcpu, &args)))
 			trace_kvm_mmu_set_spte(PG_LEVEL_4K, iter->gfn,
 					       rcu_dereference(iter->sptep));
@@ -365,8 +363,8 @@ static int tdp_prefetch_run(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
 }
 
 /*
- * The walk goes from its SPTE on to @end.  Where the host lacks one page it
- * likely lacks more: that ends it.
+ * Prefetch from the walk's SPTE up to @end.  The first page that the host lacks ends it,
+ * as the host likely lacks more.
  */
 static void tdp_prefetch_up_to(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
 			       struct tdp_iter *iter, gfn_t end)
@@ -393,7 +391,7 @@ static void tdp_prefetch_around(struct kvm_vcpu *vcpu,
 	gfn_t end = min(first + MMU_PREFETCH_NR, slot->base_gfn + slot->npages);
 	struct tdp_iter iter;
 
-	/* Zapped since, with its table. */
+	/* The fault's leaf was zapped since, with its table. */
 	if (leaf.level != PG_LEVEL_4K)
 		return;
 

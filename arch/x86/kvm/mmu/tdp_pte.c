@@ -8,10 +8,10 @@
  * wins a race.
  *
  * A table is SP_ALLOC while it is private, SP_ACTIVE from just before it is
- * linked, SP_ZAPPED once it is unlinked.  Whoever unlinks it owns what is below:
- * mmu_lock for writing keeps others away, and the entries are only counted;
- * mmu_lock for reading does not, so that each entry is frozen as it is accounted
- * for, and nobody maps anything there unseen.  Readers are waited for by RCU.
+ * linked, SP_ZAPPED once it is unlinked.  The thread that unlinks it takes down what is
+ * below.  mmu_lock for writing keeps others away, so the entries are only counted.
+ * mmu_lock for reading does not, so each entry is frozen as it is accounted for, and
+ * nobody maps anything there unnoticed.  RCU waits for readers before a table is freed.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -101,8 +101,9 @@ static void tdp_count_table(struct kvm *kvm, struct tdp_table *sp, int nr)
 }
 
 /*
- * A table was unlinked.  The fault that made it may only now be about to track
- * it: under the lock it sees that nx_huge_page_disallowed is gone.
+ * A table was unlinked.  The fault that made it may not have tracked it yet: then it
+ * sees, under tdp_mmu_pages_lock, that nx_huge_page_disallowed is false
+ * (tdp_track_nx()).
  */
 static void tdp_table_retire(struct kvm *kvm, struct tdp_table *sp)
 {
@@ -127,7 +128,7 @@ static void tdp_check_value(u64 spte)
 	KVM_MMU_WARN_ON(spte_causes_ve(spte));
 }
 
-/* Nobody but the CPU and the fast page fault changes the SPTE: as tdp_set(). */
+/* Under mmu_lock for writing only the CPU and the fast page fault change the SPTE. */
 static u64 tdp_replace(u64 *sptep, u64 old, u64 spte, int level)
 {
 	tdp_check_value(spte);
@@ -140,7 +141,7 @@ static u64 tdp_replace(u64 *sptep, u64 old, u64 spte, int level)
 	return old;
 }
 
-/* Others change the SPTE too, and one may have frozen it for a moment. */
+/* Freeze an SPTE that others may change, too, or have frozen for a moment. */
 static u64 tdp_freeze(u64 *sptep)
 {
 	u64 old;
@@ -163,8 +164,8 @@ static int tdp_cmpxchg(struct tdp_iter *iter, u64 spte)
 /* Accounting */
 
 /*
- * A leaf gives way to @kept, 0 if to no leaf: the host's mm gets the A that is
- * lost.  Of D it was told when M was set (spte.h).
+ * A leaf was replaced by @kept (0: by no leaf).  Tell the host's mm of A if it is lost.
+ * Of D it was told when M was set (spte.h).
  */
 static void tdp_tell_host(u64 old, u64 kept)
 {
@@ -172,7 +173,7 @@ static void tdp_tell_host(u64 old, u64 kept)
 		kvm_set_pfn_accessed(spte_pfn(old));
 }
 
-/* The link to the table that an SPTE is in; as good as OPEN if it is a root. */
+/* The link to the table that an SPTE is in; for a root, a value that is OPEN. */
 static u64 tdp_link_above(u64 *sptep)
 {
 	const struct tdp_table *sp = sptep_to_tdp(sptep);
@@ -181,9 +182,9 @@ static u64 tdp_link_above(u64 *sptep)
 }
 
 /*
- * A 4K leaf gives way to one without D, or to none: the log of its region, if it
- * has one, gets D.  A TLB may have it until the caller flushes: that the page is
- * marked makes whoever takes it out of the log flush as well.
+ * A 4K leaf was replaced by @kept (0: by no leaf).  If D is lost, mark the page in the
+ * log of its region, if there is one.  A CPU may write by its TLB until the caller has
+ * flushed; the mark makes whoever takes it out of the log flush as well.
  */
 static void tdp_log_lost(struct kvm *kvm, const struct tdp_iter *iter, u64 kept)
 {
@@ -195,7 +196,7 @@ static void tdp_log_lost(struct kvm *kvm, const struct tdp_iter *iter, u64 kept)
 	    !tdp_has_regions(kvm))
 		return;
 
-	/* Who invalidates pages of guest_memfd has not got it. */
+	/* Invalidations of guest_memfd do not hold it. */
 	idx = srcu_read_lock(&kvm->srcu);
 	slot = tdp_region_log(kvm, sptep_to_table(sptep)->role, iter->gfn,
 			      tdp_link_above(sptep));
@@ -205,18 +206,18 @@ static void tdp_log_lost(struct kvm *kvm, const struct tdp_iter *iter, u64 kept)
 }
 
 /*
- * The value of an entry of a table that was unlinked.  Whoever finds an entry
- * frozen leaves it alone, and the CPU sets no D any more.  With mmu_lock for
- * writing nobody maps anything here any more, and the entry may stay if no log
- * wants its D: what the CPU, ageing, or a fast page fault that came here before
- * still changes in it means nothing.
+ * The last value of an entry of a table that was unlinked.  A frozen entry is left alone
+ * by others, and the CPU sets no D there.  With mmu_lock for writing nobody maps
+ * anything here any more, so the entry may stay unless a log needs its D.  Then the CPU,
+ * ageing, or a fast page fault that found the table before may still change it, to no
+ * effect.
  */
 static u64 tdp_last_value(u64 *sptep, bool freeze)
 {
 	return freeze ? tdp_freeze(sptep) : READ_ONCE(*sptep);
 }
 
-/* Whose log wants to know what was written in the table that @link links to? */
+/* The slot whose log gets the D bits of the table that @link links to; or NULL. */
 static const struct kvm_memory_slot *tdp_table_log(struct kvm *kvm,
 						   const struct mmu_table *table,
 						   u64 link)
@@ -226,8 +227,8 @@ static const struct kvm_memory_slot *tdp_table_log(struct kvm *kvm,
 }
 
 /*
- * Takes down the table that @link linked to, and all below.  The host's mm is not
- * told of A: whoever still uses the pages comes by a fault, which tells.
+ * Take down the table that @link linked to, and all below.  The host's mm is not told of
+ * A: a vCPU that still uses the pages faults, and the fault tells it.
  */
 static void tdp_unlink(struct kvm *kvm, u64 link, bool shared)
 {
@@ -271,7 +272,7 @@ static void __cold tdp_bug_pfn(struct kvm *kvm, const struct tdp_iter *iter,
 	KVM_BUG_ON_DATA_CORRUPTION(true, kvm);
 }
 
-/* What is not present changes only to or from MMIO. */
+/* An SPTE that is not present, and stays so, changes only to or from MMIO. */
 static void tdp_check_not_present(struct kvm *kvm, const struct tdp_iter *iter,
 				  u64 spte)
 {
@@ -340,7 +341,7 @@ int tdp_zap_atomic(struct kvm *kvm, struct tdp_iter *iter)
 	if (r)
 		return r;
 
-	/* Thaw it now: whoever waits for that need not wait for the subtree, too. */
+	/* Thaw it before the subtree is accounted for: others wait for it. */
 	mmu_flush_gfn(kvm, iter->gfn, iter->level);
 	WRITE_ONCE(*rcu_dereference(iter->sptep), SPTE_NONE);
 	tdp_account(kvm, iter, SPTE_NONE, true);
@@ -352,7 +353,7 @@ void tdp_set(struct kvm *kvm, struct tdp_iter *iter, u64 spte)
 	u64 *sptep = rcu_dereference(iter->sptep);
 
 	lockdep_assert_held_write(&kvm->mmu_lock);
-	/* Freezing is for those who share the lock. */
+	/* SPTEs are frozen only under mmu_lock for reading. */
 	WARN_ON_ONCE(iter->yielded || spte_frozen(iter->old) || spte_frozen(spte));
 
 	iter->old = tdp_replace(sptep, iter->old, spte, iter->level);
@@ -432,7 +433,7 @@ int tdp_link(struct kvm *kvm, struct tdp_iter *iter, struct tdp_table *sp,
 {
 	u64 spte = spte_make_table(sp->table.spt, !mmu_ad_enabled());
 
-	/* Once it is linked, others may unlink it. */
+	/* Before it is linked: after that, others may unlink it. */
 	sp->table.state = SP_ACTIVE;
 	if (!shared) {
 		tdp_set(kvm, iter, spte);
@@ -446,10 +447,11 @@ int tdp_link(struct kvm *kvm, struct tdp_iter *iter, struct tdp_table *sp,
 }
 
 /*
- * A huge page of a logged slot that traps writes becomes a region that does not: W
- * comes where M allows it, and D, which is no news, is left to the CPU.  One that is
- * still writable stays as it is: its pages are in the log, or the log is about to
- * close it.
+ * The value that the pieces of a huge page are made from.  If the huge page traps writes
+ * for the log, the pieces form a region and need not: they get W if M allows it, and no
+ * D, as the huge page's D is older than the log, or logged.  If it is still writable,
+ * its value stays: its pages are in the log, or the log that begins will close the
+ * region.
  */
 static u64 tdp_split_for_log(struct kvm *kvm, const struct tdp_iter *iter,
 			     const struct tdp_table *sp)

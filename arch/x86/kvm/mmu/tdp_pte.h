@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The only stores to direct paging tables, but for the one cmpxchg of the fast
- * page fault (fast_fault.c).  For the tdp_* files.
+ * The only stores to direct paging tables, but for the cmpxchg of the fast page fault
+ * (fast_fault.c).  For the tdp_* files.
  *
- * Who changes an SPTE, and how:
+ * What is held while an SPTE is changed, and how it is changed:
  *
  *  mmu_lock for writing   tdp_set(): nobody but the CPU and the fast page fault
  *                         interferes; atomic where spte_volatile()
  *  mmu_lock for reading   tdp_set_atomic(), tdp_zap_atomic(): cmpxchg against
  *                         what the walk has read; SPTE_FROZEN is left alone
- *  neither                fast_fault.c, under RCU: sets W, R, X only
- *  age notifiers          tdp_clear_accessed(): any of the above, or RCU alone
+ *  RCU alone              fast_fault.c: sets W, R, X only
+ *  any of these           tdp_clear_bits() (with mmu_lock), tdp_clear_accessed():
+ *                         take bits from a present leaf
  *  regions                tdp_set_region(), tdp_take_dirty(): see tdp_region.h
  *
- * All but the last three account for what the change means, in tdp_account():
- * page statistics, A bits for the host's mm, and the subtree that is
- * unlinked.  The caller flushes TLBs, as each function says.
+ * The first two account for what the change means, in tdp_account(): page
+ * statistics, A bits for the host's mm, D bits for the log of a region, and the subtree
+ * that is unlinked.  The caller flushes TLBs, as each function says.
  */
 #ifndef __KVM_X86_MMU_TDP_PTE_H
 #define __KVM_X86_MMU_TDP_PTE_H
@@ -23,8 +24,8 @@
 #include "tdp_iter.h"
 
 /*
- * A present SPTE is read again and again while others change it; the value that
- * a walk acts on is iter->old.
+ * Others may change the SPTE at any time, so each read may give another value.  The one
+ * that a walk acts on is iter->old.
  */
 static inline u64 tdp_read(tdp_ptep_t sptep)
 {
@@ -34,11 +35,12 @@ static inline u64 tdp_read(tdp_ptep_t sptep)
 /**
  * tdp_set_atomic() - replace the SPTE of a walk under mmu_lock for reading
  * @kvm: the VM
- * @iter: at the SPTE; iter->old is neither frozen nor stale by a yield
+ * @iter: at the SPTE, not after a yield; iter->old is not frozen
  * @spte: the new value
  *
- * TLBs: if a translation is removed or loses rights, the caller flushes before
- * somebody relies on it; the tables below are freed after the RCU reader.
+ * If a translation is removed or loses rights, the caller flushes TLBs before anybody
+ * relies on that.  If a table is unlinked, it flushes before its RCU read section ends,
+ * as the table may be freed then.
  *
  * Return: 0; or -EBUSY if the SPTE is not iter->old any more, with iter->old
  * read anew and nothing else done.
@@ -51,8 +53,8 @@ int __must_check tdp_set_atomic(struct kvm *kvm, struct tdp_iter *iter, u64 spte
  * @kvm: the VM
  * @iter: at the present SPTE
  *
- * The SPTE is frozen meanwhile: nobody maps anything there before all CPUs have
- * forgotten the old translation.
+ * The SPTE is frozen until TLBs are flushed, so nobody maps anything there before all
+ * CPUs have forgotten the old translation.
  *
  * Return: 0 or -EBUSY, as tdp_set_atomic().
  * Context: mmu_lock for reading, RCU.
@@ -62,7 +64,7 @@ int __must_check tdp_zap_atomic(struct kvm *kvm, struct tdp_iter *iter);
 /**
  * tdp_set() - replace the SPTE of a walk under mmu_lock for writing
  * @kvm: the VM
- * @iter: at the SPTE; iter->old becomes what was really replaced
+ * @iter: at the SPTE; iter->old becomes the value that was really replaced
  * @spte: the new value
  *
  * Context: mmu_lock for writing, RCU.  The caller flushes TLBs.
@@ -87,11 +89,11 @@ u64 tdp_set_at(struct kvm *kvm, struct tdp_table *sp, tdp_ptep_t sptep, u64 spte
  * @iter: at the SPTE; iter->old becomes the value before
  * @bits: W, M or D
  *
- * A cmpxchg, retried as long as the SPTE stays a present leaf: what the CPU or a
- * fast page fault sets at the same time is seen in iter->old, and what somebody
- * else puts there under mmu_lock for reading is left alone.  An atomic AND would
- * take rights from a table that splits the page, or make a frozen or MMIO SPTE
- * into another one, as these use the same bits.
+ * A cmpxchg, retried as long as the SPTE stays a present leaf.  Bits that the CPU or a
+ * fast page fault sets meanwhile are seen in iter->old.  Anything else that is put there
+ * under mmu_lock for reading is left alone.  An atomic AND would take rights from a link
+ * that replaces the leaf, or turn a frozen or MMIO SPTE into another one, as these use
+ * the same bits.
  *
  * Return: true if one of @bits was set, and is not any more; false if there is
  * nothing to do, with iter->old read anew if it is not a present leaf any more.
@@ -104,13 +106,13 @@ bool tdp_clear_bits(struct kvm *kvm, struct tdp_iter *iter, u64 bits);
  * @kvm: the VM
  * @iter: at the SPTE
  *
- * A cmpxchg to the value without A, or to the access-tracked one, retried as
- * tdp_clear_bits().  No TLB flush, as the notifiers allow.  The host's page is not
- * touched: nothing keeps it.
+ * A cmpxchg to the value without A, or to the access-tracked one, retried as in
+ * tdp_clear_bits().  No TLB flush: the notifiers do not ask for one.  The host's page is
+ * not touched, as nothing keeps it from being freed.
  *
  * Return: true if the page had been accessed.
- * Context: RCU; mmu_lock is not needed: a zapped table that a walk still sees
- * is changed to no effect.
+ * Context: RCU.  mmu_lock is not needed: a change in a zapped table that the walk still
+ * sees has no effect.
  */
 bool tdp_clear_accessed(struct kvm *kvm, struct tdp_iter *iter);
 
@@ -120,7 +122,7 @@ bool tdp_clear_accessed(struct kvm *kvm, struct tdp_iter *iter);
  * @link: its value when it was last read, and what it is afterwards
  * @region: enum spte_region
  *
- * A cmpxchg.  The caller flushes TLBs where W goes.
+ * A cmpxchg.  The caller flushes TLBs if that takes W away.
  *
  * Return: false if the link has changed meanwhile.
  * Context: RCU; mmu_lock as tdp_region.h says.
@@ -129,11 +131,11 @@ bool tdp_set_region(tdp_ptep_t sptep, u64 *link, u64 region);
 
 /**
  * tdp_take_dirty() - take D from a 4K leaf
- * @sptep: a leaf of a region, or what has come to its place
+ * @sptep: an SPTE of a region; other values than a present leaf are left alone
  *
  * A cmpxchg, as in tdp_clear_bits().  The caller flushes TLBs.
  *
- * Return: true if it was a present leaf with D, and has it no more.
+ * Return: true if it was a present leaf with D, and has no D any more.
  * Context: RCU, mmu_lock for reading, and nobody but the log has a use for D.
  */
 static inline bool tdp_take_dirty(u64 *sptep)
@@ -149,13 +151,15 @@ static inline bool tdp_take_dirty(u64 *sptep)
 }
 
 /**
- * tdp_table_alloc() - a table, from the caches of a vCPU
- * @vcpu: mmu_topup_caches() filled them
+ * tdp_table_alloc() - get a table from the caches of a vCPU
+ * @vcpu: the vCPU; mmu_topup_caches() has filled them
+ *
+ * Return: the table; all entries are SPTE_NONE.
  */
 struct tdp_table *tdp_table_alloc(struct kvm_vcpu *vcpu);
 
 /**
- * tdp_table_alloc_sleep() - a table for tdp_split(), from the allocator
+ * tdp_table_alloc_sleep() - allocate a table for tdp_split()
  *
  * Return: the table, whose entries are undefined; or NULL.
  * Context: may sleep.
@@ -163,7 +167,7 @@ struct tdp_table *tdp_table_alloc(struct kvm_vcpu *vcpu);
 struct tdp_table *tdp_table_alloc_sleep(void);
 
 /**
- * tdp_table_init() - say what a new table is
+ * tdp_table_init() - set what a new table stands for
  * @sp: from tdp_table_alloc*(), SP_ALLOC
  * @ptep: the SPTE that will link to it; NULL for a root
  * @gfn: the first gfn that it covers
@@ -172,19 +176,19 @@ struct tdp_table *tdp_table_alloc_sleep(void);
 void tdp_table_init(struct tdp_table *sp, tdp_ptep_t ptep, gfn_t gfn,
 		    union kvm_mmu_page_role role);
 
-/* The same for the table below the SPTE of a walk. */
+/* tdp_table_init() for the table that is to be linked at the SPTE of a walk. */
 void tdp_table_init_child(struct tdp_table *sp, struct tdp_iter *iter);
 
 /* Frees a table that never was linked. */
 void tdp_table_free(struct tdp_table *sp);
 
-/* Frees a table that readers under RCU may still see. */
+/* Frees an unlinked table, or root, after a grace period of RCU. */
 void tdp_table_free_rcu(struct tdp_table *sp);
 
 /**
  * tdp_link() - link a new table
  * @kvm: the VM
- * @iter: at the SPTE, none or a huge page that @sp has the pieces of
+ * @iter: at the SPTE: not present, or a huge page of which @sp has the pieces
  * @sp: initialized by tdp_table_init_child()
  * @shared: mmu_lock is held for reading
  *
@@ -201,7 +205,7 @@ int __must_check tdp_link(struct kvm *kvm, struct tdp_iter *iter,
  * @sp: the table, initialized by tdp_table_init_child()
  * @shared: mmu_lock is held for reading
  *
- * No TLB flush: the pieces say what the huge page said.
+ * No TLB flush: the pieces translate as the huge page did.
  *
  * Return: 0 or -EBUSY; then @sp is still the caller's.
  * Context: mmu_lock, RCU.
@@ -209,19 +213,19 @@ int __must_check tdp_link(struct kvm *kvm, struct tdp_iter *iter,
 int __must_check tdp_split(struct kvm *kvm, struct tdp_iter *iter,
 			   struct tdp_table *sp, bool shared);
 
-/* What tdp_yield() does when somebody wants the lock, or the CPU (tdp_iter.c). */
+/* The part of tdp_yield() that lets go of mmu_lock (tdp_iter.c). */
 void tdp_yield_now(struct kvm *kvm, struct tdp_iter *iter, bool flush, bool shared);
 
 /**
- * tdp_yield() - let go of mmu_lock if somebody wants it, or the CPU
+ * tdp_yield() - let go of mmu_lock if another thread wants it, or the CPU
  * @kvm: the VM
- * @iter: the walk; it has advanced since the last yield, or nothing is done
+ * @iter: the walk; if it has not advanced since the last yield, nothing is done
  * @flush: flush TLBs first
  * @shared: mmu_lock is held for reading
  *
- * Return: true if it did: then the walk's SPTE is stale, and the caller goes
- * straight to tdp_iter_next().
- * Context: mmu_lock and RCU, both taken again.
+ * Return: true if mmu_lock was let go: then the walk's SPTE is stale, and the caller
+ * goes straight to tdp_iter_next().
+ * Context: mmu_lock and RCU; both are held again on return.
  */
 static inline bool __must_check tdp_yield(struct kvm *kvm, struct tdp_iter *iter,
 					  bool flush, bool shared)
@@ -240,8 +244,8 @@ static inline bool __must_check tdp_yield(struct kvm *kvm, struct tdp_iter *iter
  * struct tdp_root_iter - a loop over roots
  * @kvm: the VM
  * @as_id: only the roots of this address space; -1: of all
- * @only_valid: leave invalidated roots out
- * @root: where it is: kept by a reference; NULL before the first
+ * @only_valid: leave out roots that are invalid
+ * @root: the current root, kept by a reference; NULL before the first
  */
 struct tdp_root_iter {
 	struct kvm *kvm;
@@ -259,7 +263,7 @@ struct tdp_root_iter {
  */
 struct tdp_table *tdp_next_root(struct tdp_root_iter *iter);
 
-/* Roots, see struct tdp_root_iter.  Leaving early: tdp_root_put(). */
+/* A loop over roots, see struct tdp_root_iter.  Before a break, tdp_root_put() @root. */
 #define tdp_for_each_root(kvm, root, as_id, only_valid)			\
 	for (struct tdp_root_iter it_ = { kvm, as_id, only_valid };	\
 	     ((root) = tdp_next_root(&it_));)
@@ -268,10 +272,11 @@ struct tdp_table *tdp_next_root(struct tdp_root_iter *iter);
  * tdp_zap_root() - unmap all that one root maps (tdp_zap.c)
  * @kvm: the VM
  * @root: kept by a reference, so that MMU notifiers find it while this yields
- * @shared: mmu_lock is held for reading; then nobody may load @root any more
+ * @shared: mmu_lock is held for reading; then @root is invalid
  *
  * When it returns, no SPTE of @root is present.  No TLB flush: see
  * tdp_roots_zap_invalid() and tdp_zap_all().
+ *
  * Context: mmu_lock; yields.
  */
 void tdp_zap_root(struct kvm *kvm, struct tdp_table *root, bool shared);

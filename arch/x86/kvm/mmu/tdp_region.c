@@ -2,12 +2,11 @@
 /*
  * Dirty logging of direct paging by regions, see tdp_region.h.
  *
- * What makes that no write is lost: a collection and who takes pages out of the
- * log hold slots_lock, and flush before they let it go.  Until then, a CPU that
- * has D in its TLB writes on unseen, to a page that is being reported.
- * Afterwards the next write sets D again, or finds its region closed.  Who removes
- * a leaf marks its page with mmu_lock for writing, so that a collection either
- * sees D or comes after the mark.
+ * Why no write is lost: whoever collects D, or takes pages out of the log, holds
+ * slots_lock, and flushes before letting it go.  Until then, a CPU that has D in its
+ * TLB writes without a trace, but to a page that is being reported.  Afterwards the next
+ * write sets D again, or finds its region closed.  Whoever removes a leaf marks its page
+ * with mmu_lock for writing, so a collection either sees D or comes after the mark.
  */
 #include <linux/kvm_host.h>
 #include <linux/moduleparam.h>
@@ -23,8 +22,8 @@ MODULE_PARM_DESC(dirty_log_regions,
 		 "log dirty pages of direct paging by Dirty bits instead of write faults (default: on)");
 
 /*
- * tdp_set_region(), counted and traced.  Only W counts: with slots_lock it goes,
- * without it comes.
+ * tdp_set_region(), with statistics and tracepoint.  Only changes of W are counted.  W
+ * is cleared with slots_lock, and set without it: hence the atomic counter for that.
  */
 static bool set_region(struct kvm *kvm, tdp_ptep_t sptep, u64 *link, u64 region)
 {
@@ -51,7 +50,7 @@ int tdp_region_fast_open(struct kvm *kvm, const struct kvm_page_fault *fault,
 	const struct tdp_table *sp = sptep_to_tdp(sptep);
 	u64 link;
 
-	/* A root of 4K leaves does not exist. */
+	/* There is a link: no root has 4K leaves. */
 	link = tdp_read(sp->ptep);
 	if (!spte_present_table(link, PG_LEVEL_2M) ||
 	    spte_child_table(link) != sp->table.spt)
@@ -69,9 +68,9 @@ int tdp_region_fast_open(struct kvm *kvm, const struct kvm_page_fault *fault,
 }
 
 /*
- * D bits from before the log go before W comes, so none that the guest sets is
- * taken: of vCPUs that come at once one does it, and the others try again.  It is
- * not preempted meanwhile, as it has mmu_lock.
+ * Take D bits from before the log away, then set W, so that no D that the guest sets
+ * later is taken.  One vCPU does it, and others that fault meanwhile try again.  It is
+ * not preempted, as it has mmu_lock.
  */
 static int open_stale(struct kvm *kvm, const struct tdp_table *sp)
 {
@@ -107,8 +106,8 @@ static void close_stale(struct kvm *kvm, struct tdp_iter *iter)
 	while (spte_present_table(iter->old, PG_LEVEL_2M) &&
 	       spte_region(iter->old) != SPTE_REGION_STALE) {
 		/*
-		 * What is being taken away there is from before an older log, or
-		 * not all: a late fault may map another leaf with D.
+		 * OPENING: a vCPU takes D away that is from before an older log, and
+		 * maybe not all D: a fault may be late, and map a leaf with D behind it.
 		 */
 		if (spte_region(iter->old) != SPTE_REGION_OPENING) {
 			if (set_region(kvm, iter->sptep, &iter->old, SPTE_REGION_STALE))
@@ -120,7 +119,7 @@ static void close_stale(struct kvm *kvm, struct tdp_iter *iter)
 	}
 }
 
-/* What the slot has of a table that is no region. */
+/* Clear W in the part of a table that is in the slot: it is no region. */
 static void wrprot_part(struct kvm *kvm, struct tdp_table *sp,
 			const struct kvm_memory_slot *slot)
 {
@@ -135,7 +134,7 @@ static void wrprot_part(struct kvm *kvm, struct tdp_table *sp,
 	}
 }
 
-/* A huge page may be split meanwhile. */
+/* Close a region, or write-protect a huge page, which may be split meanwhile. */
 static void begin_at(struct kvm *kvm, struct tdp_iter *iter,
 		     const struct kvm_memory_slot *slot)
 {
@@ -173,7 +172,7 @@ void tdp_regions_begin(struct kvm *kvm, const struct kvm_memory_slot *slot)
 
 #define SPTES_PER_LINE	8
 
-/* Of the leaves in a cache line, has any the bit that is D in a present one? */
+/* Does any SPTE in a cache line have the bit that is D in a present leaf? */
 static bool line_has_dirty(const u64 *sptep)
 {
 	return (READ_ONCE(sptep[0]) | READ_ONCE(sptep[1]) | READ_ONCE(sptep[2]) |
@@ -182,8 +181,8 @@ static bool line_has_dirty(const u64 *sptep)
 }
 
 /*
- * Those of BITS_PER_LONG leaves that have D; with @take they have it no more.  A leaf
- * that gets it after it was looked at was written after that.  Mostly few have.
+ * The mask of those of BITS_PER_LONG leaves that have D, which is cleared if @take.  A
+ * leaf that gets D after it was looked at was written after that.  Mostly few have D.
  */
 static unsigned long dirty_mask(u64 *sptep, bool take)
 {
@@ -202,7 +201,7 @@ static unsigned long dirty_mask(u64 *sptep, bool take)
 	return mask;
 }
 
-/* Return: how many were clear. */
+/* Set @bits in a word of a bitmap.  Return: how many of them were clear. */
 static unsigned int set_bits(unsigned long *word, unsigned long bits)
 {
 	if (!(bits & ~READ_ONCE(*word)))
@@ -211,8 +210,8 @@ static unsigned int set_bits(unsigned long *word, unsigned long bits)
 }
 
 /*
- * Sets @mask in a bitmap of a slot.  @page: of bit 0, from the slot's first; a slot
- * need not be aligned.
+ * Set @mask in a bitmap of a slot.  @page: the page of bit 0, counted from the slot's
+ * first.  It need not be aligned, as the slot need not be.  Return: as set_bits().
  */
 static unsigned int note_mask(unsigned long *bitmap, gfn_t page, unsigned long mask)
 {
@@ -225,7 +224,7 @@ static unsigned int note_mask(unsigned long *bitmap, gfn_t page, unsigned long m
 	return nr;
 }
 
-/* Those of BITS_PER_LONG pages from @page on that are in the log. */
+/* The mask of those of BITS_PER_LONG pages from @page on that are in the log. */
 static unsigned long logged_mask(const struct kvm_memory_slot *slot, gfn_t page)
 {
 	const unsigned long *word = slot->dirty_bitmap + page / BITS_PER_LONG;
@@ -238,11 +237,10 @@ static unsigned long logged_mask(const struct kvm_memory_slot *slot, gfn_t page)
 }
 
 /*
- * Notes the pages of a region that have D, in @report or the log, see
- * tdp_regions_collect().  Nobody else changes @report, which so needs none of the
- * atomic operations that it shares with the log.
+ * Note the pages of a region that have D in @report, or the log: see
+ * tdp_regions_collect().  Only the log needs the atomic operations of set_bits().
  *
- * Return: whether there is any.
+ * Return: true if there are any.
  */
 static bool collect_table(struct kvm *kvm, const struct kvm_memory_slot *slot,
 			  unsigned long *report, const struct mmu_table *table)
@@ -264,8 +262,9 @@ static bool collect_table(struct kvm *kvm, const struct kvm_memory_slot *slot,
 }
 
 /*
- * CLOSED promises that no D is news; but it may be open by now.  A log that began
- * with all pages has closed nothing, and each D from before is in it.
+ * In a CLOSED region no leaf has D that is not in the log, unless the region was opened
+ * meanwhile.  A log that began with all pages closed nothing, and D from before stays,
+ * but those pages are in it.
  */
 static void prove_closed(const struct kvm_memory_slot *slot, struct tdp_iter *iter)
 {
@@ -296,7 +295,7 @@ static bool collect_region(struct kvm *kvm, const struct kvm_memory_slot *slot,
 	case SPTE_REGION_CLOSING:
 		if (collect_table(kvm, slot, report, table))
 			return report;
-		/* TLBs were flushed since: there is nothing, and nothing comes. */
+		/* TLBs were flushed since it was closed: no D is there, nor will be. */
 		set_region(kvm, iter->sptep, &iter->old, SPTE_REGION_CLOSED);
 		return false;
 	case SPTE_REGION_CLOSED:
@@ -341,7 +340,7 @@ bool tdp_regions_collect(struct kvm *kvm, const struct kvm_memory_slot *slot,
 	return flush;
 }
 
-/* Leaves that go */
+/* Leaves that are removed */
 
 const struct kvm_memory_slot *tdp_region_log(struct kvm *kvm,
 					     union kvm_mmu_page_role role,

@@ -3,18 +3,18 @@
  * Dirty logging of direct paging by regions, for the tdp_* files and those that
  * tdp.h names.
  *
- * A region is what one table of 4K leaves maps: 2M.  W of the link to it says
- * whether anybody may write there unseen: the CPU needs W at every level.  D of
- * the leaves says what was written.  In a link without W, two bits tell why:
+ * A region is the 2M that one table of 4K leaves maps.  W of the link to the table says
+ * whether the guest may write there without a fault, as the CPU needs W at every level.
+ * D of the leaves says what was written.  In a link without W, two bits tell why:
  *
- *  OPEN     W.  D below is of the log, if the slot is logged
+ *  OPEN     W is set.  D below belongs to the log, if the slot is logged
  *  CLOSED   no D is below
  *  CLOSING  closed when no D was below; a CPU may have set one before the flush
  *           that followed, so the next collection looks once more
  *  STALE    closed when the log began: D below is from before
- *  OPENING  one vCPU takes those D away, with mmu_lock for reading
+ *  OPENING  one vCPU takes D from before the log away, with mmu_lock for reading
  *
- *	from		to	who, how
+ *	from		to	by
  *	any but		STALE	the log begins: slots_lock, mmu_lock for reading;
  *	OPENING			waits for OPENING to end; flushes
  *	OPEN		CLOSING	a collection finds no D: slots_lock, mmu_lock for
@@ -25,10 +25,10 @@
  *	STALE		OPENING	a write fault in a logged slot: mmu_lock for reading
  *	OPENING		OPEN	the same fault
  *
- * Each is one cmpxchg of the link.  All but the first column's zaps leave the
- * table: they replace the link, with mmu_lock.  Slots are logged or not as of
- * kvm->srcu: the log begins after a grace period, so nobody opens a STALE region
- * who does not know of the log.
+ * Each step is one cmpxchg of the link.  A zap, which is not listed, replaces the link
+ * in any state, with mmu_lock.  Whether a slot is logged is read under kvm->srcu.  The
+ * log begins after a grace period: faults that do not know of it are over before
+ * tdp_regions_begin() makes regions STALE.
  *
  * locking.txt, 5, has the rules, tools/verification/kvm/models/dirty_regions.pml
  * their proof.
@@ -47,19 +47,19 @@ enum spte_region {
 	SPTE_REGION_OPENING	= 3ULL << SPTE_REGION_SHIFT,
 };
 
-/* Of a link to a table of 4K leaves. */
+/* The state of a region, enum spte_region, from the link to its table. */
 static inline u64 spte_region(u64 link)
 {
 	return link & (PT_WRITABLE_MASK | SPTE_REGION_MASK);
 }
 
-/* The same as a small number, for the tracepoint. */
+/* spte_region() as a small number, for the tracepoint. */
 static inline int spte_region_nr(u64 link)
 {
 	return spte_writable(link) ? 4 : (link & SPTE_REGION_MASK) >> SPTE_REGION_SHIFT;
 }
 
-/* Are the D bits below of the log, and not older? */
+/* Do the D bits below belong to the log, and are not older? */
 static inline bool spte_region_counts(u64 link)
 {
 	const u64 region = spte_region(link);
@@ -67,13 +67,13 @@ static inline bool spte_region_counts(u64 link)
 	return region != SPTE_REGION_STALE && region != SPTE_REGION_OPENING;
 }
 
-/* Set before there is a VM, and not changed later: without it no link lacks W. */
+/* Set when the module is loaded, and never changed: if false, all links have W. */
 extern bool dirty_log_regions;
 
 /*
- * What needs a trap for each page: dirty rings, which tell of pages one by one;
- * CPUs that keep no D; those with PML, which lists what they dirty.  Of other VMs,
- * see tdp_is_region().
+ * May a VM have regions?  Not with dirty rings, which report pages one by one; nor on
+ * CPUs without D bits; nor with PML, by which the CPU itself lists what it dirties.
+ * See tdp_is_region() for what is left.
  */
 static inline bool tdp_has_regions(const struct kvm *kvm)
 {
@@ -82,16 +82,16 @@ static inline bool tdp_has_regions(const struct kvm *kvm)
 }
 
 /**
- * tdp_is_region() - is what a table of 4K leaves maps a region of a slot
+ * tdp_is_region() - do the gfns of a table of 4K leaves form a region of a slot
  * @role: of the table, or of any other in its tree
  * @slot: the slot
- * @gfn: any page of the table
+ * @gfn: any gfn of the table
  *
- * A slot that has the table in part closes nothing for its neighbour.  While a CPU
- * runs an L2 whose L1 has no nested paging, its tables are direct, but VMX sets
- * neither A nor D there.
+ * Not if the slot has only a part of them: closing the table would trap the writes to
+ * its neighbour.  Nor in tables for L2: they are direct ones if L1 has no nested
+ * paging, but VMX sets neither A nor D there.
  *
- * Return: true if a write there need not fault for each page.
+ * Return: true if they do: writes to 4K pages need not be trapped one by one.
  */
 static inline bool tdp_is_region(union kvm_mmu_page_role role,
 				 const struct kvm_memory_slot *slot, gfn_t gfn)
@@ -103,18 +103,17 @@ static inline bool tdp_is_region(union kvm_mmu_page_role role,
 }
 
 /**
- * tdp_in_region() - does D tell who writes to a page of direct paging
+ * tdp_in_region() - are writes to a page of direct paging logged by D
  * @kvm: the VM
  * @role: of the tree
  * @slot: of @gfn, or NULL
  * @gfn: the page
  *
- * False if the page is not logged; or if its first write has to fault: see
- * tdp_has_regions() and tdp_is_region().  Huge pages fault too, to be split; so do
- * shadow_* pages, and gfns that are tracked, as W is not there for their own
- * reasons.
+ * Not if the slot is not logged, or if each page's first write has to fault: see
+ * tdp_has_regions() and tdp_is_region().  A huge page faults all the same, to be split,
+ * and so does a gfn that is write-tracked or shadowed as a table.
  *
- * Return: true if D does.
+ * Return: true if they are.
  */
 static inline bool tdp_in_region(const struct kvm *kvm, union kvm_mmu_page_role role,
 				 const struct kvm_memory_slot *slot, gfn_t gfn)
@@ -129,52 +128,57 @@ static inline bool tdp_in_region(const struct kvm *kvm, union kvm_mmu_page_role 
  * @fault: a write
  * @sptep: a 4K leaf, found under RCU
  *
- * Return: RET_PF_SPURIOUS: it is open; RET_PF_FIXED: it is now; RET_PF_RETRY:
- * somebody else works on it; RET_PF_INVALID: tdp_region_open() has to.
- * Context: RCU.
+ * Return: RET_PF_SPURIOUS: it was open; RET_PF_FIXED: it is open now; RET_PF_RETRY:
+ * another vCPU is opening it, or its table is gone; RET_PF_INVALID: it takes
+ * tdp_region_open().
+ * Context: RCU; kvm->srcu.
  */
 int tdp_region_fast_open(struct kvm *kvm, const struct kvm_page_fault *fault,
 			 u64 *sptep);
 
-/* The same, and never RET_PF_INVALID.  Context: RCU, mmu_lock for reading. */
+/*
+ * As tdp_region_fast_open(), but also takes away D from before the log, and never returns
+ * RET_PF_INVALID.  Context: RCU, mmu_lock for reading; kvm->srcu.
+ */
 int tdp_region_open(struct kvm *kvm, const struct kvm_page_fault *fault, u64 *sptep);
 
 /**
- * tdp_regions_begin() - the log of a slot begins
- * @kvm: the VM, tdp_has_regions()
- * @slot: the slot, which readers of kvm->srcu know to be logged
+ * tdp_regions_begin() - close all regions of a slot when its log begins
+ * @kvm: the VM, for which tdp_has_regions() is true
+ * @slot: the slot; all readers of kvm->srcu know that it is logged
  *
- * Closes regions.  W, not M, is taken from huge pages, and from leaves in tables
- * that are none.  The caller flushes TLBs.
+ * W, not M, is taken from huge pages, and from leaves whose table is no region.  The
+ * caller flushes TLBs before it lets go of slots_lock.
+ *
  * Context: slots_lock, mmu_lock for reading; yields.
  */
 void tdp_regions_begin(struct kvm *kvm, const struct kvm_memory_slot *slot);
 
 /**
  * tdp_regions_collect() - find out by D bits what was written
- * @kvm: the VM, tdp_has_regions()
- * @slot: the slot, logged
- * @report: a bitmap that is nobody else's: a page is noted there as its D is taken.
- *	NULL: it is noted in the slot's bitmap and D stays: who takes the page out of
- *	the bitmap takes D
+ * @kvm: the VM, for which tdp_has_regions() is true
+ * @slot: the slot, which is logged
+ * @report: a bitmap of the caller's: takes the pages that have D, and D is cleared.
+ *	If NULL, the slot's bitmap takes them, and D stays until the page is taken out
+ *	of that bitmap
  *
  * Regions without any D are closed.
  *
  * Return: true if TLBs have to be flushed before slots_lock is let go, and before
- * anybody sees @report.
+ * userspace sees @report.
  * Context: slots_lock, mmu_lock for reading; yields.
  */
 bool tdp_regions_collect(struct kvm *kvm, const struct kvm_memory_slot *slot,
 			 unsigned long *report);
 
 /**
- * tdp_region_log() - does a leaf that goes leave its D to the log
+ * tdp_region_log() - must D of a leaf that is removed be logged
  * @kvm: the VM
- * @role: of the table that it is in
- * @gfn: a page of it
- * @link: to the table
+ * @role: of the table of the leaf
+ * @gfn: any gfn of the table
+ * @link: the value of the link to the table
  *
- * Return: the slot whose log wants to know, or NULL.
+ * Return: the slot, for tdp_region_mark(); NULL if it need not.
  * Context: kvm->srcu or slots_lock.
  */
 const struct kvm_memory_slot *tdp_region_log(struct kvm *kvm,
@@ -182,15 +186,16 @@ const struct kvm_memory_slot *tdp_region_log(struct kvm *kvm,
 					     gfn_t gfn, u64 link);
 
 /**
- * tdp_region_mark() - log a page whose D goes with its leaf
+ * tdp_region_mark() - log a page whose D was removed with its leaf
  * @kvm: the VM
- * @slot: of tdp_region_log()
+ * @slot: from tdp_region_log()
  * @gfn: the page
  *
- * Not mark_page_dirty_in_slot(): no vCPU need run here.
- * Context: mmu_lock for writing, or slots_lock: a collection must not come
- * between the leaf and the log.  Or a fault that does not know of the log yet: who
- * makes it begin has slots_lock, and waits for the fault.
+ * Not mark_page_dirty_in_slot(), which wants a running vCPU.
+ *
+ * Context: mmu_lock for writing, or slots_lock, held since before the leaf was removed:
+ * no collection may come in between.  Or a fault that does not know of the log yet: then
+ * the thread that begins the log holds slots_lock, and waits for the fault.
  */
 static inline void tdp_region_mark(struct kvm *kvm,
 				   const struct kvm_memory_slot *slot, gfn_t gfn)

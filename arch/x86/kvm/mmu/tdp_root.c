@@ -2,15 +2,15 @@
 /*
  * The roots of direct paging.
  *
- * There is one valid root per role, shared by all vCPUs with that role.  It is
- * kept by references: one of each vCPU that has it as a root, cached ones too,
- * one of whoever walks it and may let go of mmu_lock, and while it is valid one
- * of the MMU.  So a valid root never loses its last reference.
+ * There is one valid root per role, shared by all vCPUs with that role.  It is kept
+ * by references: one for each vCPU that has it as current or cached root, one for each
+ * walk that may let go of mmu_lock, and one of the MMU's while it is valid.  So a valid
+ * root never loses its last reference.
  *
  *  SP_ROOT    valid: can be found and loaded
  *  SP_ZAPPED  invalid: no vCPU loads it again, but some may still use it, and
  *             until it is zapped the MMU notifiers have to find it.  The MMU's
- *             reference has gone to the invalidator, who drops it after the zap.
+ *             reference is dropped after the zap, by tdp_roots_zap_invalid().
  *
  * The list of roots is changed under tdp_mmu_pages_lock and read under RCU.  A
  * root changes its state under mmu_lock for writing, and is found or created
@@ -34,7 +34,7 @@ void tdp_init_vm(struct kvm *kvm)
 
 void tdp_uninit_vm(struct kvm *kvm)
 {
-	/* Without TDP there never was a table, but for those of KUnit. */
+	/* Without TDP there are no roots, unless KUnit has made some. */
 	if (!tdp_enabled && list_empty(&kvm->arch.tdp_mmu_roots))
 		return;
 
@@ -60,7 +60,7 @@ void tdp_drain_tables(void)
 
 void tdp_module_exit(void)
 {
-	/* What frees the tables of VMs that are gone is in here. */
+	/* The RCU callbacks that free the tables of past VMs are in this module. */
 	tdp_drain_tables();
 	kmem_cache_destroy(tdp_table_cache);
 	tdp_table_cache = NULL;
@@ -79,7 +79,7 @@ void tdp_root_put(struct kvm *kvm, struct tdp_table *root)
 	tdp_table_free_rcu(root);
 }
 
-/* @prev is still on the list if a reference keeps it; NULL: the first. */
+/* The root after @prev, which a reference keeps on the list; the first if NULL. */
 static struct tdp_table *tdp_root_after(struct kvm *kvm, struct tdp_table *prev)
 {
 	struct list_head *roots = &kvm->arch.tdp_mmu_roots;
@@ -101,7 +101,7 @@ struct tdp_table *tdp_next_root(struct tdp_root_iter *iter)
 
 	lockdep_assert_held(&iter->kvm->mmu_lock);
 
-	/* One whose last reference is gone is on its way off the list. */
+	/* A root without references is about to leave the list: pass it over. */
 	rcu_read_lock();
 	do {
 		iter->root = tdp_root_after(iter->kvm, iter->root);
@@ -126,7 +126,7 @@ static struct tdp_table *tdp_root_find(struct kvm *kvm,
 		root = tdp_root_after(kvm, root);
 	} while (root && (root->table.role.word != role.word || !tdp_root_valid(root)));
 
-	/* Valid: the MMU's reference is there as long as mmu_lock is held. */
+	/* As it is valid, the MMU's reference stays while mmu_lock is held. */
 	if (root)
 		refcount_inc(&root->refs);
 	rcu_read_unlock();
@@ -140,7 +140,7 @@ static struct tdp_table *tdp_root_create(struct kvm_vcpu *vcpu,
 
 	tdp_table_init(root, NULL, 0, role);
 	root->table.state = SP_ROOT;
-	/* The vCPU's and the MMU's. */
+	/* One reference is the vCPU's, the other the MMU's. */
 	refcount_set(&root->refs, 2);
 	list_add_rcu(&root->link, &vcpu->kvm->arch.tdp_mmu_roots);
 	return root;
@@ -155,7 +155,7 @@ int tdp_root_load(struct kvm_vcpu *vcpu)
 	read_lock(&kvm->mmu_lock);
 	root = tdp_root_find(kvm, mmu->root_role);
 	if (!root) {
-		/* Of vCPUs that come at once, the first creates it. */
+		/* Look again: another vCPU may have created it meanwhile. */
 		spin_lock(&kvm->arch.tdp_mmu_pages_lock);
 		root = tdp_root_find(kvm, mmu->root_role);
 		if (!root)
@@ -165,8 +165,8 @@ int tdp_root_load(struct kvm_vcpu *vcpu)
 	read_unlock(&kvm->mmu_lock);
 
 	/*
-	 * It may be invalid from here on: then a request keeps the vCPU out of
-	 * the guest, and the reference keeps the page.
+	 * The root may become invalid from here on: then a request keeps the vCPU out
+	 * of the guest, and the reference keeps the page.
 	 */
 	mmu->root.hpa = __pa(root->table.spt);
 	mmu->root.pgd = 0;
@@ -177,14 +177,14 @@ void tdp_roots_invalidate(struct kvm *kvm)
 {
 	struct tdp_table *root;
 
-	/* When the VM is destroyed, or could not be created, it has no users. */
+	/* A VM that is being destroyed, or could not be created, has no users. */
 	if (IS_ENABLED(CONFIG_PROVE_LOCKING) &&
 	    refcount_read(&kvm->users_count) && kvm->created_vcpus)
 		lockdep_assert_held_write(&kvm->mmu_lock);
 
 	/*
-	 * Some may be invalid from before: zapped, but with a reference left.
-	 * root_obsolete() looks at the state without mmu_lock.
+	 * Roots that were invalidated before are zapped, but may have references left.
+	 * root_obsolete() reads the state without mmu_lock.
 	 */
 	list_for_each_entry(root, &kvm->arch.tdp_mmu_roots, link) {
 		if (tdp_root_valid(root)) {
@@ -206,7 +206,7 @@ void tdp_roots_zap_invalid(struct kvm *kvm)
 		root->zap_root = false;
 		KVM_BUG_ON(tdp_root_valid(root), kvm);
 		tdp_zap_root(kvm, root, true);
-		/* The MMU's, not the one of this loop. */
+		/* This is the MMU's reference, not the one of the loop. */
 		tdp_root_put(kvm, root);
 	}
 	read_unlock(&kvm->mmu_lock);

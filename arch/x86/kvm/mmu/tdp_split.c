@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Direct paging: huge pages before and after dirty logging: split eagerly when
- * it starts, put together again in place when it has ended.
+ * Direct paging: huge pages are split when dirty logging starts, and put together again
+ * in place when it has ended.
  *
  * Both replace one way to translate a range by another one to the same pfns, so
- * that no vCPU ever sees the range unmapped.  What is mapped at the wrong size
- * but not touched here is right, too, only slow: both are best effort.
+ * that no vCPU ever sees the range unmapped.  Both are best effort: what stays mapped at
+ * the wrong size is slow, but right.
  */
 #include <linux/kvm_host.h>
 
@@ -18,10 +18,10 @@
  * struct split_walk - what to split, for all roots
  * @start: first gfn
  * @end: first gfn beyond
- * @target_level: what is above it is split
+ * @target_level: pages of higher levels are split
  * @shared: mmu_lock is held for reading
- * @spare: a table for the next split: allocated without mmu_lock, and kept when
- *	somebody else was faster
+ * @spare: a table for the next split: allocated without mmu_lock, and kept if another
+ *	thread has split or zapped the page first
  */
 struct split_walk {
 	gfn_t start;
@@ -63,7 +63,7 @@ static int split_refill(struct kvm *kvm, struct split_walk *split,
 	return split->spare ? 0 : -ENOMEM;
 }
 
-/* Another thread may split it, or zap it: then the spare table stays. */
+/* If another thread splits the page first, or zaps it, the spare table stays. */
 static void split_huge(struct kvm *kvm, struct split_walk *split,
 		       struct tdp_iter *iter)
 {
@@ -130,8 +130,8 @@ void tdp_split_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
 }
 
 /*
- * Is the first 4K page of a table where it would be in a huge page?  Mostly not, if
- * the host has none there, which takes longer to find out.
+ * Is the first page of a table of 4K pages where it would be in a huge page of the host?
+ * If the host has none, mostly not, which is seen sooner here than by level_max().
  */
 static bool lies_as_in_huge(const struct tdp_iter *iter)
 {
@@ -151,7 +151,7 @@ static bool recoverable(struct kvm *kvm, const struct kvm_memory_slot *slot,
 	    !spte_present_table(iter->old, iter->level))
 		return false;
 
-	/* The slot's counts do not cover a huge page that it holds only in part. */
+	/* level_max() must not be asked for a page that the slot holds only in part. */
 	if (iter->gfn < slot->base_gfn || end > slot->base_gfn + slot->npages)
 		return false;
 
@@ -160,8 +160,8 @@ static bool recoverable(struct kvm *kvm, const struct kvm_memory_slot *slot,
 }
 
 /*
- * True if the host may be about to split the huge page that level_max() saw.
- * mmu_lock keeps the answer: an invalidation begins under it, for writing.
+ * May the host be about to split the huge page that level_max() saw?  The answer stays
+ * true while mmu_lock is held, as invalidations begin with mmu_lock for writing.
  */
 static bool invalidation_overlaps(struct kvm *kvm, const struct tdp_iter *iter)
 {
@@ -188,9 +188,9 @@ static u64 piece_to_huge(struct kvm *kvm, const struct tdp_iter *piece, int leve
 }
 
 /*
- * A page that is mapped below tells which pfns the host has there: since it was
- * mapped, no invalidation took it away.  SPTE_NONE if there is none: all of a 2M
- * page are looked at, but not all 4K pages of a 1G page.
+ * The huge page for the place of a table.  A leaf below tells which pfns the host has
+ * there: since it was mapped, no invalidation took it away.  SPTE_NONE if no leaf was
+ * found: the search covers a table of 4K pages, but not all tables below 1G.
  */
 static u64 table_to_huge(struct kvm *kvm, const struct tdp_iter *iter)
 {
@@ -211,10 +211,9 @@ static u64 table_to_huge(struct kvm *kvm, const struct tdp_iter *iter)
 }
 
 /*
- * Puts a huge page in the place of the table, or nothing: then the next fault
- * maps one.  Returns true if TLBs must be flushed.  Until they are, a CPU uses
- * the huge page or a piece of it, at the same pfn, or a table of which RCU keeps
- * the memory: the walk flushes before it ends its RCU reader.
+ * Put a huge page in the place of the table, or nothing: then the next fault maps one.
+ * Return: true if TLBs must be flushed, before RCU's read section ends.  Until then a
+ * CPU uses the huge page, or a piece at the same pfn, or a table that RCU keeps.
  */
 static bool recover_page(struct kvm *kvm, const struct kvm_memory_slot *slot,
 			 struct tdp_iter *iter)
@@ -262,7 +261,7 @@ void tdp_recover_huge(struct kvm *kvm, const struct kvm_memory_slot *slot)
 	/* A huge page with D set would hide writes from the log. */
 	if (WARN_ON_ONCE(kvm_slot_dirty_track_enabled(slot)))
 		return;
-	/* level_max() does not know how guest_memfd's pages lie. */
+	/* level_max() does not know the size of guest_memfd's folios. */
 	if (WARN_ON_ONCE(kvm_slot_can_be_private(slot)))
 		return;
 

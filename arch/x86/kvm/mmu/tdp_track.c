@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Direct paging: who has read and written what: write-protection, D and A bits.
+ * Direct paging: what the guest reads and writes: write-protection, D and A bits.
  *
- * W, M, D or A are taken from a leaf that stays mapped, by a cmpxchg against
- * what others do: the CPU, the fast page fault, and under mmu_lock for reading
- * faults, which may split the page (tdp_clear_bits()).
+ * W, M, D or A are taken from a leaf that stays mapped, by a cmpxchg, as the CPU and the
+ * fast page fault change it, too, and with mmu_lock for reading faults may split it
+ * (tdp_clear_bits()).
  *
- * To skip an SPTE that lacks the bit is safe without an atomic operation: who
- * sets W or D later marks the page dirty later too, after the dirty bitmap was
- * fetched, and so for the next round.
+ * An SPTE that lacks the bit may be skipped after a plain read: if W or D is set later,
+ * the page is marked dirty later, too, after it was taken out of the bitmap, and so for
+ * the next round.
  *
- * Aging takes no lock but RCU.  A walk may then see tables and roots that are
+ * Ageing takes no lock but RCU.  A walk may then see tables and roots that are
  * zapped already; what it changes there has no effect.
  *
  * A walk that does not yield needs no references to the roots: RCU keeps them.
@@ -79,14 +79,14 @@ bool tdp_test_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
 	return young;
 }
 
-/* mmu_lock keeps a root valid. */
+/* The caller has mmu_lock, so a root that is valid stays so. */
 static bool root_maps_slot(const struct tdp_table *root,
 			   const struct kvm_memory_slot *slot)
 {
 	return tdp_root_valid(root) && role_as_id(root->table.role) == slot->as_id;
 }
 
-/* The bit that says "dirty" in the tree of @root. */
+/* The bit to clear so that the next write is noticed in the tree of @root: D or W. */
 static u64 root_dirty_bit(const struct tdp_table *root)
 {
 	if (role_needs_wrprot_for_dirty(root->table.role) || !mmu_ad_enabled())
@@ -94,7 +94,7 @@ static u64 root_dirty_bit(const struct tdp_table *root)
 	return spte_fmt.dirty;
 }
 
-/* D of an SPTE whose dirty pages are found by write faults says nothing. */
+/* Take @bit from a leaf.  If it is D, the leaf must be one that is logged by D. */
 static inline void clear_leaf(struct kvm *kvm, struct tdp_iter *iter, u64 bit)
 {
 	if (!spte_present_leaf(iter->old, iter->level))
@@ -201,7 +201,7 @@ void tdp_clear_dirty_masked(struct kvm *kvm, struct kvm_memory_slot *slot,
 	rcu_read_unlock();
 }
 
-/* Returns true if M or W was set. */
+/* Return: true if M or W was set, so TLBs must be flushed. */
 static bool protect_gfn(struct kvm *kvm, struct tdp_table *root, gfn_t gfn,
 			int min_level)
 {

@@ -6,11 +6,10 @@
  * must find every SPTE that maps a page of the host, or the page would be freed
  * while the zap still tells the host's mm about its A bit.
  *
- * Who needs a TLB flush: only vCPUs on valid roots.  A vCPU flushes when it
- * loads another root, and it does that before it enters the guest once its own
- * became invalid.
+ * Only vCPUs on valid roots need TLB flushes.  A vCPU whose root has become invalid
+ * loads another one before it enters the guest again, and flushes then.
  *
- * mmu_lock is held for writing, but where a function says otherwise.
+ * mmu_lock is held for writing, unless a function says otherwise.
  */
 #include <linux/kvm_host.h>
 
@@ -23,7 +22,7 @@
  * @start: first gfn
  * @end: first gfn beyond
  * @may_yield: mmu_lock may be let go
- * @flush: a flush is due; says so to the walk, too, which flushes when it yields
+ * @flush: a flush is due; the walk flushes before it yields
  */
 struct leaf_zap {
 	gfn_t start;
@@ -40,7 +39,7 @@ static void zap_leafs(struct kvm *kvm, struct tdp_table *root,
 
 	lockdep_assert_held_write(&kvm->mmu_lock);
 
-	/* No table is unlinked here, so a flush may come after the RCU reader. */
+	/* No table is unlinked here, so the flush may come after RCU's read section. */
 	rcu_read_lock();
 	tdp_for_each(iter, root, zap->start, end) {
 		if (zap->may_yield && tdp_yield(kvm, &iter, zap->flush, false)) {
@@ -51,7 +50,7 @@ static void zap_leafs(struct kvm *kvm, struct tdp_table *root,
 			continue;
 
 		tdp_set(kvm, &iter, SPTE_NONE);
-		/* A yield may have made the root invalid. */
+		/* Looked at each time: the root may become invalid during a yield. */
 		zap->flush |= tdp_root_valid(root);
 	}
 	rcu_read_unlock();
@@ -87,7 +86,7 @@ bool tdp_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range, bool flus
 	return zap.flush;
 }
 
-/* A slot that goes. */
+/* A slot that is deleted or moved. */
 
 /* Does the range hold all that the walk's SPTE covers? */
 static bool zap_covers(const struct leaf_zap *zap, const struct tdp_iter *iter)
@@ -97,8 +96,8 @@ static bool zap_covers(const struct leaf_zap *zap, const struct tdp_iter *iter)
 }
 
 /*
- * Leaves one by one only where the range ends within a table: all others go with
- * their table, of which a whole one is not too long without a yield.
+ * Unlink tables of 4K pages that lie wholly in the range, one between two yields, with
+ * all that they map.  Other leaves are cleared one by one.
  */
 static void zap_pages(struct kvm *kvm, struct tdp_table *root,
 		      struct leaf_zap *zap)
@@ -132,8 +131,8 @@ static bool table_maps_nothing(u64 link)
 }
 
 /*
- * Unlink tables that map nothing any more, also where the range holds only a part of
- * one: that may have been all that it mapped.  MMIO SPTEs do not count.
+ * Unlink tables that map nothing any more, also those that the range holds only in part:
+ * they may have mapped nothing else.  MMIO SPTEs do not count as mappings.
  */
 static void unlink_empty(struct kvm *kvm, struct tdp_table *root,
 			 struct leaf_zap *zap, int level)
@@ -166,7 +165,7 @@ static void zap_slot_root(struct kvm *kvm, struct tdp_table *root,
 	for (level = PG_LEVEL_2M; level <= root->table.role.level; level++)
 		unlink_empty(kvm, root, zap, level);
 
-	/* No CPU may have a table in its TLB that RCU does not keep any more. */
+	/* No CPU may use a table by its TLB that RCU does not keep any more. */
 	if (zap->flush)
 		kvm_flush_remote_tlbs(kvm);
 	zap->flush = false;
@@ -204,7 +203,7 @@ bool tdp_zap_table(struct kvm *kvm, struct tdp_table *sp)
 	return true;
 }
 
-/* Under mmu_lock for reading the SPTE may change, until it is not present. */
+/* Under mmu_lock for reading, others may change the SPTE: try until it is not present. */
 static void zap_spte(struct kvm *kvm, struct tdp_iter *iter, bool shared)
 {
 	if (!shared) {
@@ -232,9 +231,9 @@ static void zap_tables(struct kvm *kvm, struct tdp_table *root, int level,
 }
 
 /*
- * Unlinking a table takes as long as there are SPTEs below, without a yield.
- * Hence the passes from the leaves up: each finds no table below those that it
- * unlinks, and leaves go with their table; a root has none of its own.
+ * Unlinking a table visits all SPTEs below it without a yield.  So tables are unlinked in
+ * passes from the leaves up, and no pass finds tables below those that it unlinks.
+ * Leaves go with their table; the root itself has none.
  */
 void tdp_zap_root(struct kvm *kvm, struct tdp_table *root, bool shared)
 {
@@ -249,7 +248,7 @@ void tdp_zap_root(struct kvm *kvm, struct tdp_table *root, bool shared)
 	rcu_read_unlock();
 }
 
-/* Invalid roots too: that somebody else is zapping one does not mean it is done. */
+/* Invalid roots, too: another thread may be zapping one, and not be done yet. */
 void tdp_zap_all(struct kvm *kvm)
 {
 	struct tdp_table *root;
@@ -276,8 +275,8 @@ static void zap_mmio_root(struct kvm *kvm, struct tdp_table *root, gfn_t start,
 }
 
 /*
- * In invalid roots, too: until it enters the guest again, a vCPU that has one may
- * still look up MMIO there.
+ * In invalid roots, too: a vCPU that has one may still look up MMIO SPTEs there, until it
+ * enters the guest again.
  */
 void tdp_zap_mmio(struct kvm *kvm, int as_id, gfn_t start, gfn_t end)
 {
