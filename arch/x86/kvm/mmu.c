@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the rest of KVM calls: what is set up for kvm.ko, a vendor module and a VM,
- * and the functions that concern both MMUs, direct paging (tdp_*) and shadow paging
+ * What the rest of KVM calls: init and exit for kvm.ko, a vendor module and a VM, and
+ * the functions that concern both MMUs, direct paging (tdp_*) and shadow paging
  * (shadow_*).
  *
  * The rest of KVM also calls mmu/page_fault.c (faults), mmu/root.c (CR3, INVLPG),
@@ -88,7 +88,7 @@ int kvm_mmu_init_vm(struct kvm *kvm)
 
 void kvm_mmu_uninit_vm(struct kvm *kvm)
 {
-	/* No vCPU is left whose TLB has anything of this VM. */
+	/* No vCPU is left, so no TLB has anything of this VM. */
 	mmu_forget_owed(kvm);
 	tdp_uninit_vm(kvm);
 	shadow_uninit_vm(kvm);
@@ -105,8 +105,8 @@ void kvm_mmu_change_mmu_pages(struct kvm *kvm, unsigned long goal_nr_mmu_pages)
 bool kvm_mmu_may_ignore_guest_pat(struct kvm *kvm)
 {
 	/*
-	 * With EPT, a VM without DMA that bypasses the caches may have its PAT
-	 * ignored; with such DMA, its userspace decides by the quirk.
+	 * With EPT, a guest's PAT may be ignored unless devices do DMA that bypasses the
+	 * caches; with such DMA, userspace decides by the quirk.
 	 */
 	return kvm_check_has_quirk(kvm, KVM_X86_QUIRK_IGNORE_GUEST_PAT);
 }
@@ -138,8 +138,9 @@ bool mmu_write_protect_gfn(struct kvm *kvm, gfn_t gfn)
 
 	for (i = 0; i < kvm_arch_nr_memslot_as_ids(kvm); i++) {
 		/*
-		 * The set is read with mmu_lock, under which mappings are made: it
-		 * is not older than theirs, or these are gone with their slot.
+		 * Whatever maps the gfn was mapped under mmu_lock, by a slot of this set
+		 * or an older one.  If the slot is not in this set any more, its mappings
+		 * were removed before the set was published.
 		 */
 		slot = __gfn_to_memslot(__kvm_memslots(kvm, i), gfn);
 		if (slot)
@@ -150,8 +151,9 @@ bool mmu_write_protect_gfn(struct kvm *kvm, gfn_t gfn)
 }
 
 /*
- * Dirty logging of a slot begins: all its pages, or those of @start_level and
- * above, trap the next write.  The caller flushes TLBs.
+ * Dirty logging of a slot begins: its pages of @start_level and above trap the next
+ * write, or, where the VM has regions, all regions are closed.  The caller flushes TLBs
+ * before it lets go of slots_lock.  Context: slots_lock; takes mmu_lock, yields.
  */
 void kvm_mmu_slot_remove_write_access(struct kvm *kvm,
 				      const struct kvm_memory_slot *memslot,
@@ -172,7 +174,11 @@ void kvm_mmu_slot_remove_write_access(struct kvm *kvm,
 	}
 }
 
-/* The same where the CPU logs what it writes to clean pages (PML). */
+/*
+ * Dirty logging of a slot begins on a CPU that logs its writes to clean pages (PML):
+ * clear D, or W where there is no D.  Flush and context: as
+ * kvm_mmu_slot_remove_write_access().
+ */
 void kvm_mmu_slot_leaf_clear_dirty(struct kvm *kvm,
 				   const struct kvm_memory_slot *memslot)
 {
@@ -188,7 +194,10 @@ void kvm_mmu_slot_leaf_clear_dirty(struct kvm *kvm,
 	}
 }
 
-/* Dirty logging of a slot has ended: huge pages may come back. */
+/*
+ * Dirty logging of a slot has ended: make huge pages possible again.  TLBs are flushed.
+ * Context: slots_lock; takes mmu_lock, yields.
+ */
 void kvm_mmu_zap_collapsible_sptes(struct kvm *kvm,
 				   const struct kvm_memory_slot *memslot)
 {
@@ -204,7 +213,10 @@ void kvm_mmu_zap_collapsible_sptes(struct kvm *kvm,
 	}
 }
 
-/* Split a slot's huge pages; shadow paging leaves its own to the first write. */
+/*
+ * Split a slot's huge pages down to @target_level; without TDP they are left to the first
+ * write.  Context: slots_lock; takes mmu_lock, yields.
+ */
 void kvm_mmu_slot_try_split_huge_pages(struct kvm *kvm,
 				       const struct kvm_memory_slot *memslot,
 				       int target_level)
@@ -224,7 +236,10 @@ void kvm_mmu_slot_try_split_huge_pages(struct kvm *kvm,
 	read_unlock(&kvm->mmu_lock);
 }
 
-/* The same for a range, under mmu_lock for writing. */
+/*
+ * kvm_mmu_slot_try_split_huge_pages() for gfns from @start to before @end.  Context:
+ * slots_lock; mmu_lock for writing, which is let go.
+ */
 void kvm_mmu_try_split_huge_pages(struct kvm *kvm,
 				  const struct kvm_memory_slot *memslot,
 				  u64 start, u64 end, int target_level)
@@ -236,19 +251,22 @@ void kvm_mmu_try_split_huge_pages(struct kvm *kvm,
 	tdp_split_range(kvm, memslot, start, end, target_level, false);
 }
 
-/* With PML the CPU logs what it sets D of, so clearing D is enough where there is D. */
+/* Is the next write trapped?  Not with PML: the CPU logs it, if D is clear. */
 static bool log_dirty_by_write(void)
 {
 	return !kvm_x86_ops.cpu_dirty_log_size;
 }
 
-/* Nothing was write-protected when logging began: huge pages are still there. */
+/*
+ * May a logged slot still have huge pages?  Yes, if logging began with all pages set, as
+ * nothing was write-protected then.
+ */
 static bool log_dirty_has_huge(struct kvm *kvm)
 {
 	return kvm_dirty_log_manual_protect_and_init_set(kvm);
 }
 
-/* @shared: mmu_lock is held for reading. */
+/* The part of direct paging.  @shared: mmu_lock is held for reading, else for writing. */
 static void trap_direct(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn,
 			unsigned long mask, bool shared)
 {
@@ -266,7 +284,7 @@ static void trap_direct(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn
 	tdp_clear_dirty_masked(kvm, slot, gfn, mask, log_dirty_by_write());
 }
 
-/* mmu_lock is held for writing. */
+/* The part of shadow paging.  mmu_lock is held for writing. */
 static void trap_shadow(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn,
 			unsigned long mask)
 {
@@ -295,6 +313,9 @@ void kvm_arch_mmu_enable_log_dirty_pt_masked(struct kvm *kvm,
 }
 
 /*
+ * Pages were taken out of the log: make sure that the next write to each is noticed.  The
+ * caller flushes TLBs.
+ *
  * The first shadow root may come at any time, also after this found no rmaps.  No
  * write is lost by that: @mask was taken out of the log before, and what the root's
  * pages map writable after that is marked dirty again.
@@ -315,7 +336,7 @@ void kvm_arch_trap_dirty_pages(struct kvm *kvm, struct kvm_memory_slot *slot,
 	}
 }
 
-/* Shadow paging has marked its pages by faults. */
+/* See tdp_regions_collect().  Pages of shadow paging were marked by faults. */
 bool kvm_arch_collect_dirty_pages(struct kvm *kvm, const struct kvm_memory_slot *slot,
 				  unsigned long *report)
 {
@@ -338,9 +359,9 @@ void kvm_mmu_track_write(struct kvm_vcpu *vcpu, gpa_t gpa, const u8 *new, int by
 }
 
 /*
- * The emulator failed on a write, or should not have been asked: zap what
- * shadows the page, so that the guest does the write itself.  last_retry_* keep
- * it from doing that for ever at the same instruction.
+ * The emulator failed on a write, or should not be asked: zap what shadows the page, so
+ * that the guest does the write itself.  last_retry_* keep that from being tried for
+ * ever at the same instruction.  Return: true if a page was zapped.
  */
 bool __kvm_mmu_unprotect_gfn_and_retry(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa,
 				       bool always_retry)
@@ -348,7 +369,7 @@ bool __kvm_mmu_unprotect_gfn_and_retry(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa,
 	gpa_t gpa = cr2_or_gpa;
 	bool zapped = false;
 
-	/* Unlocked: a wrong answer costs an emulation, or a search, no more. */
+	/* Without mmu_lock: a wrong answer only costs an emulation or a search. */
 	if (READ_ONCE(vcpu->kvm->arch.indirect_shadow_pages)) {
 		if (!vcpu->arch.mmu->root_role.direct)
 			gpa = kvm_mmu_gva_to_gpa_write(vcpu, cr2_or_gpa, NULL);

@@ -98,19 +98,23 @@ static inline unsigned int mmio_spte_access(u64 spte)
 /**
  * mmio_spte_gfn() - the gfn that an MMIO SPTE was made for
  * @spte: the SPTE
+ *
+ * Return: the gfn.
  */
 gfn_t mmio_spte_gfn(u64 spte);
 
 /**
  * mmio_make_spte() - an MMIO SPTE
  * @kvm: the VM; MMIO SPTEs are enabled for it
- * @gen: the memslot generation under which no slot was found, as it is now
+ * @gen: the generation of the set of memslots, read after no slot was found there
  * @gfn: the page
  * @access: ACC_* that the guest's tables grant; what the format cannot keep is
  *	dropped
  *
  * @gen may be odd, and may be newer than the lookup: then the entry never
  * matches, see the top of this file.
+ *
+ * Return: the value of the SPTE.
  */
 u64 mmio_make_spte(struct kvm *kvm, u64 gen, gfn_t gfn, unsigned int access);
 
@@ -126,28 +130,29 @@ u64 mmio_make_spte(struct kvm *kvm, u64 gen, gfn_t gfn, unsigned int access);
 bool mmio_spte_current(struct kvm_vcpu *vcpu, u64 spte);
 
 /**
- * mmio_gen_of_walk() - the generation, before SPTEs are read
+ * mmio_gen_of_walk() - read the memslot generation before SPTEs are read
  * @vcpu: whose address space counts
  *
+ * Return: the generation, for mmio_direct_current().
  * Context: kvm->srcu held for reading.
  */
 static inline u64 mmio_gen_of_walk(struct kvm_vcpu *vcpu)
 {
-	/* Pairs with kvm_memslots_settle(), where MMIO SPTEs go before. */
+	/* Pairs with kvm_memslots_settle(), which removes MMIO SPTEs before it stores. */
 	return smp_load_acquire(&kvm_vcpu_memslots(vcpu)->generation);
 }
 
 /**
- * mmio_direct_current() - the same for an MMIO SPTE of direct paging
+ * mmio_direct_current() - does an MMIO SPTE of direct paging still tell the truth
  * @spte: an MMIO SPTE
- * @gen: mmio_gen_of_walk() from before it was read
+ * @gen: mmio_gen_of_walk() from before @spte was read
  *
- * It was made for a set that was settled, and goes when its gfn gets memory: after
- * all readers of that set have left, and before the generation is even again.  So if
- * @gen is even and the SPTE was there after that, it is true in the set of @gen,
- * which the reader still has.  An odd @gen never matches.
+ * The SPTE was made for a set of memslots that was settled.  If its gfn gets memory, it
+ * is removed: after all readers of that set have left, and before the generation is even
+ * again.  So if @gen is even and the SPTE was there after @gen was read, it is true in
+ * the set of @gen, which the reader still has.  An odd @gen never matches.
  *
- * Return: true if no update was in progress.
+ * Return: true if no update was in progress when @gen was read.
  */
 bool mmio_direct_current(u64 spte, u64 gen);
 

@@ -35,10 +35,10 @@
 int __read_mostly nx_huge_pages = -1;
 
 /**
- * struct nx_state - of the module
+ * struct nx_state - the state of the module
  * @never: no VM has a worker or ever will: the mitigation cannot be enabled
- * @period_ms: how often a worker runs; 0: often enough for an hour in all
- * @ratio: it zaps one table of so many each time; 0: none
+ * @period_ms: a worker runs once in so many ms; 0: so often that @ratio runs take 1 h
+ * @ratio: each time a worker zaps one in so many tables; 0: none
  */
 struct nx_state {
 	bool never;
@@ -78,7 +78,7 @@ static void nx_switch(bool enable)
 	itlb_multihit_kvm_mitigation = enable;
 }
 
-/* Huge pages of the other kind must go from all VMs. */
+/* After a switch: zap what all VMs have mapped, as huge pages are of the other kind. */
 static void nx_zap_vms(void)
 {
 	struct kvm *kvm;
@@ -98,7 +98,7 @@ static bool nx_cpu_needs_it(void)
 	return boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT) && !cpu_mitigations_off();
 }
 
-/* A VM that exists may have a worker. */
+/* Not while there are VMs, as they may have workers: -EBUSY. */
 static int nx_set_never(void)
 {
 	guard(mutex)(&kvm_lock);
@@ -242,7 +242,7 @@ static bool nx_dirty_logged(struct kvm *kvm, const struct mmu_table *table)
 	return slot && kvm_slot_dirty_track_enabled(slot);
 }
 
-/* In any case the page is off the list afterwards. */
+/* Zap a table, or leave it alone.  In any case it is off the list afterwards. */
 static void nx_recover_page(struct kvm *kvm, struct mmu_table *table,
 			    struct shadow_zap *zap)
 {
@@ -259,7 +259,7 @@ static void nx_recover_page(struct kvm *kvm, struct mmu_table *table,
 	WARN_ON_ONCE(table->nx_huge_page_disallowed);
 }
 
-/* One part in nx_state.ratio of what there is. */
+/* How many tables one run zaps: one in nx_state.ratio of those that are listed. */
 static unsigned long nx_recovery_quota(struct kvm *kvm)
 {
 	uint ratio = READ_ONCE(nx_state.ratio);
@@ -268,8 +268,8 @@ static unsigned long nx_recovery_quota(struct kvm *kvm)
 }
 
 /*
- * Both kinds of tables: @zap takes the flush for those of tdp, too, which has to
- * come before the RCU reader ends.
+ * Recover tables of both MMUs.  @zap also has the flush that tables of tdp need, which
+ * has to come before the RCU read section ends.
  */
 static void nx_recover_pages(struct kvm *kvm, struct shadow_zap *zap)
 {
@@ -305,8 +305,9 @@ void nx_huge_page_recover(struct kvm *kvm)
 }
 
 /*
- * Called again and again while it returns true, in TASK_INTERRUPTIBLE, so that
- * no wakeup is missed between the look at the clock and the sleep.
+ * One round of the worker: the thread calls it in TASK_INTERRUPTIBLE, again at once if it
+ * returns true, else after it has slept.  So no wakeup is missed between the look at the
+ * clock and the sleep.
  */
 static bool nx_worker(void *data)
 {
@@ -330,7 +331,7 @@ static bool nx_worker(void *data)
 	return true;
 }
 
-/* The VMM is being killed: the VM goes soon, and the worker's pages with it. */
+/* Nothing to do when the VMM is killed: the VM is destroyed soon, with its tables. */
 static void nx_worker_killed(void *data)
 {
 }
@@ -356,14 +357,15 @@ static int nx_start_worker(struct once *once)
  * kvm_mmu_post_init_vm() - start the VM's worker
  * @kvm: the VM
  *
- * With the first KVM_RUN, as the worker is a thread of the process that runs the
- * VM; and again, if that failed.
+ * Called by the first KVM_RUN, as the worker is a thread of the process that runs the
+ * VM; and by the next one if that failed.
  *
  * Return: 0, or an errno.
  * Context: may sleep.
  */
 int kvm_mmu_post_init_vm(struct kvm *kvm)
 {
+	/* Read without a lock: nx_set_never() does not set it while there is a VM. */
 	if (nx_state.never)
 		return 0;
 	return call_once(&kvm->arch.nx_once, nx_start_worker);

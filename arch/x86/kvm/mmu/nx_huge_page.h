@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The iTLB multihit mitigation: huge pages are not executable; where the guest
- * executes, 4K pages are, and a worker gives huge pages back after a while
+ * The iTLB multihit mitigation: huge pages are not executable.  Where the guest
+ * executes, it gets 4K pages, and a worker makes huge pages possible again after a while
  * (Documentation/admin-guide/hw-vuln/multihit.rst).
  */
 #ifndef __KVM_X86_MMU_NX_HUGE_PAGE_H
@@ -24,7 +24,7 @@ void __init nx_huge_page_init(void);
  * nx_huge_page_set() - turn the mitigation on or off
  * @enable: whether huge pages must not be executable
  *
- * What VMs have mapped goes, if that is a change.
+ * If that is a change, all that VMs have mapped is zapped.
  *
  * Context: may sleep; takes kvm_lock.
  */
@@ -34,7 +34,7 @@ void nx_huge_page_set(bool enable);
  * nx_huge_page_recover() - zap some tables that the mitigation made
  * @kvm: the VM; the parameters say how many of its tables
  *
- * Context: may sleep; takes mmu_lock.
+ * Context: may sleep; takes kvm->srcu, and mmu_lock for writing.
  */
 void nx_huge_page_recover(struct kvm *kvm);
 
@@ -47,7 +47,10 @@ void nx_huge_page_recover(struct kvm *kvm);
  */
 void nx_huge_page_track(struct kvm *kvm, struct mmu_table *table);
 
-/* The reverse, and @table is allowed to be huge; @table may be untracked. */
+/*
+ * The reverse; also clears nx_huge_page_disallowed.  @table need not be tracked.
+ * Context: as nx_huge_page_track().
+ */
 void nx_huge_page_untrack(struct kvm *kvm, struct mmu_table *table);
 
 #endif /* __KVM_X86_MMU_NX_HUGE_PAGE_H */

@@ -2,10 +2,10 @@
 /*
  * Write tracking, see page_track.h.
  *
- * Counters change under mmu_lock for writing and are read under mmu_lock.  They
- * are allocated for all slots before tracking is enabled, under slots_arch_lock,
- * and never go as long as their slot is there.  A slot that was replaced before
- * that may go without, see kvm_page_track_slot_outdated().
+ * Counters change under mmu_lock for writing.  They are read under mmu_lock, or without
+ * it where an old answer will do (fault_write_tracked()).  They are allocated for all
+ * slots before tracking is enabled, under slots_arch_lock, and freed with their slot.  A
+ * slot that was replaced before that may have none: kvm_page_track_slot_outdated().
  *
  * External trackers are on a list that changes under mmu_lock, and is read under
  * an SRCU of its own: they may sleep.
@@ -30,7 +30,7 @@
 #ifdef CONFIG_KVM_EXTERNAL_WRITE_TRACKING
 static bool external_tracking(struct kvm *kvm)
 {
-	/* Before the counters; pairs with external_tracking_enable(). */
+	/* Read before the counters are; pairs with external_tracking_enable(). */
 	return smp_load_acquire(&kvm->arch.external_write_tracking_enabled);
 }
 #else
@@ -47,8 +47,8 @@ bool kvm_page_track_write_tracking_enabled(struct kvm *kvm)
 }
 
 /*
- * Small slots are many: a page and a place for it would be too much.  Large ones
- * may have more than INT_MAX bytes, which kvcalloc() warns of.
+ * There may be many small slots: a page each, from vmalloc, would be too much.  A large
+ * slot may need more than INT_MAX bytes, which kvcalloc() would warn of.
  */
 static int counters_alloc(struct kvm_memory_slot *slot, unsigned long npages)
 {
@@ -119,7 +119,7 @@ void __kvm_write_track_remove_gfn(struct kvm *kvm, struct kvm_memory_slot *slot,
 	level_allow(slot, gfn);
 }
 
-/* Counters, if tracking is enabled; the caller has seen that it is. */
+/* A slot's counters; NULL if it is outdated, once tracking is known to be enabled. */
 static const unsigned short *slot_counters(const struct kvm_memory_slot *slot)
 {
 	return READ_ONCE(slot->arch.gfn_write_track);
@@ -208,7 +208,7 @@ void kvm_page_track_delete_slot(struct kvm *kvm, struct kvm_memory_slot *slot)
 	srcu_read_unlock(&trackers->track_srcu, idx);
 }
 
-/* What was allocated before memory ran out goes with its slot. */
+/* After -ENOMEM, the counters that were allocated stay, and are freed with their slot. */
 static int all_counters_alloc(struct kvm *kvm)
 {
 	struct kvm_memory_slot *slot;
@@ -232,7 +232,7 @@ static int external_tracking_enable(struct kvm *kvm)
 	if (!kvm_page_track_write_tracking_enabled(kvm))
 		r = all_counters_alloc(kvm);
 	if (!r) {
-		/* After the counters; pairs with external_tracking(). */
+		/* Whoever sees it sees the counters; pairs with external_tracking(). */
 		smp_store_release(&kvm->arch.external_write_tracking_enabled, true);
 	}
 	mutex_unlock(&kvm->slots_arch_lock);
@@ -282,8 +282,8 @@ static int change_gfn(struct kvm *kvm, gfn_t gfn,
 
 	write_lock(&kvm->mmu_lock);
 	/*
-	 * Under mmu_lock: a slot that was replaced before may lack the rmaps in
-	 * which shadow paging has put writable SPTEs of the gfn since.
+	 * Look up the slot under mmu_lock: one that was replaced before may lack rmaps,
+	 * and writable SPTEs of the gfn may be on those of its successor.
 	 */
 	slot = gfn_to_memslot(kvm, gfn);
 	if (slot)

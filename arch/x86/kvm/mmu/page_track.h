@@ -25,10 +25,10 @@ bool kvm_page_track_write_tracking_enabled(struct kvm *kvm);
  *	NULL
  *
  * Tracking begins without waiting for readers of a set that was just replaced:
- * their slots have no counters (locking.txt, 3).  Whoever holds one looks the
- * gfn up again; a lookup that begins after this has said true finds another one.
+ * their slots have no counters (locking.txt, 3).  If this returns true, look the gfn up
+ * again: the lookup finds another slot, or none.
  *
- * Return: true if @slot lacks what slots have once tracking is enabled.
+ * Return: true if tracking is enabled and @slot has no counters.
  */
 bool kvm_page_track_slot_outdated(struct kvm *kvm,
 				  const struct kvm_memory_slot *slot);
@@ -41,26 +41,29 @@ bool kvm_page_track_slot_outdated(struct kvm *kvm,
  *
  * A gfn that is tracked in one address space is tracked in the other as well;
  * and so is, to be safe, each gfn of an outdated slot.
+ *
+ * Return: true if it must; false if @slot is NULL.
  * Context: mmu_lock, or the answer may be old; kvm->srcu or slots_lock.
  */
 bool kvm_gfn_is_write_tracked(struct kvm *kvm,
 			      const struct kvm_memory_slot *slot, gfn_t gfn);
 
 /**
- * __kvm_write_track_add_gfn() - track a gfn; counts
+ * __kvm_write_track_add_gfn() - track a gfn once more
  * @kvm: the VM; tracking is enabled
- * @slot: the gfn's slot
+ * @slot: the gfn's slot, which counts the trackers
  * @gfn: the page
  *
  * Write-protects it, flushes TLBs, and allows no huge page around it, in all
- * address spaces.  Only @slot counts it; who maps the gfn elsewhere asks
- * kvm_gfn_is_write_tracked().
+ * address spaces.  Faults in another address space ask kvm_gfn_is_write_tracked(), which
+ * looks at the counters of both.
+ *
  * Context: mmu_lock for writing; kvm->srcu or slots_lock.
  */
 void __kvm_write_track_add_gfn(struct kvm *kvm, struct kvm_memory_slot *slot,
 			       gfn_t gfn);
 
-/* The reverse.  Nothing becomes writable before the next fault. */
+/* One tracker less.  Nothing becomes writable before the next fault.  Same context. */
 void __kvm_write_track_remove_gfn(struct kvm *kvm, struct kvm_memory_slot *slot,
 				  gfn_t gfn);
 
@@ -115,10 +118,10 @@ static inline bool kvm_page_track_has_external_user(struct kvm *kvm)
 int kvm_page_track_init(struct kvm *kvm);
 void kvm_page_track_cleanup(struct kvm *kvm);
 
-/* Tell external trackers that a slot goes. */
+/* Tell external trackers that a slot is deleted.  May sleep. */
 void kvm_page_track_delete_slot(struct kvm *kvm, struct kvm_memory_slot *slot);
 
-/* Tell external trackers of a write to any gfn. */
+/* Tell external trackers of a write, whether they track the gfn or not.  May sleep. */
 void __kvm_page_track_write(struct kvm *kvm, gpa_t gpa, const u8 *new,
 			    int bytes);
 
@@ -127,9 +130,13 @@ void __kvm_page_track_write(struct kvm *kvm, gpa_t gpa, const u8 *new,
 /**
  * kvm_page_track_write() - KVM wrote to guest memory for the guest
  * @vcpu: the vCPU
- * @gpa: where
- * @new: what
- * @bytes: how many
+ * @gpa: where the write begins
+ * @new: what was written
+ * @bytes: how many bytes
+ *
+ * Tells external trackers, and shadow paging (shadow_track_write()).
+ *
+ * Context: kvm->srcu; may sleep.
  */
 static inline void kvm_page_track_write(struct kvm_vcpu *vcpu, gpa_t gpa,
 					const u8 *new, int bytes)

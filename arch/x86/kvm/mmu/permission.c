@@ -49,13 +49,13 @@ static u8 faulting_pages(const struct faulting *on, unsigned int error_code)
 	return pages;
 }
 
-/* What of PKRU counts for a data access to a user page, in its place. */
+/* @bits of PKRU, shifted to where pkru_mask has those of an error code. */
 static u32 pkru_bits(unsigned int error_code, u32 bits)
 {
 	return bits << (error_code | PFERR_RSVD_MASK);
 }
 
-/* No fetch and no supervisor page is subject to PKRU: those stay 0. */
+/* Fetches and supervisor pages are not subject to PKRU: their bits stay 0. */
 static u32 pkru_mask(const struct kvm_mmu *mmu)
 {
 	const u32 both = PKRU_AD_BIT | PKRU_WD_BIT;
@@ -194,7 +194,10 @@ static u64 host_pa_rsvd(void)
 	return rsvd_bits(kvm_host.maxphyaddr, 63);
 }
 
-/* Encryption bits are address bits to the CPU: say which KVM sets. */
+/*
+ * Encryption bits are address bits to the CPU.  @never: those that SPTEs never have;
+ * @maybe: those that they may have.
+ */
 static void rsvd_adjust(struct rsvd_bits_validate *rsvd, u64 never, u64 maybe)
 {
 	int level;

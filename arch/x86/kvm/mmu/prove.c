@@ -22,7 +22,7 @@ static DEFINE_PER_CPU(struct owed_flush, owed_flush);
 
 static u64 nr_flushes(struct kvm *kvm)
 {
-	/* When several CPUs flush at a time, one may not be counted, but never all. */
+	/* If several CPUs flush at a time, some may not be counted, but one is. */
 	return data_race(kvm->stat.generic.remote_tlb_flush_requests);
 }
 

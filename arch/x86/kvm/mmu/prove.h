@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * CONFIG_KVM_PROVE_MMU: checks that cost too much to be always there, and one that
- * needs notes: has everybody who took M from a leaf flushed TLBs before mmu_lock
- * was let go (spte.h)?
+ * CONFIG_KVM_PROVE_MMU: checks that cost too much to be always there.  One of them needs
+ * notes: were TLBs flushed before mmu_lock was let go, if M was taken from a leaf
+ * (spte.h)?
  *
- * Whoever takes M notes, for the CPU it runs on, that the VM needs a flush; any flush
- * of the VM after that will do.  Whoever lets go of mmu_lock checks.  A holder of
- * mmu_lock stays on its CPU; not so under PREEMPT_RT, where nothing is noted.
+ * A writer that takes M notes, for the CPU it runs on, that the VM needs a flush.  Any
+ * flush of the VM after that will do.  It is checked before mmu_lock is let go.  A holder
+ * of mmu_lock stays on its CPU; not so under PREEMPT_RT, where nothing is noted.
  */
 #ifndef __KVM_X86_MMU_PROVE_H
 #define __KVM_X86_MMU_PROVE_H
@@ -21,16 +21,16 @@ struct kvm;
 
 #define KVM_MMU_WARN_ON(cond) WARN_ON_ONCE(cond)
 
-/* M was taken from a present leaf that stays.  Under mmu_lock. */
+/* Note that M was taken from a leaf that stays present.  Under mmu_lock. */
 void mmu_owe_flush(struct kvm *kvm);
 
 /* Is a flush still owed that was noted on this CPU?  Under mmu_lock. */
 bool mmu_flush_owed(struct kvm *kvm);
 
-/* The gfns in question were flushed, other than by kvm_flush_remote_tlbs(). */
+/* Note that TLBs were flushed for the gfns, other than by kvm_flush_remote_tlbs(). */
 void mmu_pay_flush(struct kvm *kvm);
 
-/* A VM that ends owes nothing. */
+/* Forget what is noted for a VM that ends. */
 void mmu_forget_owed(struct kvm *kvm);
 
 #else
@@ -44,7 +44,7 @@ static inline void mmu_forget_owed(struct kvm *kvm) {}
 
 #endif
 
-/* Before mmu_lock is let go. */
+/* Warn if a flush is owed.  To be called before mmu_lock is let go. */
 static inline void mmu_prove_flushed(struct kvm *kvm)
 {
 	KVM_MMU_WARN_ON(mmu_flush_owed(kvm));

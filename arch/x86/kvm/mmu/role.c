@@ -35,7 +35,7 @@
 
 bool tdp_enabled __read_mostly;
 
-/* Just whether TDP is used: with TDP there is no other MMU to choose. */
+/* The same as tdp_enabled: with TDP there is no other MMU to choose. */
 bool tdp_mmu_enabled __read_mostly = true;
 
 static int tdp_mmu_param_set(const char *val, const struct kernel_param *kp)
@@ -75,7 +75,7 @@ void kvm_configure_mmu(bool enable_tdp, int tdp_forced_root_level,
 	tdp_config.forced_level = tdp_forced_root_level;
 	tdp_config.max_level = tdp_max_root_level;
 
-	/* What the kernel itself maps for the VMM is looked at in level.c. */
+	/* The size of the host's own mappings is another limit, see level.c. */
 	if (enable_tdp)
 		spte_fmt.huge_level = tdp_huge_page_level;
 	else
@@ -152,7 +152,7 @@ static union kvm_cpu_role role_of_regs(struct kvm_vcpu *vcpu,
 		return role;
 	}
 
-	/* No CPU gets there, so the guest is not worth going on with. */
+	/* No CPU gets into that state, so the VM must not go on. */
 	if (KVM_BUG_ON(lma && !(regs->cr4 & X86_CR4_PAE), vcpu->kvm))
 		lma = false;
 
@@ -245,8 +245,8 @@ static void mmu_set_shadow(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu)
 }
 
 /*
- * Shadow pages of anything below 64-bit paging are PAE tables.  A vCPU without
- * EFER.NX has others than one with it: NX is reserved in its gPTEs.
+ * A guest below 64-bit paging is shadowed by PAE tables.  A vCPU without EFER.NX has
+ * other shadow pages than one with it, as NX is reserved in its gPTEs.
  */
 static void mmu_init_soft(struct kvm_vcpu *vcpu, union kvm_cpu_role cpu_role)
 {
@@ -264,7 +264,7 @@ static void mmu_init_soft(struct kvm_vcpu *vcpu, union kvm_cpu_role cpu_role)
 }
 
 /*
- * L2's gva -> L2's gpa with nested_mmu's format; its gpa is then translated by
+ * nested_mmu translates a gva of L2 to a gpa of L2.  That gpa is then translated by
  * vcpu->arch.mmu (translate_nested_gpa()).
  */
 static void mmu_init_nested(struct kvm_vcpu *vcpu, union kvm_cpu_role cpu_role)
@@ -298,9 +298,9 @@ void kvm_init_mmu(struct kvm_vcpu *vcpu)
 EXPORT_SYMBOL_GPL(kvm_init_mmu);
 
 /*
- * NPT has the format that L1's registers say (APM vol. 2, 15.25.5), but is
- * walked by KVM's own with the host's number of levels: one more than L1's means
- * that the root has the one entry that matters, a passthrough.
+ * L1's NPT has the format that L1's registers say (APM vol. 2, 15.25.5).  The pages that
+ * shadow it have the host's number of levels.  If that is 5 and L1 has 4, the root is a
+ * passthrough page, of which only the first entry is used.
  */
 void kvm_init_shadow_npt_mmu(struct kvm_vcpu *vcpu, unsigned long cr0,
 			     unsigned long cr4, u64 efer, gpa_t nested_cr3)
@@ -384,9 +384,9 @@ void kvm_mmu_reset_context(struct kvm_vcpu *vcpu)
 EXPORT_SYMBOL_GPL(kvm_mmu_reset_context);
 
 /*
- * Reserved bits follow from the CPUID, which is not part of a role.  So make every
- * MMU's cpu_role invalid: it is then set up anew.  Until then root_role stays as it
- * is, as others go by it.
+ * Reserved bits depend on the CPUID, which is not part of a role.  So make every MMU's
+ * cpu_role invalid: then it is set up anew.  root_role stays as it is until then, as
+ * kvm_mmu_free_roots() goes by it.
  */
 void kvm_mmu_after_set_cpuid(struct kvm_vcpu *vcpu)
 {

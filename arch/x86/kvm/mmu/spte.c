@@ -3,7 +3,7 @@
  * SPTEs as values (spte.h): how they are made, and made from each other.
  *
  * Everything here computes one value from others and from spte_fmt.  Locks and
- * stores are for who calls.
+ * stores are left to the callers.
  */
 #include <linux/kvm_host.h>
 #include <asm/e820/api.h>
@@ -13,7 +13,7 @@
 #include "nx_huge_page.h"
 #include "spte.h"
 
-/* Is @pfn a device's, which nobody may cache? */
+/* Is @pfn memory of a device, which must not be cached? */
 static bool pfn_is_mmio(kvm_pfn_t pfn)
 {
 	const u64 hpa = PFN_PHYS(pfn);
@@ -115,7 +115,7 @@ u64 spte_make_table(u64 *table, bool ad_disabled)
 	       spte_fmt.me_value;
 }
 
-/* An access-tracked SPTE shall be executable when it gets its rights back. */
+/* Make an SPTE executable; an access-tracked one when it gets its rights back. */
 static u64 make_executable(u64 spte)
 {
 	if (spte_tracked(spte))

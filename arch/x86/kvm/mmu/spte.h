@@ -19,10 +19,10 @@
  * if W was clear: a stale writable translation may be cached since W was cleared
  * without a flush.
  *
- * Who sets M, under mmu_lock, has told the host's mm that the page is dirty
+ * Before M is set, under mmu_lock, the host's mm is told that the page is dirty
  * (mmu_tell_dirty()): from then on the guest may write without KVM's notice.
- * Before the host cleans the page it invalidates it.  So nobody who takes W or D,
- * or the leaf, has to tell, nor does the fast page fault.
+ * Before the host cleans the page it invalidates it.  So the host is not told again
+ * when W, D or the leaf is removed, nor when the fast page fault sets W.
  */
 #ifndef __KVM_X86_MMU_SPTE_H
 #define __KVM_X86_MMU_SPTE_H
@@ -81,8 +81,8 @@ static inline struct mmu_table *spte_child(u64 spte)
 }
 
 /*
- * No SPTE can have these rights.  EPT with pages that are only executable takes R
- * from ACC_USER_MASK alone: an entry that grants nothing would not be present.
+ * True if no SPTE can have these rights: an EPT entry that grants nothing would not be
+ * present.  That can be where EPT has execute-only pages, as R is in ACC_USER_MASK.
  */
 static inline bool spte_would_be_none(unsigned int access)
 {
@@ -157,7 +157,7 @@ static inline bool spte_volatile(u64 spte)
 	       (spte_writable(spte) && !(spte & spte_fmt.dirty));
 }
 
-/* The state that a guest would have to fault for: is the access allowed now? */
+/* Does a present leaf allow the access of a fault now? */
 static inline bool spte_allows(u64 spte, const struct kvm_page_fault *fault)
 {
 	if (fault->exec)
@@ -167,7 +167,7 @@ static inline bool spte_allows(u64 spte, const struct kvm_page_fault *fault)
 	return spte & PT_PRESENT_MASK;
 }
 
-/* A leaf gives way to one of the same page: does it lose W or M? */
+/* Does a leaf lose W or M if @new, of the same page, takes its place? */
 static inline bool spte_loses_write(u64 old, u64 new)
 {
 	return old & ~new & (PT_WRITABLE_MASK | spte_fmt.mmu_writable);
@@ -181,6 +181,7 @@ static inline bool spte_causes_ve(u64 spte)
 	       (spte & VMX_EPT_RWX_MASK) != VMX_EPT_MISCONFIG_WX_VALUE;
 }
 
+/* Warns if H, M and W are no row of the table at the top of this file. */
 static inline void spte_check_writable(u64 spte)
 {
 	if (spte_mmu_writable(spte))
@@ -246,12 +247,12 @@ struct spte_leaf_args {
 
 /**
  * spte_make_leaf() - the SPTE for a page of guest memory
- * @vcpu: whose memory types and reserved bits hold
- * @args: what it is to say
+ * @vcpu: the vCPU, whose memory types and reserved bits apply
+ * @args: what the SPTE is to say
  *
- * D is set with W, so that the CPU need not, unless @args says otherwise.  Whether
- * the page must be write-protected (shadowed tables) or marked dirty (dirty log,
- * and with M in the host) is decided by who calls, before and after.
+ * D is set with W, so that the CPU need not, unless @args says otherwise.  The caller
+ * decides before whether the page must be write-protected (shadowed tables).  It also
+ * marks the page dirty: in the log if the SPTE has W, in the host if it has M.
  *
  * Return: the value.  WARNs if it has bits that the CPU reserves.
  */
@@ -260,7 +261,7 @@ u64 spte_make_leaf(struct kvm_vcpu *vcpu, const struct spte_leaf_args *args);
 /**
  * spte_make_table() - the SPTE that links to a table; it allows everything
  * @table: the table's entries
- * @ad_disabled: the tree is without A/D bits
+ * @ad_disabled: the tree has no A/D bits
  */
 u64 spte_make_table(u64 *table, bool ad_disabled);
 
@@ -271,8 +272,8 @@ u64 spte_make_table(u64 *table, bool ad_disabled);
  * @role: of the table of pieces, one level below
  * @index: which piece
  *
- * Same rights and state, but that a 4K piece may be executable where the iTLB
- * multihit mitigation forbade it to the huge page.
+ * The piece has the rights and the state of @huge.  But a 4K piece may be executable
+ * where the iTLB multihit mitigation forbade that to the huge page.
  */
 u64 spte_make_split(struct kvm *kvm, u64 huge, union kvm_mmu_page_role role,
 		    int index);
@@ -298,7 +299,7 @@ u64 spte_make_huge(struct kvm *kvm, u64 small, int level);
  */
 u64 spte_make_old(u64 spte);
 
-/* The reverse for an access-tracked SPTE: gives R and X back, not W. */
+/* An access-tracked SPTE with R and X restored, but not W. */
 static inline u64 spte_untrack(u64 spte)
 {
 	u64 rx = (spte & SPTE_TRACK_SAVED) >> SPTE_TRACK_SHIFT;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The one format of SPTEs (spte_format.h), and who chooses it.
+ * The one format of SPTEs (spte_format.h), and the functions that choose it.
  *
- * kvm.ko outlives vendor modules.  Each that is loaded starts from the format of
- * legacy paging and from what userspace first wanted of MMIO caching; then it
- * changes what it needs to.  There is no VM meanwhile, so nobody takes a lock.
+ * kvm.ko outlives vendor modules.  Each one that is loaded starts from the format of
+ * legacy paging, and from the module parameter mmio_caching as it was at first.  Then
+ * it changes what it needs to.  There is no VM meanwhile, so no lock is taken.
  *
  * Takes the place of a part of mmu/spte.c, whose interfaces and behaviour it keeps:
  * Copyright (C) 2006 Qumranet, Inc.
@@ -50,9 +50,10 @@ void __init spte_format_init(void)
 
 /*
  * With L1TF, a CPU may read from its L1 cache what the address in a not-present
- * entry names.  No memory has all of the top bits set that the cache compares,
- * and these can be more than CPUID says.  With 47 or more of them there is no
- * room above for what the top bits of a gfn really are; such CPUs have no L1TF.
+ * entry names.  So MMIO SPTEs have the top address bits set that the cache compares,
+ * which can be more than CPUID says: no memory has all of them set.  The gfn's own top
+ * bits move up for that.  With 47 or more address bits there would be no room for them;
+ * such CPUs have no L1TF.
  */
 static void set_l1tf_bits(struct spte_format *fmt)
 {
