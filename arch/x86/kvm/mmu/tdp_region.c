@@ -69,13 +69,15 @@ int tdp_region_fast_open(struct kvm *kvm, const struct kvm_page_fault *fault,
 
 /*
  * Take D bits from before the log away, then set W, so that no D that the guest sets
- * later is taken.  One vCPU does it, and others that fault meanwhile try again.  It is
- * not preempted, as it has mmu_lock.
+ * later is taken.  One vCPU does it, and others that fault meanwhile try again: it must
+ * not be preempted, which on PREEMPT_RT mmu_lock does not see to.
  */
 static int open_stale(struct kvm *kvm, const struct tdp_table *sp)
 {
 	u64 link = tdp_read(sp->ptep);
 	int i;
+
+	guard(preempt)();
 
 	if (!spte_present_table(link, PG_LEVEL_2M) ||
 	    spte_region(link) != SPTE_REGION_STALE ||
