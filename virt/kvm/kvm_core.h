@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the files of KVM's generic core call of each other.
+ * Functions by which the files of KVM's generic core call each other.
  *
- * What other parts of KVM call stands in <linux/kvm_host.h>; what is here
- * stays inside virt/kvm/.  One section a file, in the order in which they
- * build on each other; the contract of a function stands at its definition.
+ * Other parts of KVM call those of <linux/kvm_host.h>; these here stay inside
+ * virt/kvm/.  There is one section for each file.  The contract of a function
+ * stands at its definition.
  */
 #ifndef __KVM_CORE_H__
 #define __KVM_CORE_H__
@@ -26,8 +26,8 @@
  * module: a VM holds kvm_vendor_get() from creation to the end of its
  * destruction, an open /dev/kvm until it is closed.
  *
- * Without KVM_COMPAT a KVM file refuses the ioctls of a 32-bit task that it was
- * passed to: KVM_REFUSE_COMPAT in the file's operations.
+ * Without KVM_COMPAT the files of KVM refuse all ioctls of 32-bit tasks:
+ * KVM_REFUSE_COMPAT in their file_operations.
  */
 bool kvm_vendor_get(void);
 void kvm_vendor_put(void);
@@ -57,8 +57,9 @@ long kvm_vm_compat_ioctl(struct file *filp, unsigned int ioctl,
 int kvm_check_extension(struct kvm *kvm, long cap);
 
 /*
- * The files of a VM, its vCPUs and its devices serve only the address space
- * that made the VM, and only while it is well: otherwise -EIO.
+ * The ioctls of a VM, its vCPUs and its devices fail with -EIO in any other mm than
+ * that of the task that created the VM, and once the VM is dead.  vm_dead is only
+ * ever set: an ioctl that still reads false could as well have begun earlier.
  */
 static inline bool kvm_vm_is_usable(const struct kvm *kvm)
 {
@@ -136,9 +137,9 @@ void kvm_mn_wait_idle(struct kvm *kvm);
 /*
  * Wait until no invalidation is in flight, and keep it so until kvm_mn_unlock().
  *
- * For swapping a set of memslots, which must not happen between the start and
- * the end of an invalidation: both decide by the slots in the range whether
- * they count in mmu_invalidate_in_progress.
+ * For swapping a set of memslots.  The start and the end of an invalidation both look
+ * for slots in the range, to raise and to lower mmu_invalidate_in_progress.  If the set
+ * were swapped in between, the count might never return to 0.
  */
 static inline void kvm_mn_lock_idle(struct kvm *kvm)
 	__acquires(&kvm->mn_invalidate_lock)

@@ -8,27 +8,28 @@
  *	prepare		everything that can fail; nobody sees any of it
  *	commit		install the result; cannot fail
  *
- * with one exception, KVM_MR_MOVE, see kvm_memslot_execute().  A change costs one
- * grace period of kvm->srcu; two, if kvm_memslot_needs_copy().
+ * KVM_MR_MOVE is the exception: the architecture can refuse it when its first half
+ * is visible already, see kvm_memslot_execute().  A change costs one grace period of
+ * kvm->srcu; two, if kvm_memslot_needs_copy().
  *
  * Locks, in the order in which they are taken:
  *
  *	kvm->slots_lock		  serializes changes and owns the inactive
  *				  copies.
- *	kvm->slots_arch_lock	  protects slot->arch.  Whoever changes it
- *				  outside of slots_lock takes this lock before
- *				  it reads kvm->memslots[].  A change holds it
- *				  from where it reads the old slot's ->arch to
- *				  the publication, so no such write is lost,
- *				  and not while it waits for SRCU, because it
- *				  may be taken in an SRCU read section.
- *				  Readers that still have the replaced slot do
- *				  not see such a write: what others add to
- *				  ->arch meanwhile, they add to slots of the
- *				  active sets alone.  So when an architecture
+ *	kvm->slots_arch_lock	  protects slot->arch.  Whoever writes to ->arch
+ *				  without slots_lock takes this lock before
+ *				  reading kvm->memslots[].  A change of memslots
+ *				  holds it from reading the old slot's ->arch to
+ *				  the publication, so that no such write is
+ *				  lost.  It is dropped before the wait for SRCU,
+ *				  because it may be taken in an SRCU read
+ *				  section.
+ *				  Such writes go to slots of the active sets
+ *				  alone; readers that still have a replaced slot
+ *				  do not see them.  So when an architecture
  *				  says "all slots have it", that is true of
- *				  slots that are looked up afterwards; readers
- *				  of an older one must check.
+ *				  slots that are looked up afterwards; a reader
+ *				  of an older slot must check.
  *	kvm->mn_invalidate_lock	  protects the publication against MMU
  *				  notifiers.
  *
@@ -76,7 +77,7 @@ struct kvm_memslot_change {
 	struct file *gmem_file;
 };
 
-/* All flags that the VM allows a slot whose memory is of the kind asked for. */
+/* The flags that the VM allows for a slot of the kind, private or not, in @flags. */
 static u32 kvm_memslot_allowed_flags(struct kvm *kvm, u32 flags)
 {
 	/*
@@ -102,7 +103,7 @@ static bool kvm_region_range_ok(u64 start, u64 size)
 	return PAGE_ALIGNED(start) && start + size >= start;
 }
 
-/* The guest's memory is read later on with __get_user() and the like. */
+/* Later accesses use __copy_from_user() and the like, which do no access_ok(). */
 static bool kvm_region_hva_ok(const struct kvm_userspace_memory_region2 *mem)
 {
 	return PAGE_ALIGNED(mem->userspace_addr) &&
@@ -111,7 +112,7 @@ static bool kvm_region_hva_ok(const struct kvm_userspace_memory_region2 *mem)
 			 mem->memory_size);
 }
 
-/* What can be said without a look at the slots: any flaw is -EINVAL. */
+/* The checks that need no look at the slots; false stands for -EINVAL. */
 static bool kvm_region_ok(struct kvm *kvm,
 			  const struct kvm_userspace_memory_region2 *mem)
 {
@@ -131,7 +132,7 @@ static bool kvm_region_ok(struct kvm *kvm,
 	       kvm_region_hva_ok(mem);
 }
 
-/* The number of pages of all slots of a VM fits in an unsigned long. */
+/* The number of pages in all slots of a VM must fit in an unsigned long. */
 static int kvm_memslot_check_count(const struct kvm_memslot_change *c,
 				   unsigned long npages)
 {
@@ -146,8 +147,9 @@ static int kvm_memslot_check_count(const struct kvm_memslot_change *c,
 }
 
 /*
- * Fill in what @mem asks for in terms of the slots that exist.  Returns 1 with
- * a change to make, 0 if everything is so already, or an errno.
+ * Work out which change @mem asks for, and set its kind, as_id and old slot in @c.
+ * Returns 1 if there is a change to make, 0 if the slot is as requested already, or
+ * a negative errno.
  */
 static int kvm_memslot_validate(struct kvm_memslot_change *c,
 				const struct kvm_userspace_memory_region2 *mem)
@@ -199,7 +201,7 @@ kvm_memslot_alloc(const struct kvm_userspace_memory_region2 *mem)
 }
 
 #ifdef CONFIG_KVM_PRIVATE_MEM
-/* Find the guest_memfd of a new slot; nobody sees the slot there yet. */
+/* Find a new slot's guest_memfd; kvm_memslot_bind_gmem() makes the file know it. */
 static int kvm_memslot_prepare_gmem(struct kvm_memslot_change *c,
 				    const struct kvm_userspace_memory_region2 *mem)
 {
@@ -216,9 +218,9 @@ static int kvm_memslot_prepare_gmem(struct kvm_memslot_change *c,
 }
 
 /*
- * Bind the new slot to its guest_memfd, which can fail, as the last thing that
- * can: from then on a hole that is punched into the file reaches the slot.
- * Only publication follows, under the slots_arch_lock that the caller holds.
+ * Bind the new slot to its guest_memfd.  This is the last step that can fail, as a
+ * hole that is punched into the file reaches the slot from then on.  Only the
+ * publication follows, under the slots_arch_lock that the caller holds.
  */
 static int kvm_memslot_bind_gmem(struct kvm_memslot_change *c)
 {
@@ -247,7 +249,7 @@ static int kvm_memslot_bind_gmem(struct kvm_memslot_change *c)
 }
 #endif
 
-/* A slot that goes on being logged keeps its bitmap, and what it holds. */
+/* A slot that was logged and stays logged keeps its bitmap with all its bits. */
 static int kvm_memslot_prepare_bitmap(struct kvm_memslot_change *c)
 {
 	if (!kvm_slot_dirty_track_enabled(c->new))
@@ -264,10 +266,14 @@ static int kvm_memslot_prepare_bitmap(struct kvm_memslot_change *c)
 }
 
 /*
- * What keeps faults from mapping a slot that goes or moves?  Either the slot itself is
- * marked as going, for good: so this is for deletions only, and only where the
- * architecture looks at the mark.  Or an INVALID copy takes its place, which costs an
- * installation; the slot itself is as it was, and can come back if a move is refused.
+ * Faults must not map a slot that is being deleted or moved.  Two things prevent it:
+ *
+ *   a mark	The slot itself is marked as going (kvm_memslot_unmap()).  The mark is
+ *		never taken back, so this is for deletions only, and only where the
+ *		architecture looks at the mark.
+ *   a copy	An INVALID copy takes the slot's place (kvm_memslot_invalidate()), which
+ *		costs one more installation.  The slot itself is as it was, and comes
+ *		back if the move is refused.
  */
 static bool kvm_memslot_needs_copy(const struct kvm_memslot_change *c)
 {
@@ -315,7 +321,7 @@ static void kvm_memslot_abort(struct kvm_memslot_change *c)
 	kfree(new);
 }
 
-/* The links and the guest_memfd binding remain the original's. */
+/* The links and the guest_memfd binding stay with @old. */
 static void kvm_memslot_make_invalid(struct kvm_memory_slot *invalid,
 				     const struct kvm_memory_slot *old)
 {
@@ -335,8 +341,8 @@ static void kvm_memslot_make_invalid(struct kvm_memory_slot *invalid,
  * vCPUs keep running.  Once none of them uses the valid slot, none can build a
  * new mapping of its gfns (gfn_to_hva() and kvm_is_visible_gfn() refuse INVALID
  * slots), so after the flush there is none left and the slot can go or move.
- * The flush gets the copy: while it is the active one, whoever changes ->arch under
- * slots_arch_lock changes the copy's.
+ * The flush is given the copy: as long as the copy is active, users of slots_arch_lock
+ * change the ->arch of the copy.
  *
  * Drops slots_arch_lock on the way.  It is held again on return, and the old
  * slot, still linked in the inactive copy, has the ->arch that the lock's other
@@ -381,7 +387,7 @@ static void kvm_memslot_unmap(struct kvm_memslot_change *c)
 	mutex_unlock(&kvm->slots_arch_lock);
 
 	KVM_MMU_LOCK(kvm);
-	/* Also read without mmu_lock, as a hint. */
+	/* Also read without mmu_lock, as a hint: whoever decides holds the lock. */
 	WRITE_ONCE(c->old->going, true);
 	KVM_MMU_UNLOCK(kvm);
 
@@ -391,8 +397,8 @@ static void kvm_memslot_unmap(struct kvm_memslot_change *c)
 }
 
 /*
- * Install the inactive copy, which has @now, and repeat the change in the other
- * one, which still has what stood there before.  Drops slots_arch_lock.
+ * Install the inactive copy, which has @now, and then put @now into the other one as
+ * well, in the place of the slot that it replaces.  Drops slots_arch_lock.
  */
 static void kvm_memslot_switch(struct kvm_memslot_change *c,
 			       struct kvm_memory_slot *now)
@@ -409,7 +415,7 @@ static int kvm_slot_is_logged(const struct kvm_memory_slot *slot)
 	return slot && kvm_slot_dirty_track_enabled(slot);
 }
 
-/* Before the architecture's commit, which may read these counts. */
+/* Called before the architecture's commit, which may read these counts. */
 static void kvm_memslot_account(const struct kvm_memslot_change *c)
 {
 	int logged = kvm_slot_is_logged(c->new) - kvm_slot_is_logged(c->old);
@@ -458,7 +464,7 @@ static void kvm_memslot_commit(struct kvm_memslot_change *c)
 	kvm_memslots_replace(kvm_inactive_memslots(kvm, c->as_id), c->old,
 			     c->new);
 	kvm_memslot_switch(c, c->new);
-	/* Until now KVM could use its memory, by the VMM's mapping of it. */
+	/* Until now KVM could access the slot's memory by the VMM's mapping. */
 	if (c->kind == KVM_MR_DELETE && !c->invalid)
 		kvm_arch_guest_memory_reclaimed(kvm);
 	kfree(c->invalid);
@@ -469,17 +475,18 @@ static void kvm_memslot_commit(struct kvm_memslot_change *c)
 }
 
 /*
- * The architecture has the last word, and then the change happens.
+ * Ask the architecture, which may refuse the change, and then make it.
  *
- * KVM_MR_DELETE: asked first.  s390 can refuse, and nothing has changed then;
- * no architecture allocates or keeps anything that an SRCU wait could outdate.
+ * KVM_MR_DELETE: the architecture is asked first, so that nothing has changed if it
+ * refuses, as s390 can.  No architecture allocates or keeps anything here that would
+ * be outdated by a wait for SRCU.
  *
- * KVM_MR_MOVE: asked once the old range is INVALID and flushed.  x86 allocates
- * what the shadow MMU needs at this moment, which must hold until publication,
- * that is, under one hold of slots_arch_lock, and invalidation drops it.  riscv
- * maps I/O memory at the new gfns, which may meet the old ones and would be
- * flushed with them.  A refusal puts the old slot back; the guest sees no more
- * than a flush.
+ * KVM_MR_MOVE: the architecture is asked once the old range is INVALID and flushed.
+ * What x86 allocates depends on whether shadow paging needs rmaps, which must not
+ * change until publication: slots_arch_lock must be held all the time, and
+ * invalidation drops it.  riscv maps I/O memory at the new gfns; where they overlap
+ * the old ones, the flush would remove it.  If the architecture refuses, the old slot
+ * is put back, and the guest has seen no more than a flush.
  */
 static int kvm_memslot_execute(struct kvm_memslot_change *c)
 {
@@ -522,8 +529,9 @@ static int kvm_memslot_execute(struct kvm_memslot_change *c)
  * Context: holds kvm->slots_lock, not kvm->srcu; sleeps.
  * Return: 0, also if nothing had to change; -EINVAL for a request that is
  * malformed or that the slot does not allow, -EEXIST if it would overlap
- * another slot or a guest_memfd's range that another slot is bound to, -ENOMEM,
- * or what kvm_arch_prepare_memory_region() returns.
+ * another slot or a guest_memfd's range that another slot is bound to, -EBADF if
+ * the guest_memfd is no open file, -ENOMEM, or what
+ * kvm_arch_prepare_memory_region() returns.
  */
 int __kvm_set_memory_region(struct kvm *kvm,
 			    const struct kvm_userspace_memory_region2 *mem)

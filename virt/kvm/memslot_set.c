@@ -36,8 +36,8 @@ static_assert(BIT_ULL(0) == KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS);
  * First half of an installation.  The copy's generation says that an update is
  * in progress: there may still be readers of the other copy.
  *
- * An MMU notifier's start and its end must see the same slots, otherwise they
- * do not pair, so no invalidation is in flight where the pointer changes.
+ * The start and the end of an MMU notifier's invalidation must see the same slots,
+ * see kvm_mn_lock_idle().  So the pointer changes while none is in flight.
  *
  * Context: holds slots_lock and slots_arch_lock; sleeps.
  */
@@ -70,9 +70,9 @@ void kvm_memslots_publish(struct kvm *kvm, u16 as_id)
  * uses the other copy any more, so what is tagged with the next generation is
  * derived from this copy alone, and every tag made meanwhile is stale.
  *
- * The architecture learns a generation before anyone can see it.  x86 keeps
- * only part of it in MMIO SPTEs and drops them all in time before that part
- * comes back to the value of an SPTE.
+ * The architecture is told of a generation before anyone can see it.  An MMIO SPTE
+ * of x86 has room for some bits of it only: x86 zaps all MMIO SPTEs in time before
+ * these bits come back to a value that is still in use.
  *
  * Context: holds slots_lock; may sleep.
  */
@@ -89,7 +89,9 @@ void kvm_memslots_settle(struct kvm *kvm, u16 as_id)
 
 	/*
 	 * Read without a lock by all that caches a lookup: the vCPU's last used
-	 * slot below, gfn_to_hva_cache, gfn_to_pfn_cache, x86's MMIO caches.
+	 * slot below, gfn_to_hva_cache, gfn_to_pfn_cache, x86's MMIO caches.  A
+	 * reader that still gets the odd value caches under a tag that is stale
+	 * at once, and looks up again.
 	 */
 	WRITE_ONCE(slots->generation, gen);
 }
@@ -111,7 +113,7 @@ void kvm_memslots_install(struct kvm *kvm, u16 as_id)
 
 	synchronize_srcu_expedited(&kvm->srcu);
 	kvm_memslots_settle(kvm, as_id);
-	/* Readers of buses hold kvm->srcu as well: those of before have left, too. */
+	/* Readers of I/O buses hold kvm->srcu, too: none has a replaced array now. */
 	kvm_io_buses_reclaim(kvm);
 }
 
@@ -212,10 +214,11 @@ EXPORT_SYMBOL_GPL(gfn_to_memslot);
  * @vcpu: the vCPU
  * @gfn: the guest frame number in the vCPU's current address space
  *
- * The vCPU's last slot answers most lookups.  It counts only under the
- * generation under which it was found, which also is of one address space only.
- * Other lookups do not touch the set's own last slot, which all vCPUs would
- * fight for.
+ * The slot that the vCPU found last answers most lookups.  It is valid while the
+ * generation is the one under which it was found; as no two address spaces share
+ * a generation, it is never taken for a slot of another one.  Lookups that it does
+ * not answer leave the set's own last_used_slot alone: all vCPUs would fight for
+ * that cache line.
  *
  * Context: runs on behalf of @vcpu (its mutex or its creation), otherwise as
  * gfn_to_memslot().

@@ -56,7 +56,10 @@ static void memslots_replace_gfn(struct kvm_memslots *slots,
 		memslots_link_gfn(slots, new);
 }
 
-/* What links to the slot with an id, or would: see id_to_memslot(). */
+/*
+ * The link to the slot with @id, or the empty link where that slot belongs.  The
+ * way down the tree is that of id_to_memslot().
+ */
 static struct kvm_id_node **memslots_id_link(struct kvm_memslots *slots, int id)
 {
 	struct kvm_id_node **link = &slots->id_tree[id % KVM_NR_ID_TREES];
@@ -83,7 +86,7 @@ static void memslots_link_id(struct kvm_memslots *slots,
 	*link = node;
 }
 
-/* Any slot below the one that goes may take its place: take a leaf of the tree. */
+/* Any slot below @slot in the tree may take its place; this takes a leaf. */
 static void memslots_unlink_id(struct kvm_memslots *slots,
 			       struct kvm_memory_slot *slot)
 {
@@ -202,10 +205,10 @@ bool kvm_memslots_overlap(struct kvm_memslots *slots, gfn_t start, gfn_t end,
  * @kind: set to the change to make if there is one
  *
  * A slot keeps its size, its hva and whether it is read-only for life.  It can
- * move and toggle dirty logging; one with private memory can only go.  See
- * api.rst, KVM_SET_USER_MEMORY_REGION.
+ * move and toggle dirty logging; one with private memory can only be deleted.
+ * See api.rst, KVM_SET_USER_MEMORY_REGION.
  *
- * Context: @old stays, see kvm_memslots_overlap().
+ * Context: kvm->slots_lock or kvm->srcu keeps @old.
  * Return: 1 with @kind set; 0 if the slot is as requested already; -EINVAL if
  * it cannot become that.
  */

@@ -25,9 +25,9 @@
 /*
  * Generations.  With n address spaces, address space i takes the values 2*i,
  * 2*i + 2*n, 2*i + 4*n, ...: even, and unique in the VM.  A set's generation is
- * odd from its publication until no reader of the other copy is left, so that
- * a reader that saw the other copy's slots and this copy's generation holds a
- * tag that is soon dead.
+ * odd from its publication until no reader of the other copy is left.  A reader
+ * that found a slot in the other copy, but read the generation of this one, thus
+ * holds an odd tag, which matches no set once the update has ended.
  */
 
 /**
