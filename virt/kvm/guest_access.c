@@ -71,8 +71,12 @@ slot_gfn_to_hva(const struct kvm_memory_slot *slot, gfn_t gfn, bool write)
  * @gfn: guest frame number
  * @write: the access is a write
  *
- * Return: the host virtual address; KVM_HVA_ERR_BAD if @slot is NULL or being
- * deleted, KVM_HVA_ERR_RO_BAD for a write to a read-only slot.
+ * A slot that is only marked as going still translates: its memory may be used until
+ * the set without it is installed.
+ *
+ * Context: kvm->srcu or slots_lock keeps @slot.
+ * Return: the host virtual address; KVM_HVA_ERR_BAD if @slot is NULL or INVALID,
+ * KVM_HVA_ERR_RO_BAD for a write to a read-only slot.
  */
 unsigned long kvm_slot_gfn_to_hva(const struct kvm_memory_slot *slot,
 				  gfn_t gfn, bool write)
@@ -85,6 +89,7 @@ unsigned long kvm_slot_gfn_to_hva(const struct kvm_memory_slot *slot,
  * @slot: the slot that contains @gfn, or NULL
  * @gfn: guest frame number
  *
+ * Context: As kvm_slot_gfn_to_hva().
  * Return: as kvm_slot_gfn_to_hva().
  */
 unsigned long gfn_to_hva_memslot(struct kvm_memory_slot *slot, gfn_t gfn)
@@ -127,6 +132,7 @@ EXPORT_SYMBOL_GPL(kvm_vcpu_gfn_to_hva);
  * @gfn: guest frame number
  * @writable: if not NULL, set on success: the slot may be written as well
  *
+ * Context: As kvm_slot_gfn_to_hva().
  * Return: as kvm_slot_gfn_to_hva().
  */
 unsigned long gfn_to_hva_memslot_prot(struct kvm_memory_slot *slot, gfn_t gfn,

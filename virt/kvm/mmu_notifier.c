@@ -278,8 +278,10 @@ void kvm_mmu_invalidate_range_add(struct kvm *kvm, gfn_t start, gfn_t end)
  * A fault reads mmu_invalidate_seq, pins the pfn, takes mmu_lock, and installs
  * the pfn only if neither an invalidation is in progress for its gfn nor the
  * sequence has moved on.  Either tells it that the pfn may be stale.  The slot
- * that it went by is another matter: kvm->srcu keeps it until the fault is
- * done, and whoever takes it away flushes after the grace period.
+ * that the fault looked up is another matter: kvm->srcu keeps it until the fault is
+ * done.  Whoever deletes or moves the slot flushes when no fault can map it any more:
+ * after a grace period in which it was INVALID, or after it was marked as going, which
+ * faults look at with mmu_lock held (see kvm_memslot_needs_copy()).
  *
  * Context: mmu_lock held for writing.
  */
