@@ -3,12 +3,12 @@
  * Guest memory that is kept at hand: caches of gfn to hva for areas that KVM
  * reads and writes often, and frames mapped into the kernel.
  *
- * A cache outlives the memslots that it was made from, and finds out by their
+ * A cache may outlive the memslots that it was filled from, and notices it by their
  * generation.  A mapping holds a reference to its page; it goes on showing that
  * page, whatever the memslots or the VMM's mm do, until it is undone.  Memory that
  * has no reference count is not mapped: its owner frees it once the MMU notifier
- * has removed it from the guest's tables, and mappings have no notifier.  Either
- * belongs to one user at a time, mostly a vCPU, who serializes its uses.
+ * has removed it from the guest's tables, and mappings have no notifier.  A cache or
+ * a mapping belongs to one user, mostly a vCPU, which serializes its uses.
  *
  * Takes the place of a part of kvm_main.c, whose interfaces and behaviour it keeps:
  * Copyright (C) 2006 Qumranet, Inc.
@@ -26,10 +26,10 @@
 
 /*
  * A cache is good as long as its generation equals that of the current set.
- * It takes the generation before it looks at a slot.  While a set is being
- * replaced the generation is odd: a cache that is filled then is tagged with a
- * value that ends with the grace period, so comparing for equality is enough
- * and KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS needs no look.
+ * The generation is read, without a lock, before any slot is looked up.  While a
+ * set is being replaced the generation is odd: a cache that is filled then has a tag
+ * that goes stale with the end of the grace period.  So comparing for equality is
+ * enough, and KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS is not looked at.
  *
  * An error is cached as well, as the error value in ghc->hva.
  */
@@ -55,7 +55,7 @@ static int fill_hva_cache(struct kvm_memslots *slots,
 			return -EFAULT;
 	}
 
-	/* An area that crosses pages has no one hva: it is looked up anew. */
+	/* An area of several pages has no single hva: each access looks it up. */
 	ghc->memslot = first == last ? slot : NULL;
 	ghc->hva += first == last ? offset_in_page(gpa) : 0;
 	ghc->gpa = gpa;
@@ -81,7 +81,10 @@ int kvm_gfn_to_hva_cache_init(struct kvm *kvm, struct gfn_to_hva_cache *ghc,
 }
 EXPORT_SYMBOL_GPL(kvm_gfn_to_hva_cache_init);
 
-/* Makes ghc->hva valid for the current set, unless ghc->memslot is NULL. */
+/*
+ * Makes ghc->hva valid for the current set.  If ghc->memslot is NULL the area has
+ * several pages, and ghc->hva must not be used.
+ */
 static int renew_hva_cache(struct kvm *kvm, struct gfn_to_hva_cache *ghc)
 {
 	struct kvm_memslots *slots = kvm_memslots(kvm);
@@ -236,8 +239,9 @@ static void unmap_unmanaged_pfn(void *hva)
  * @map: filled on success; kvm_vcpu_unmap() undoes it
  *
  * Context: Sleeps; kvm->srcu held.
- * Return: 0, -EINVAL without @map or for a frame that is not backed by writable
- * memory that a reference keeps, -EFAULT if it cannot be mapped.
+ * Return: 0, -EFAULT if the frame cannot be mapped, or -EINVAL if @map is NULL or the
+ * frame is not backed by writable memory that has a reference count (with
+ * allow_unsafe_mappings it need not have one).
  */
 int kvm_vcpu_map(struct kvm_vcpu *vcpu, gfn_t gfn, struct kvm_host_map *map)
 {
@@ -278,7 +282,7 @@ EXPORT_SYMBOL_GPL(kvm_vcpu_map);
  * @map: a mapping, one that was undone already, or NULL
  * @dirty: the frame was written through the mapping
  *
- * Context: kvm->srcu held.
+ * Context: May sleep; kvm->srcu held.
  */
 void kvm_vcpu_unmap(struct kvm_vcpu *vcpu, struct kvm_host_map *map, bool dirty)
 {

@@ -21,7 +21,7 @@
 
 #ifdef CONFIG_KVM_GENERIC_MEMORY_ATTRIBUTES
 
-/* Gfns to look at before others may run. */
+/* The number of gfns that are looked at before others may run. */
 #define ATTRS_AT_ONCE	4096
 
 /**
@@ -50,9 +50,9 @@ u64 kvm_supported_mem_attributes(struct kvm *kvm)
 }
 
 /*
- * Step @xas through a range that ends at @last: to the next entry there is with
- * @skip_gaps, else to the next index, be there an entry or not.  NULL stands
- * for the end, or for a gap.
+ * Step @xas through a range that ends at @last.  With @skip_gaps, step to the next
+ * entry; NULL stands for the end of the range.  Without it, step to the next index;
+ * NULL means that the index has no entry.
  */
 static void *next_attr_entry(struct xa_state *xas, unsigned long last,
 			     bool skip_gaps)
@@ -72,7 +72,7 @@ static void *next_attr_entry(struct xa_state *xas, unsigned long last,
  * @kvm: the VM
  * @start: first gfn
  * @end: the gfn after the last one
- * @mask: the attributes to look at; ones that @kvm does not support are clear
+ * @mask: the attributes to look at; those that @kvm does not support are ignored
  * @attrs: the value that they must have
  *
  * Context: Any.  Without slots_lock the answer may be stale.
@@ -160,8 +160,8 @@ static bool attr_change_has_slot(struct kvm *kvm,
 }
 
 /*
- * Nothing in the range may be mapped while its attributes are in flux, so it is
- * named here whether or not the architecture has something to unmap.
+ * Nothing in the range may be mapped while its attributes change, so its gfns are
+ * added to the invalidation whether or not the architecture has anything to unmap.
  */
 static bool pre_set_attrs(struct kvm *kvm, struct kvm_gfn_range *range)
 {
@@ -194,8 +194,9 @@ static int attr_walk_pause(void)
 }
 
 /*
- * Is there nothing to change?  By pieces, as the answer for one is given with
- * RCU held.  slots_lock keeps those that were looked at as they are.
+ * Set *@set if every gfn has the attributes already.  The range is looked at in pieces,
+ * because each takes a reader of RCU.  Pieces that were looked at do not change before
+ * slots_lock is released.  Returns 0, or -EINTR for a fatal signal.
  */
 static int attrs_are_set(struct kvm *kvm, const struct attr_change *change,
 			 bool *set)
@@ -206,7 +207,7 @@ static int attrs_are_set(struct kvm *kvm, const struct attr_change *change,
 	*set = true;
 	for (start = change->start; !r && *set && start < change->end; start = end) {
 		end = min(start + ATTRS_AT_ONCE, change->end);
-		/* Gaps are found without a look at each gfn. */
+		/* Only entries are looked at, not each gfn: one piece will do. */
 		if (!change->attrs)
 			end = change->end;
 		*set = kvm_range_has_memory_attributes(kvm, start, end, ~0,
@@ -216,7 +217,7 @@ static int attrs_are_set(struct kvm *kvm, const struct attr_change *change,
 	return r;
 }
 
-/* Whoever has attributes already keeps them. */
+/* Give reserved entries back; gfns that have attributes already keep them. */
 static void release_attrs(struct kvm *kvm, gfn_t start, gfn_t end)
 {
 	gfn_t gfn;
@@ -228,8 +229,8 @@ static void release_attrs(struct kvm *kvm, gfn_t start, gfn_t end)
 }
 
 /*
- * With an entry reserved for each gfn, storing attributes cannot fail.  Removing
- * them needs none.
+ * Once an entry is reserved for each gfn, storing attributes cannot fail.  Removing
+ * attributes needs no entries.
  */
 static int reserve_attrs(struct kvm *kvm, const struct attr_change *change)
 {
@@ -310,12 +311,12 @@ static int change_attrs(struct kvm *kvm, const struct attr_change *change)
 /**
  * kvm_vm_set_mem_attributes() - KVM_SET_MEMORY_ATTRIBUTES
  * @kvm: the VM
- * @attrs: range in bytes, page-aligned and not empty; the attributes of all of
- *	it, in slots or not; no flags
+ * @attrs: a range of guest physical addresses, in bytes, page-aligned and not empty;
+ *	the attributes for all of it, whether or not there are slots; flags must be 0
  *
  * Context: Sleeps, takes slots_lock.
- * Return: 0, -EINVAL, or -ENOMEM, or -EINTR for a fatal signal, with nothing
- * changed.
+ * Return: 0; or -EINVAL for a range or attributes that are not valid, -ENOMEM, or -EINTR
+ * for a fatal signal, with nothing changed.
  */
 int kvm_vm_set_mem_attributes(struct kvm *kvm,
 			      const struct kvm_memory_attributes *attrs)

@@ -132,6 +132,8 @@ int kvm_mmu_memory_cache_nr_free_objects(struct kvm_mmu_memory_cache *mc)
 /**
  * kvm_mmu_free_memory_cache() - free a cache's objects and its array
  * @mc: the cache; empty afterwards, and ready for another topup
+ *
+ * Context: May sleep.
  */
 void kvm_mmu_free_memory_cache(struct kvm_mmu_memory_cache *mc)
 {

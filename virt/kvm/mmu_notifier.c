@@ -83,8 +83,9 @@ void kvm_mn_wait_idle(struct kvm *kvm)
  * @end: the address after the last one
  * @handler: called for every slot in the range with the gfns that it has there
  * @invalidate: faults in the range must retry until kvm_mmu_invalidate_end()
- * @flush: flush the VM's TLBs if a handler returned true; one that lets go of
- *	mmu_lock does so before, for what was unmapped in other slots as well
+ * @flush: flush the VM's TLBs if a handler returned true; a handler that drops
+ *	mmu_lock flushes before, also for what was unmapped in the slots before
+ *	(flush_due of struct kvm_gfn_range)
  * @may_block: the handler may sleep and reschedule
  * @lockless: the handler takes mmu_lock itself, if it needs it
  */
@@ -98,7 +99,7 @@ struct hva_walk {
 	bool lockless;
 };
 
-/* The architecture's handlers of aging need no lock, or take it. */
+/* The architecture's handlers of aging take mmu_lock themselves, if they need it. */
 #define AGING_LOCKLESS IS_ENABLED(CONFIG_KVM_MMU_NOTIFIER_AGING_LOCKLESS)
 
 /* What a walk found; the handlers' answers are or-ed together. */
@@ -115,7 +116,8 @@ static struct kvm *notifier_to_kvm(struct mmu_notifier *mn)
 
 /*
  * Whether a slot of any address space intersects the range.  The start and the
- * end of an invalidation ask this alike, and get the same answer.
+ * end of an invalidation both ask this, and get the same answer: see
+ * kvm_mn_lock_idle().
  */
 static bool hva_range_has_slot(struct kvm *kvm, unsigned long start,
 			       unsigned long end)
@@ -154,7 +156,7 @@ hva_walk_gfns(const struct hva_walk *walk, struct kvm_memory_slot *slot,
 	};
 }
 
-/* @any: what was found in other sets; returns it with what is found here. */
+/* @any is what the sets before this one gave; it is returned or-ed with this one's. */
 static __always_inline bool walk_slots(struct kvm *kvm,
 				       struct kvm_memslots *slots,
 				       const struct hva_walk *walk, bool any)
@@ -202,8 +204,8 @@ static __always_inline bool walk_locked(struct kvm *kvm,
 }
 
 /*
- * mmu_lock is taken only for guest memory, and then once for all slots.
- * Inlined with a constant walk->handler, which makes it a direct call.
+ * mmu_lock is taken only if the range has guest memory, and then once for all
+ * slots.  Inlined with a constant walk->handler, which makes it a direct call.
  */
 static __always_inline enum hva_walk_result
 walk_hva_range(struct kvm *kvm, const struct hva_walk *walk)
@@ -238,7 +240,10 @@ void kvm_mmu_invalidate_begin(struct kvm *kvm)
 
 	lockdep_assert_held_write(&kvm->mmu_lock);
 
-	/* mmu_invalidate_retry_gfn_unsafe() reads it without the lock. */
+	/*
+	 * mmu_invalidate_retry_gfn_unsafe() reads it, and the range, without the
+	 * lock, as a hint: the fault checks again with mmu_lock held.
+	 */
 	WRITE_ONCE(kvm->mmu_invalidate_in_progress, in_progress);
 	if (in_progress > 1)
 		return;
@@ -302,7 +307,7 @@ void kvm_mmu_invalidate_end(struct kvm *kvm)
 	WRITE_ONCE(kvm->mmu_invalidate_in_progress, in_progress);
 	KVM_BUG_ON(in_progress < 0, kvm);
 
-	/* Nobody named a range: faults were not held back. */
+	/* Without kvm_mmu_invalidate_range_add() no fault was held back. */
 	WARN_ON_ONCE(kvm->mmu_invalidate_range_start == INVALID_GPA);
 }
 
@@ -311,9 +316,9 @@ void kvm_mmu_invalidate_end(struct kvm *kvm)
  * @kvm: the VM
  * @range: the gfns
  *
- * Context: mmu_lock held for writing, after kvm_mmu_invalidate_begin(); may let
- * go of it, if range->may_block, after a flush if range->flush_due or if there
- * is one due for what it has unmapped itself.
+ * Context: mmu_lock held for writing, after kvm_mmu_invalidate_begin().  If
+ * range->may_block, mmu_lock may be dropped and taken again.  Before it is dropped, TLBs
+ * are flushed if that is due for other slots (range->flush_due) or for this range.
  * Return: true if the caller must flush TLBs.
  */
 bool kvm_mmu_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
@@ -323,9 +328,9 @@ bool kvm_mmu_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
 }
 
 /*
- * The order of the three steps is the contract with pfncache.c: caches check
- * mn_active_invalidate_count, so it rises before they are invalidated; and that
- * takes their locks, so it comes before mmu_lock.
+ * The order of the three steps is the contract with pfncache.c.  Its caches check
+ * mn_active_invalidate_count, so the count rises before they are invalidated.
+ * Invalidating them takes their locks, so it comes before mmu_lock is taken.
  */
 static int on_invalidate_start(struct mmu_notifier *mn,
 			       const struct mmu_notifier_range *range)
@@ -457,7 +462,7 @@ static const struct mmu_notifier_ops kvm_mmu_notifier_ops = {
  *
  * Context: Sleeps, takes the mmap lock for writing.  mn_invalidate_lock and
  * the sets of memslots are set up.
- * Return: 0 or -errno.
+ * Return: 0, -ENOMEM, or -EINTR if a signal is pending.
  */
 int kvm_mmu_notifier_init(struct kvm *kvm)
 {
@@ -492,9 +497,10 @@ void kvm_mmu_notifier_destroy(struct kvm *kvm)
 	WARN_ON(rcuwait_active(&kvm->mn_memslots_update_rcuwait));
 
 	/*
-	 * The notifier may have gone between a start and its end.  That end
-	 * never comes, and nobody else may wait for it: memslots are yet to be
-	 * deleted.  With all ends seen none can be in progress either.
+	 * The notifier may have been unregistered between a start and its end.
+	 * That end never comes, so kvm_mn_lock_idle() must not wait for it when
+	 * memslots are deleted later on.  If every end has come, there can be no
+	 * invalidation in progress either.
 	 */
 	if (kvm->mn_active_invalidate_count)
 		kvm->mn_active_invalidate_count = 0;

@@ -76,7 +76,7 @@ struct page *kvm_pfn_to_refcounted_page(kvm_pfn_t pfn)
 	return is_zero_pfn(pfn) || kvm_is_zone_device_page(page) ? page : NULL;
 }
 
-/* The way that never sleeps: only pages that are present and writable. */
+/* Never sleeps, and finds only pages that are present and writable. */
 static struct page *pin_fast(struct pin_request *req)
 {
 	struct page *page;
@@ -205,7 +205,7 @@ static int pin_pfnmap(struct pin_request *req, struct vm_area_struct *vma,
 	return r;
 }
 
-/* What the mapping says where get_user_pages() failed; mmap lock held. */
+/* Translate by the VMA where get_user_pages() failed; mmap lock held. */
 static kvm_pfn_t pin_by_vma(struct pin_request *req)
 {
 	struct vm_area_struct *vma;
@@ -273,7 +273,8 @@ static kvm_pfn_t pin_hva(struct pin_request *req)
  * @interruptible: let any signal end the wait
  * @async: if not NULL do not wait for I/O, and set it where I/O is needed
  * @write_fault: the guest writes, the page must be writable
- * @writable: if not NULL a read may be given write access; tells whether it is
+ * @writable: if not NULL, a page that is only read is mapped writable where that
+ *	is possible; set to whether the guest may be given write access
  *
  * @atomic and @async exclude each other.
  *
@@ -417,8 +418,8 @@ EXPORT_SYMBOL_GPL(gfn_to_pfn);
  *
  * Context: Any that may use get_user_pages_fast_only(); @slot as in
  * __gfn_to_pfn_memslot().
- * Return: the number of pages pinned, 0 if the range leaves the slot, negative
- * if the slot cannot be written to.
+ * Return: the number of pages pinned, 0 if the range leaves the slot, or -1 if the
+ * slot is missing, INVALID or read-only.
  */
 int gfn_to_page_many_atomic(struct kvm_memory_slot *slot, gfn_t gfn,
 			    struct page **pages, int nr_pages)
