@@ -7,14 +7,15 @@
  * whoever writes, atomically and without a lock; the second is scratch space of
  * the ioctls, under slots_lock.
  *
- * How no write is lost: take bits out of the bitmap, then make their pages trap
- * writes, a word of the bitmap after the other; then flush the TLBs, then report.
- * Whoever maps a page writable in between marks it again.  Where page tables say
- * what was written, they are read before the bitmap: who unmaps a page puts what
- * its tables said into the bitmap, and so it is found in one of them.  A write that
- * still goes through a stale TLB entry changes a page that is being reported;
- * once the ioctl has returned there is no such entry.  The flush is under
- * slots_lock, so another reader of the log finds it done.
+ * No write is lost, because of the order in which the ioctls work.  Word by word they
+ * take bits out of the bitmap and then make the pages of these bits trap writes; then
+ * they flush the TLBs; then they report.  Whoever maps a page writable in between marks
+ * it again.  Where page tables say what was written, the tables are read before the
+ * bitmap: whoever unmaps a page moves what its SPTE says to the bitmap, with a lock
+ * held that keeps the tables from being read in between, so the write is found in one
+ * of the two.  A write through a stale TLB entry changes a page that is being reported;
+ * once the ioctl has returned there is no such entry.  The flush is under slots_lock,
+ * so another reader of the log finds it done.
  *
  * Takes the place of a part of kvm_main.c, whose interfaces and behaviour it keeps:
  * Copyright (C) 2006 Qumranet, Inc.
@@ -136,16 +137,16 @@ EXPORT_SYMBOL_GPL(kvm_get_dirty_log);
 #else /* CONFIG_KVM_GENERIC_DIRTYLOG_READ_PROTECT */
 
 /**
- * kvm_arch_trap_dirty_pages() - see the next write to each of some pages
+ * kvm_arch_trap_dirty_pages() - arch hook, trap the next write to some pages
  * @kvm: the VM
  * @slot: a slot that is logged
- * @gfn_offset: of the page of bit 0 of @mask, in pages from the slot's first
+ * @gfn_offset: the page of bit 0 of @mask, in pages from the start of the slot
  * @mask: the pages, at least one, whose bits were taken out of the log
  *
- * For architectures that can do with less than mmu_lock for writing, which this
- * default takes, for one word at a time so that faults do not wait for long.
+ * Some architectures need less than mmu_lock for writing.  This default takes it, for
+ * one word at a time so that faults do not wait for long.
  *
- * Context: slots_lock held.  The caller flushes TLBs.
+ * Context: slots_lock held; takes mmu_lock.  The caller flushes TLBs.
  */
 void __weak kvm_arch_trap_dirty_pages(struct kvm *kvm, struct kvm_memory_slot *slot,
 				      gfn_t gfn_offset, unsigned long mask)
@@ -156,17 +157,18 @@ void __weak kvm_arch_trap_dirty_pages(struct kvm *kvm, struct kvm_memory_slot *s
 }
 
 /**
- * kvm_arch_collect_dirty_pages() - find out what only the MMU knows
+ * kvm_arch_collect_dirty_pages() - arch hook, find pages that only page tables know
+ *				    to be written
  * @kvm: the VM
  * @slot: a slot that is logged
- * @report: a bitmap of the caller's: pages are noted there, and the next write to
- *	each is seen; or NULL: they are put into the slot's bitmap, and who takes
- *	them out of it sees to that, by kvm_arch_trap_dirty_pages()
+ * @report: a bitmap of the caller's, in which the pages are noted; the next write to
+ *	each of them is noticed.  With NULL the pages are put into the slot's bitmap;
+ *	whoever takes them out of it calls kvm_arch_trap_dirty_pages().
  *
  * For architectures whose page tables say what was written.  This default is for
  * those that mark each page when it faults.
  *
- * Context: slots_lock held.
+ * Context: slots_lock held; takes mmu_lock.
  * Return: true if the slot's TLB entries must be flushed before it is let go.
  */
 bool __weak kvm_arch_collect_dirty_pages(struct kvm *kvm,
@@ -185,7 +187,10 @@ static bool any_of_words(const unsigned long *bits)
 	       READ_ONCE(bits[6]) | READ_ONCE(bits[7]);
 }
 
-/* The first word that is not 0 from @i on, or @end.  Mostly there are few. */
+/*
+ * The first word from @i on that is not 0, or @end.  Mostly there are few.  Bits are
+ * set meanwhile, without a lock: one that comes too late is found by the next ioctl.
+ */
 static unsigned long next_dirty_word(const unsigned long *bits, unsigned long i,
 				     unsigned long end)
 {
@@ -197,9 +202,9 @@ static unsigned long next_dirty_word(const unsigned long *bits, unsigned long i,
 }
 
 /*
- * Move the bitmap's bits into @report and trap writes to their pages.  Only who
- * holds slots_lock clears bits.  Returns true if the slot's TLB entries must be
- * flushed.
+ * Move the bitmap's bits into @report and trap writes to their pages.  slots_lock
+ * keeps everybody else from clearing bits.  Returns true if the slot's TLB entries must
+ * be flushed.
  */
 static bool take_dirty_bits(struct kvm *kvm, struct kvm_memory_slot *slot,
 			    unsigned long *report)
@@ -221,8 +226,8 @@ static bool take_dirty_bits(struct kvm *kvm, struct kvm_memory_slot *slot,
 }
 
 /*
- * Take all that was written into @report; the MMU's pages before the bitmap's, see
- * above.  Returns true if the slot's TLB entries must be flushed.
+ * Note in @report all that was written.  The page tables are read before the bitmap:
+ * see the top of this file.  Returns true if the slot's TLB entries must be flushed.
  */
 static bool take_dirty_pages(struct kvm *kvm, struct kvm_memory_slot *slot,
 			     unsigned long *report)
@@ -265,8 +270,8 @@ static int get_dirty_log(struct kvm *kvm, const struct kvm_dirty_log *log)
  * @kvm: the VM
  * @log: the slot, and where to copy its bitmap
  *
- * The pages that are reported become clean, unless the VM is in manual mode
- * (api.rst, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2); after -EFAULT too.
+ * The pages that are reported become clean, even if the report fails with -EFAULT;
+ * in manual mode they stay dirty (api.rst, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2).
  *
  * Context: Takes slots_lock.
  * Return: 0; -ENXIO if the VM has no bitmaps, -EINVAL for an id that is out of
@@ -381,7 +386,9 @@ int kvm_vm_clear_dirty_log(struct kvm *kvm,
  *
  * Options that only manual mode has need KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE.
  *
- * Return: 0 or -EINVAL.
+ * Context: Takes no lock: an ioctl of the log, or a new slot, that races with it goes
+ * by the old options or by the new ones.
+ * Return: 0, or -EINVAL for unknown options or flags.
  */
 int kvm_enable_manual_dirty_log(struct kvm *kvm,
 				const struct kvm_enable_cap *cap)
@@ -466,9 +473,9 @@ int kvm_enable_dirty_ring_bitmap(struct kvm *kvm,
  * @kvm: the VM
  *
  * Takes back the entries that userspace has collected, and traps writes to
- * their pages again.  At most what was in the rings when it began; fewer if a
- * fatal signal comes.  TLBs are flushed under slots_lock: who collects in another
- * thread, and finds its entries reset, finds that done too.
+ * their pages again.  Takes no more entries than were in the rings when it began, and
+ * fewer if a fatal signal comes.  TLBs are flushed under slots_lock: if two threads
+ * call this, the one that finds its entries reset already finds them flushed, too.
  *
  * Context: Takes slots_lock, may sleep.
  * Return: the number of entries over all vCPUs, -EINVAL without rings.
@@ -494,14 +501,14 @@ int kvm_reset_dirty_rings(struct kvm *kvm)
 	return entries;
 }
 
-/* A ring belongs to a vCPU, so writing without one needs a bitmap. */
+/* A ring belongs to a vCPU, so a write outside of any vCPU needs a bitmap. */
 static bool may_mark_dirty(struct kvm *kvm, const struct kvm_vcpu *vcpu)
 {
 #ifdef CONFIG_HAVE_KVM_DIRTY_RING
 	if (WARN_ON_ONCE(vcpu && vcpu->kvm != kvm))
 		return false;
 
-	/* A VM that is being destroyed has no vCPU and nobody who looks. */
+	/* While a VM is destroyed no vCPU is loaded, and nobody reads the log. */
 	WARN_ON_ONCE(!vcpu && refcount_read(&kvm->users_count) &&
 		     !kvm_arch_allow_write_without_running_vcpu(kvm));
 #endif
