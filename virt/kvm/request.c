@@ -77,7 +77,7 @@ static void kvm_kick_add(struct kvm_kick *kick, struct kvm_vcpu *vcpu)
 		__cpumask_set_cpu(cpu, kick->cpus);
 }
 
-/* Taking the interrupt is all: the vCPU is out of the guest then. */
+/* Nothing to do: the CPU has left the guest by taking the interrupt. */
 static void kvm_kick_ack(void *unused)
 {
 }
@@ -157,7 +157,7 @@ EXPORT_SYMBOL_GPL(kvm_make_all_cpus_request);
  */
 void kvm_flush_remote_tlbs(struct kvm *kvm)
 {
-	/* When several CPUs flush at a time, the statistics may lose one. */
+	/* Several CPUs may flush at once: the statistics may lose one. */
 	data_race(kvm->stat.generic.remote_tlb_flush_requests++);
 
 	/*
@@ -180,7 +180,7 @@ EXPORT_SYMBOL_GPL(kvm_flush_remote_tlbs);
 /**
  * kvm_flush_remote_tlbs_range() - drop the translations of a range of gfns
  * @kvm: the VM
- * @gfn: the first
+ * @gfn: the first guest frame number
  * @nr_pages: the number of pages of PAGE_SIZE
  *
  * Drops all translations where the architecture can do no less.
@@ -198,8 +198,8 @@ void kvm_flush_remote_tlbs_range(struct kvm *kvm, gfn_t gfn, u64 nr_pages)
  * @kvm: the VM
  * @memslot: the slot
  *
- * Context: as kvm_flush_remote_tlbs(); under kvm->slots_lock, often outside of
- * kvm->mmu_lock: who next changes the slot relies on this flush.
+ * Context: as kvm_flush_remote_tlbs(), often without kvm->mmu_lock.  Holds
+ * kvm->slots_lock, as whoever changes the slot next relies on this flush.
  */
 void kvm_flush_remote_tlbs_memslot(struct kvm *kvm,
 				   const struct kvm_memory_slot *memslot)

@@ -83,7 +83,7 @@ static void kvm_vcpu_free(struct kvm_vcpu *vcpu)
 	kmem_cache_free(kvm_vcpu_cache, vcpu);
 }
 
-/* Nobody else can reach the vCPU: it never was online, or its VM goes. */
+/* Nobody else can reach the vCPU: it never was online, or its VM is destroyed. */
 static void kvm_vcpu_destroy(struct kvm_vcpu *vcpu)
 {
 	kvm_arch_vcpu_destroy(vcpu);
@@ -112,7 +112,7 @@ void kvm_destroy_vcpus(struct kvm *kvm)
 }
 EXPORT_SYMBOL_GPL(kvm_destroy_vcpus);
 
-/* Pages of a vCPU's file from KVM_DIRTY_LOG_PAGE_OFFSET on. */
+/* The ring's pages start at page KVM_DIRTY_LOG_PAGE_OFFSET of the vCPU's file. */
 static bool kvm_is_dirty_ring_page(struct kvm *kvm, unsigned long pgoff)
 {
 	if (!IS_ENABLED(CONFIG_HAVE_KVM_DIRTY_RING))
@@ -209,8 +209,8 @@ static const struct file_operations kvm_vcpu_fops = {
  * @kvm: the VM
  * @vcpu: online; no other vCPU has its id
  *
- * The first one is the root of the index.  None leaves it before the VM goes, so
- * readers need no lock.
+ * The vCPU with index 0 is the root of a tree.  No vCPU leaves the tree before the VM
+ * is destroyed, so readers need no lock.
  *
  * Context: holds kvm->lock.
  */
@@ -228,13 +228,16 @@ void kvm_vcpu_link_id(struct kvm *kvm, struct kvm_vcpu *vcpu)
 		path >>= 1;
 		link = &(*link)->below[path & 1];
 	}
-	/* After the count; pairs with smp_load_acquire() in kvm_get_vcpu_by_id(). */
+	/*
+	 * Whoever follows the link sees a vCPU that is complete and counted in
+	 * online_vcpus.  Pairs with smp_load_acquire() in kvm_get_vcpu_by_id().
+	 */
 	smp_store_release(link, &vcpu->id_node);
 }
 
 /*
  * Let kvm_get_vcpu() find the vCPU, whose array entry is reserved: storing it
- * neither allocates nor fails.  If it does all the same, the VM is dead and the
+ * neither allocates nor fails.  If it fails all the same, the VM is dead and the
  * vCPU leaks, which is better than a file that points to freed memory.
  */
 static void kvm_vcpu_set_online(struct kvm_vcpu *vcpu)
@@ -251,8 +254,8 @@ static void kvm_vcpu_set_online(struct kvm_vcpu *vcpu)
 }
 
 /*
- * The descriptor comes last: before, userspace could reach a vCPU through a
- * guessed number that the rest of KVM does not find yet.
+ * The descriptor is installed last.  Otherwise userspace could guess its number, and
+ * use a vCPU that the rest of KVM does not find yet.
  */
 static int kvm_vcpu_install_fd(struct kvm_vcpu *vcpu)
 {
@@ -325,7 +328,7 @@ static int kvm_vcpu_publish(struct kvm_vcpu *vcpu)
 	return fd;
 }
 
-/* Build a vCPU that only the caller knows.  Return: it, or an ERR_PTR(). */
+/* Build a vCPU that only the caller knows.  Return: the vCPU, or an ERR_PTR(). */
 static struct kvm_vcpu *kvm_vcpu_create(struct kvm *kvm, unsigned int id)
 {
 	struct kvm_vcpu *vcpu;

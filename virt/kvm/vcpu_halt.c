@@ -2,10 +2,10 @@
 /*
  * A vCPU that does not run: halting, waking, kicking, yielding to it.
  *
- * A halted vCPU polls for an event for a while that adapts itself, and then
- * sleeps on its rcuwait.  A waker first makes the event visible and then looks
- * for a sleeper, the sleeper first announces itself and then looks for events;
- * the full barriers of set_current_state() and rcuwait_wake_up() pair.
+ * A halted vCPU polls for an event, for a time that adapts to how long past halts
+ * took, and then sleeps on its rcuwait.  A waker first makes the event visible and
+ * then looks for a sleeper; the sleeper first announces itself and then looks for
+ * events.  The full barriers of set_current_state() and rcuwait_wake_up() pair.
  *
  * vcpu->halt_poll_ns belongs to the task that runs the vCPU.  What
  * kvm_vcpu_on_spin() reads of other vCPUs are hints, read without a lock.
@@ -106,11 +106,10 @@ static bool kvm_vcpu_has_event(struct kvm_vcpu *vcpu)
  * kvm_vcpu_block() - sleep until the vCPU has a reason to run or to return
  * @vcpu: the vCPU that the calling task has loaded
  *
- * The reasons: it is runnable, its timer is pending, the task has a signal,
- * KVM_REQ_UNBLOCK.
+ * The reasons: the vCPU is runnable, its timer is pending, the task has a signal, or
+ * KVM_REQ_UNBLOCK was requested.  Does not poll first, as kvm_vcpu_halt() does.
  *
- * Context: process context, outside of kvm->srcu, without polling first: see
- * kvm_vcpu_halt().
+ * Context: process context, outside of kvm->srcu.
  *
  * Return: whether the task slept at all.
  */
@@ -122,8 +121,8 @@ bool kvm_vcpu_block(struct kvm_vcpu *vcpu)
 	vcpu->stat.generic.blocking = 1;
 
 	/*
-	 * Where the vCPU is put, the architecture asks whether it blocks: no
-	 * preemption between the two.
+	 * If the task is preempted, kvm_arch_vcpu_put() asks whether the vCPU
+	 * blocks.  It must not do so between the two calls.
 	 */
 	preempt_disable();
 	kvm_arch_vcpu_blocking(vcpu);
@@ -170,7 +169,7 @@ static unsigned int kvm_vcpu_max_halt_poll_ns(const struct kvm_vcpu *vcpu)
 	return READ_ONCE(kvm->max_halt_poll_ns);
 }
 
-/* Return: true if an event came, false if the time or the CPU is needed. */
+/* Return: true if an event came, false if the time is up or the CPU is needed. */
 static bool kvm_halt_poll(struct kvm_vcpu *vcpu, struct kvm_halt *halt)
 {
 	ktime_t stop = ktime_add_ns(halt->start, vcpu->halt_poll_ns);
@@ -201,8 +200,8 @@ static void kvm_halt_sleep(struct kvm_vcpu *vcpu, struct kvm_halt *halt)
 }
 
 /*
- * A poll succeeded if it saved the sleep, also where the event came between
- * its end and the sleep.
+ * A poll counts as successful if the vCPU did not sleep, even if the event came only
+ * after the end of the poll.
  */
 static void kvm_halt_count_poll(struct kvm_vcpu *vcpu,
 				const struct kvm_halt *halt)
@@ -318,7 +317,7 @@ bool kvm_vcpu_wake_up(struct kvm_vcpu *vcpu)
 	if (!__kvm_vcpu_wake_up(vcpu))
 		return false;
 
-	/* When several wake it at a time, the statistics may lose one. */
+	/* Several CPUs may wake the vCPU at once: the statistics may lose one. */
 	data_race(vcpu->stat.generic.halt_wakeup++);
 	WRITE_ONCE(vcpu->ready, true);
 	return true;
@@ -336,7 +335,8 @@ static void kvm_vcpu_send_kick(struct kvm_vcpu *vcpu)
 
 	/*
 	 * The vCPU can migrate after this, and the interrupt goes to the wrong
-	 * CPU.  To migrate it has left the guest: all that the kick is for.
+	 * CPU.  But a vCPU that migrates leaves the guest, which is all that
+	 * the kick is for.
 	 */
 	cpu = READ_ONCE(vcpu->cpu);
 	if (cpu < nr_cpu_ids && cpu != smp_processor_id() && cpu_online(cpu))
@@ -378,14 +378,14 @@ EXPORT_SYMBOL_GPL(kvm_vcpu_kick);
  * Context: process context, may schedule.
  *
  * Return: above 0 if the task was boosted; 0 if not, or if nobody ever ran the
- * vCPU; -ESRCH if the scheduler cannot choose here.
+ * vCPU; -ESRCH if neither this CPU nor that of the task has another task to run.
  */
 int kvm_vcpu_yield_to(struct kvm_vcpu *target)
 {
 	struct task_struct *task;
 	int r;
 
-	/* KVM_RUN in another thread puts the pid after it held the lock. */
+	/* KVM_RUN in another thread replaces the pid under the lock, then puts it. */
 	read_lock(&target->pid_lock);
 	task = get_pid_task(target->pid, PIDTYPE_PID);
 	read_unlock(&target->pid_lock);
@@ -453,8 +453,9 @@ static bool kvm_vcpu_wants_cpu(struct kvm_vcpu *vcpu)
 }
 
 /*
- * Who waits for an IPI to be taken yields to a vCPU in user mode too: the
- * interrupt will bring it into its kernel.
+ * A vCPU that was preempted in user mode holds no lock of its kernel.  It is worth a
+ * yield all the same if it has an interrupt pending: the spinning vCPU may be waiting
+ * until an IPI is handled, and the interrupt will bring this vCPU into its kernel.
  */
 static bool kvm_vcpu_runs_kernel(struct kvm_vcpu *vcpu)
 {
@@ -465,8 +466,8 @@ static bool kvm_vcpu_runs_kernel(struct kvm_vcpu *vcpu)
 
 /*
  * A vCPU that spins itself hardly holds the lock, so it only gets every second
- * chance: the first time that it is asked it is skipped, which makes it
- * eligible for the next.  Races with its own task cost a wrong guess.
+ * chance: the first search skips it, but makes it eligible for the next one.  Its own
+ * task changes both fields without a lock; a race costs a wrong guess.
  */
 static bool kvm_vcpu_take_turn(struct kvm_vcpu *vcpu)
 {
@@ -487,7 +488,7 @@ static bool kvm_vcpu_take_turn(struct kvm_vcpu *vcpu)
 /* A vCPU's search for one that it can yield to. */
 struct kvm_spin {
 	struct kvm_vcpu *me;
-	/* Only to vCPUs that may hold a lock of the guest's kernel. */
+	/* Yield only to vCPUs that may hold a lock of the guest's kernel. */
 	bool kernel_only;
 	/* Yields that may still fail before the search gives up. */
 	int tries;
@@ -555,7 +556,7 @@ void kvm_vcpu_on_spin(struct kvm_vcpu *me, bool yield_to_kernel_mode)
 		kvm_spin_search(&spin, 0, boosted);
 
 	kvm_vcpu_set_in_spin_loop(me, false);
-	/* The next time that it spins its turn starts over. */
+	/* When @me spins again, the searches of others skip it once more. */
 	kvm_vcpu_set_dy_eligible(me, false);
 }
 EXPORT_SYMBOL_GPL(kvm_vcpu_on_spin);

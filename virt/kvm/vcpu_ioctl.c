@@ -2,9 +2,9 @@
 /*
  * The ioctls of a vCPU's file.
  *
- * All but the architecture's asynchronous ones run under vcpu->mutex, which
- * one KVM_RUN holds from beginning to end: whoever wants something of a running
- * vCPU waits until it has left to userspace.
+ * All but the architecture's asynchronous ones run under vcpu->mutex.  KVM_RUN
+ * holds it from beginning to end: any other ioctl of a running vCPU waits until
+ * KVM_RUN returns to userspace.
  *
  * Takes the place of a part of kvm_main.c, whose interfaces and behaviour it keeps:
  * Copyright (C) 2006 Qumranet, Inc.
@@ -34,12 +34,13 @@
  * kvm_vcpu_follow_task() - note which thread runs the vCPU
  * @vcpu: the vCPU
  *
- * Others take a reference to its task, or read its number, under pid_lock: once
- * that was held for writing, nobody uses the old pid any more.
+ * Other tasks read vcpu->pid under pid_lock, to take a reference to the thread's task
+ * or to read its number.  Once pid_lock was held for writing, nobody uses the old pid
+ * any more, and its reference can be put.
  *
  * Context: holds vcpu->mutex; process context.
  *
- * Return: 0, or an error of the architecture.
+ * Return: 0, or the errno of kvm_arch_vcpu_run_pid_change(), with nothing changed.
  */
 int kvm_vcpu_follow_task(struct kvm_vcpu *vcpu)
 {
@@ -72,7 +73,7 @@ static int kvm_vcpu_ioctl_run(struct kvm_vcpu *vcpu, unsigned long arg)
 	if (r)
 		return r;
 
-	/* Userspace may write immediate_exit at any time: decide once. */
+	/* Userspace may write immediate_exit at any time: it is read once. */
 	vcpu->wants_to_run = !READ_ONCE(vcpu->run->immediate_exit__unsafe);
 	r = kvm_arch_vcpu_ioctl_run(vcpu);
 	vcpu->wants_to_run = false;
@@ -171,7 +172,7 @@ static int kvm_check_sigmask_len(struct kvm_signal_mask __user *mask,
 	return len == size ? 0 : -EINVAL;
 }
 
-/* Without @mask the vCPU runs with its task's own. */
+/* Without @mask the vCPU runs with the signal mask of its task. */
 static int kvm_vcpu_ioctl_sigmask(struct kvm_vcpu *vcpu,
 				  struct kvm_signal_mask __user *mask)
 {
@@ -201,8 +202,8 @@ static bool kvm_pre_fault_is_valid(const struct kvm_pre_fault_memory *range)
 }
 
 /*
- * kvm->srcu is left between two tries: -EAGAIN says that a slot is on its way
- * out, and that waits for all readers.
+ * kvm->srcu is released between two tries: -EAGAIN means that the slot is being
+ * deleted or moved, which waits for all readers.
  */
 static long kvm_vcpu_pre_fault_once(struct kvm_vcpu *vcpu,
 				    struct kvm_pre_fault_memory *range)
@@ -217,7 +218,7 @@ static long kvm_vcpu_pre_fault_once(struct kvm_vcpu *vcpu,
 /*
  * Map from the start of @range on and shrink it by what is done.
  *
- * Return: 0 once all is mapped, or what stopped it.
+ * Return: 0 once all is mapped, -EINTR for a signal, or what the architecture returns.
  */
 static long kvm_vcpu_pre_fault(struct kvm_vcpu *vcpu,
 			       struct kvm_pre_fault_memory *range)
@@ -243,8 +244,8 @@ static long kvm_vcpu_pre_fault(struct kvm_vcpu *vcpu,
 }
 
 /*
- * Userspace learns from the range what is left.  An error only counts where
- * nothing was mapped (api.rst, KVM_PRE_FAULT_MEMORY).
+ * The range is written back, so that userspace learns what is left of it.  An error
+ * is returned only if nothing was mapped (api.rst, KVM_PRE_FAULT_MEMORY).
  */
 static int kvm_vcpu_ioctl_pre_fault(struct kvm_vcpu *vcpu, void __user *argp)
 {

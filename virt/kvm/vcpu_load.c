@@ -92,7 +92,9 @@ EXPORT_SYMBOL_GPL(kvm_get_running_vcpu);
 /**
  * kvm_get_running_vcpus() - each CPU's loaded vCPU, e.g. as a per-CPU cookie
  *
- * Return: the per-CPU variable; who reads another CPU's copy gets a snapshot.
+ * Context: any.
+ *
+ * Return: the per-CPU variable.  What is read of another CPU may be old at once.
  */
 struct kvm_vcpu * __percpu *kvm_get_running_vcpus(void)
 {
@@ -108,13 +110,14 @@ static void kvm_vcpu_sched_in(struct preempt_notifier *pn, int cpu)
 	WRITE_ONCE(vcpu->ready, false);
 	WRITE_ONCE(vcpu->preempted, false);
 	kvm_vcpu_enter_cpu(vcpu, cpu);
-	/* The arch code asks why it loads: cleared only after it did. */
+	/* kvm_arch_vcpu_load() looks at it, so it is cleared only afterwards. */
 	WRITE_ONCE(vcpu->scheduled_out, false);
 }
 
 /*
- * The task that has the vCPU loaded stops running.  If it would rather go on,
- * it was preempted and is worth a directed yield: see kvm_vcpu_on_spin().
+ * The task that has the vCPU loaded stops running.  If the task is still runnable it
+ * was preempted, and is worth a directed yield: see kvm_vcpu_on_spin().  Others read
+ * ready and preempted without a lock; a wrong value makes for a wasted yield.
  */
 static void kvm_vcpu_sched_out(struct preempt_notifier *pn,
 			       struct task_struct *next)
