@@ -26,7 +26,7 @@
 
 #include "kvm_core.h"
 
-/* Filled while modules load, before /dev/kvm is there: needs no lock. */
+/* Filled while modules load, before /dev/kvm exists, so readers need no lock. */
 static const struct kvm_device_ops *kvm_device_types[KVM_DEV_TYPE_MAX] = {
 #ifdef CONFIG_KVM_MPIC
 	[KVM_DEV_TYPE_FSL_MPIC_20] = &kvm_mpic_ops,
@@ -39,7 +39,9 @@ static const struct kvm_device_ops *kvm_device_types[KVM_DEV_TYPE_MAX] = {
  * @ops: its operations; they stay valid until they are unregistered
  * @type: its KVM_DEV_TYPE_* number
  *
- * Return: 0; -ENOSPC if @type is not a known number; -EEXIST if taken.
+ * Context: module init, before /dev/kvm exists; takes no lock.
+ *
+ * Return: 0; -ENOSPC if @type is not a known number; -EEXIST if it is taken.
  */
 int kvm_register_device_ops(const struct kvm_device_ops *ops, u32 type)
 {
@@ -55,13 +57,15 @@ int kvm_register_device_ops(const struct kvm_device_ops *ops, u32 type)
 /**
  * kvm_unregister_device_ops() - undo kvm_register_device_ops()
  * @type: the number that was registered
+ *
+ * Context: module exit, when /dev/kvm does not exist; takes no lock.
  */
 void kvm_unregister_device_ops(u32 type)
 {
 	kvm_device_types[type] = NULL;
 }
 
-/* Runs one of the three attribute calls, which a device need not have. */
+/* Runs one of the three attribute calls; -EPERM if the device does not have it. */
 static int kvm_device_attr(struct kvm_device *dev, void __user *argp,
 			   int (*call)(struct kvm_device *dev,
 				       struct kvm_device_attr *attr))
@@ -217,8 +221,8 @@ static void kvm_device_abort(struct kvm_device *dev)
  *
  * Context: may sleep; takes kvm->lock.
  *
- * Return: 0; -ENODEV if the type is unknown; -ENOMEM; an errno of the device
- * or of the file table.
+ * Return: 0; -ENODEV if the type is unknown; -ENOMEM; what ->create() of the device
+ * returns; or -EMFILE or -ENFILE if there can be no more files.
  */
 int kvm_create_device_fd(struct kvm *kvm, struct kvm_create_device *cd)
 {
@@ -253,7 +257,10 @@ int kvm_create_device_fd(struct kvm *kvm, struct kvm_create_device *cd)
  * kvm_destroy_devices() - end the devices that live as long as their VM
  * @kvm: the VM; nobody else refers to it, so kvm->lock is not needed
  *
- * A reader that outlives the VM is a bug: list_del() poisons what it follows.
+ * A reader that outlives the VM is a bug: list_del() poisons the links that it would
+ * follow.
+ *
+ * Context: destruction of the VM; may sleep.
  */
 void kvm_destroy_devices(struct kvm *kvm)
 {

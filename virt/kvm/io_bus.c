@@ -5,11 +5,12 @@
  * A bus is an array of ranges, sorted by kvm_io_range_cmp(), that is never
  * changed once it is published in kvm->buses (but for its count of ioeventfds,
  * which is eventfd.c's).  Readers hold kvm->srcu; registering and unregistering
- * happen under kvm->slots_lock, and publish a changed copy.  A bus is NULL after
- * a copy that failed, and while its VM is built or destroyed.
+ * happen under kvm->slots_lock, and publish a changed copy.  A bus is NULL if there
+ * was no memory to unregister a device, and while its VM is built or destroyed.
  *
- * Unregistering waits for readers, as the device goes.  Registering does not: all
- * that goes is an array, which is kept until somebody waits for readers anyway.
+ * Unregistering waits for readers, as it destroys the device.  Registering does not:
+ * only the old array must outlive its readers, and it is kept until somebody waits
+ * for readers anyway.
  *
  * A registered device belongs to the bus, which calls its destructor.
  *
@@ -34,14 +35,14 @@
 
 #include "kvm_core.h"
 
-/* How much of replaced arrays is kept until somebody waits for readers anyway. */
+/* The most that each bus keeps of replaced arrays before registering waits, in bytes. */
 #define KVM_IO_BUS_MAX_REPLACED	SZ_256K
 
 /**
- * struct kvm_io_bus_copy - a bus, and what readers may still have of it
- * @replaced: the copy that this one has replaced, whose own is an older one;
- *	protected by slots_lock
- * @replaced_size: of all of them, in bytes
+ * struct kvm_io_bus_copy - a bus, and the older copies that readers may still use
+ * @replaced: the copy that this one has replaced, the first of a list that goes back
+ *	in time; protected by slots_lock
+ * @replaced_size: the size of all copies in that list, in bytes
  * @bus: what is published; it ends with its ranges
  */
 struct kvm_io_bus_copy {
@@ -50,7 +51,7 @@ struct kvm_io_bus_copy {
 	struct kvm_io_bus bus;
 };
 
-/* An access of the guest.  A write of no bytes can have no @src. */
+/* An access of the guest.  For a write of 0 bytes src may be NULL. */
 struct kvm_io_access {
 	struct kvm_io_range range;
 	bool is_write;
@@ -61,10 +62,10 @@ struct kvm_io_access {
 };
 
 /*
- * Where @io lies against @dev: below (negative), inside (0), or above.  A device
- * of length 0 takes accesses of any length to its address.  Not a total order
- * where devices overlap; then, any one of them that matches is found, and those
- * next to it.
+ * Tells whether @io is below @dev (negative), inside of it (0), or above.  A device
+ * of length 0 takes accesses of any length to its address.  This is no total order
+ * where devices overlap: a search then finds any one that matches, and with it those
+ * next to it that match, too.
  */
 static int kvm_io_range_cmp(const void *io, const void *dev)
 {
@@ -120,7 +121,7 @@ static bool kvm_io_offer(struct kvm_vcpu *vcpu, struct kvm_io_device *dev,
 	return !kvm_iodevice_read(vcpu, dev, io->addr, io->len, access->dst);
 }
 
-/* Offer an access to each device it concerns until one takes it. */
+/* Offer an access to each device that matches until one takes it. */
 static int kvm_io_bus_search(struct kvm_vcpu *vcpu,
 			     const struct kvm_io_bus *bus,
 			     const struct kvm_io_access *access)
@@ -136,8 +137,9 @@ static int kvm_io_bus_search(struct kvm_vcpu *vcpu,
 }
 
 /*
- * The bus, for a reader in kvm->srcu.  It has each device of whose registration the
- * reader could know before it entered kvm->srcu: pairs with smp_mb() in
+ * The bus, for a reader that holds kvm->srcu.  If a device was registered, and the
+ * reader could know of it before it entered kvm->srcu, the bus has that device:
+ * srcu_read_lock() is a full barrier, which pairs with smp_mb() in
  * kvm_io_bus_register_dev().
  */
 static struct kvm_io_bus *kvm_io_bus_of_reader(struct kvm *kvm, enum kvm_bus bus_idx)
@@ -294,7 +296,7 @@ static struct kvm_io_bus *kvm_io_bus_alloc(int dev_count)
 	return &copy->bus;
 }
 
-/* Nobody reads what @bus has replaced any more. */
+/* Call it when nobody reads the copies that @bus has replaced any more. */
 static void kvm_io_bus_free_replaced(struct kvm_io_bus *bus)
 {
 	struct kvm_io_bus_copy *copy = kvm_io_bus_to_copy(bus), *old;
@@ -321,7 +323,7 @@ static void kvm_io_bus_destroy(struct kvm_io_bus *bus)
 	kvm_io_bus_free(bus);
 }
 
-/* Return: a bus with room for @dev_count devices, the first @keep as in @bus. */
+/* Return: a bus of @dev_count devices, the first @keep as in @bus; or NULL. */
 static struct kvm_io_bus *kvm_io_bus_copy(const struct kvm_io_bus *bus,
 					  int dev_count, int keep)
 {
@@ -335,7 +337,7 @@ static struct kvm_io_bus *kvm_io_bus_copy(const struct kvm_io_bus *bus,
 	return copy;
 }
 
-/* @bus keeps @old, which readers may still have. */
+/* Publish @bus.  It keeps @old, which readers may still use. */
 static void kvm_io_bus_publish(struct kvm *kvm, enum kvm_bus bus_idx,
 			       struct kvm_io_bus *bus, struct kvm_io_bus *old)
 {
@@ -375,9 +377,9 @@ static void kvm_io_buses_wait(struct kvm *kvm)
 }
 
 /**
- * kvm_io_bus_replaced_size() - how much the bus keeps for readers
+ * kvm_io_bus_replaced_size() - how much the bus keeps for readers of older copies
  * @kvm: the VM
- * @bus_idx: the bus
+ * @bus_idx: the bus, which is not NULL
  *
  * Context: under kvm->slots_lock.
  *
@@ -397,11 +399,11 @@ size_t kvm_io_bus_replaced_size(struct kvm *kvm, enum kvm_bus bus_idx)
  * @len: the number of bytes; 0 takes an access of any length to @addr
  * @dev: the device, which belongs to the bus on success
  *
- * When it returns, an access of the guest that begins finds the device; one that
- * has begun before may not, and goes to userspace.
+ * An access of the guest that begins after the return finds the device.  One that
+ * began before may miss it, and goes to userspace.
  *
- * Context: process context, under kvm->slots_lock; waits for kvm->srcu only if
- * very much was registered since somebody waited last.
+ * Context: process context, under kvm->slots_lock.  Waits for kvm->srcu only if more
+ * than KVM_IO_BUS_MAX_REPLACED bytes were replaced since somebody waited last.
  *
  * Return: 0, -ENOSPC beyond NR_IOBUS_DEVS devices (ioeventfds, which the limit
  * on files bounds, do not count), or -ENOMEM.
@@ -448,7 +450,7 @@ int kvm_io_bus_register_dev(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
 	return 0;
 }
 
-/* No memory for a bus without the device that goes: readers must get none instead. */
+/* There is no memory for a bus without the device: readers get no bus instead. */
 static void kvm_io_bus_lose(struct kvm *kvm, enum kvm_bus bus_idx,
 			    struct kvm_io_bus *bus)
 {

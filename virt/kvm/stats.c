@@ -55,7 +55,7 @@ static const struct kvm_stats_desc *kvm_stat_desc(unsigned int nr)
 	return &kvm_vcpu_stats_desc[nr - kvm_vm_stats_header.num_desc];
 }
 
-/* Only what counts up, or remembers a maximum, can be cleared. */
+/* Only a statistic that counts up, or keeps a maximum, can be cleared. */
 static bool kvm_stat_is_clearable(const struct kvm_stats_desc *desc)
 {
 	return (desc->flags & KVM_STATS_TYPE_MASK) != KVM_STATS_TYPE_INSTANT;
@@ -127,10 +127,10 @@ static int kvm_vm_stat_set(void *data, u64 val)
 }
 
 /*
- * The VM's destruction removes the file, and waits for this function before it
- * goes on; it has begun if there is no reference left to take.  A reference that
- * was taken must not be put here: it may be the last one by then, and this would
- * wait for itself.
+ * Destroying the VM removes the file, which waits until this function has returned.
+ * If there is no reference to take, the destruction has begun.  Once a reference was
+ * taken it must not be put here: it may have become the last one, and the destruction
+ * would wait for the function that it runs in.  So the reference comes last.
  */
 static int kvm_vm_stat_open(struct inode *inode, struct file *file)
 {
@@ -206,6 +206,8 @@ DEFINE_SIMPLE_ATTRIBUTE(kvm_all_stat_ro_fops, kvm_all_stat_get, NULL, "%llu\n");
  * kvm_stats_module_init() - make the debugfs directory of KVM
  *
  * debugfs may be absent: nothing here fails.
+ *
+ * Context: kvm_init().
  */
 void kvm_stats_module_init(void)
 {
@@ -309,8 +311,8 @@ void kvm_destroy_vm_debugfs(struct kvm *kvm)
  * @kvm: the VM, not yet published
  * @fdname: the VM's file descriptor in decimal
  *
- * A VM without a directory is as good: kvm->debugfs_dentry stays an error
- * pointer, under which debugfs makes no files.
+ * A VM works without a directory, too: kvm->debugfs_dentry stays an error pointer,
+ * under which debugfs makes no files.
  *
  * Context: may sleep; takes kvm_debugfs_lock.
  *
@@ -366,6 +368,8 @@ DEFINE_SIMPLE_ATTRIBUTE(kvm_vcpu_pid_fops, kvm_vcpu_pid_get, NULL, "%llu\n");
  * @vcpu: the vCPU; the directory goes with that of the VM
  *
  * The file "pid" is the task that ran the vCPU last, 0 if none did.
+ *
+ * Context: process context; holds a reference to the VM.
  */
 void kvm_create_vcpu_debugfs(struct kvm_vcpu *vcpu)
 {
