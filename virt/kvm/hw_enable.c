@@ -34,7 +34,10 @@
 static bool enable_virt_at_load = true;
 module_param(enable_virt_at_load, bool, 0444);
 
-/* Read by assembly, where an instruction of a dead CPU mode may fault. */
+/*
+ * Only ever set.  Read where an instruction of VMX or SVM has faulted: a fault is expected
+ * once virtualization was disabled under a VM that still runs.
+ */
 __visible bool kvm_rebooting;
 EXPORT_SYMBOL_GPL(kvm_rebooting);
 
@@ -83,7 +86,7 @@ static void kvm_cpu_virt_disable(void)
 	}
 }
 
-/* A CPU that fails stays offline: a VM that moved to it could not go on. */
+/* A CPU that fails stays offline: a vCPU that moved to it could not go on. */
 static int kvm_cpu_online(unsigned int cpu)
 {
 	return kvm_cpu_virt_enable();
@@ -125,9 +128,9 @@ static void kvm_cpu_virt_disable_ipi(void *unused)
 }
 
 /*
- * Firmware wants the CPUs without virtualization: on x86 it blocks the INIT
- * that takes them back.  VMs may still run; kvm_rebooting is set first so that
- * the faults of their vCPUs are expected.
+ * Firmware expects CPUs with virtualization disabled: on x86 VMX blocks the INIT that
+ * firmware resets them with.  VMs may still run, and their vCPUs will fault;
+ * kvm_rebooting is set first so that these faults are expected.
  */
 static void kvm_syscore_shutdown(void *unused)
 {
@@ -147,8 +150,9 @@ static struct syscore kvm_syscore = {
 };
 
 /*
- * The core sets system_state before it runs the shutdown callbacks: who finds
- * it running here registered in time for kvm_syscore_shutdown().
+ * A reboot sets system_state before it runs the syscore callbacks for shutdown.  So if
+ * system_state still says that the system runs, kvm_syscore was registered in time for
+ * kvm_syscore_shutdown() to be called.
  */
 static bool kvm_system_goes_down(void)
 {
@@ -233,7 +237,7 @@ void kvm_disable_virtualization(void)
 }
 EXPORT_SYMBOL_GPL(kvm_disable_virtualization);
 
-/* Shows lockdep the order before any path takes two of the locks. */
+/* Shows lockdep the order of the three locks before any path takes two of them. */
 static void kvm_teach_virt_lock_order(void)
 {
 	if (!IS_ENABLED(CONFIG_PROVE_LOCKING))
@@ -253,6 +257,8 @@ static void kvm_teach_virt_lock_order(void)
  * With enable_virt_at_load the module itself is a user, so that creating the
  * first VM does not wait for every CPU.
  *
+ * Context: kvm_init(); as kvm_enable_virtualization().
+ *
  * Return: as kvm_enable_virtualization().
  */
 int kvm_virtualization_module_init(void)
@@ -264,6 +270,8 @@ int kvm_virtualization_module_init(void)
 
 /**
  * kvm_virtualization_module_exit() - undo kvm_virtualization_module_init()
+ *
+ * Context: kvm_exit() or a failed kvm_init(); no VM exists.
  */
 void kvm_virtualization_module_exit(void)
 {

@@ -74,7 +74,7 @@ long kvm_refuse_compat_ioctl(struct file *file, unsigned int ioctl,
 }
 #endif
 
-/* Bytes that userspace maps of a vCPU file: see kvm_vcpu_fault(). */
+/* The bytes of a vCPU's file that userspace maps: see kvm_vcpu_fault(). */
 static unsigned long kvm_vcpu_mmap_size(void)
 {
 	unsigned long pages = 1;	/* struct kvm_run */
@@ -139,7 +139,7 @@ static struct miscdevice kvm_misc = {
 	.fops = &kvm_dev_fops,
 };
 
-/* What a uevent reports of all VMs since KVM was loaded. */
+/* The numbers of VMs since KVM was loaded, for uevents. */
 struct kvm_vm_counts {
 	unsigned long long created;
 	unsigned long long active;
@@ -189,7 +189,7 @@ static void kvm_uevent_add_stats_path(struct kobj_uevent_env *env,
  * @event: what happened to it
  *
  * Sends a change uevent of /dev/kvm with the number of VMs created and alive.
- * An event that does not fit in memory is lost, as any uevent may be.
+ * The event is lost if there is no memory for it, as any uevent may be.
  *
  * Context: process context; takes kvm_lock.
  */
@@ -215,7 +215,7 @@ void kvm_notify_vm_event(struct kvm *kvm, enum kvm_vm_event event)
 	add_uevent_var(env, "EVENT=%s", created ? "create" : "destroy");
 	add_uevent_var(env, "PID=%d", kvm->userspace_pid);
 	kvm_uevent_add_stats_path(env, kvm);
-	/* Five of UEVENT_NUM_ENVP entries at most: there is room for the end. */
+	/* At most five of UEVENT_NUM_ENVP entries are used: NULL fits in. */
 	env->envp[env->envp_idx++] = NULL;
 
 	kobject_uevent_env(&kvm_misc.this_device->kobj, KOBJ_CHANGE, env->envp);

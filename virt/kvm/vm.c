@@ -41,6 +41,8 @@ LIST_HEAD(vm_list);
  * kvm_arch_post_init_vm() - arch hook, before the VM is published
  * @kvm: the complete VM, not yet on vm_list
  *
+ * Context: process context; may sleep.
+ *
  * Return: 0 or a negative errno, which fails the creation.
  */
 int __weak kvm_arch_post_init_vm(struct kvm *kvm)
@@ -51,6 +53,8 @@ int __weak kvm_arch_post_init_vm(struct kvm *kvm)
 /**
  * kvm_arch_pre_destroy_vm() - arch hook, first step of the destruction
  * @kvm: the VM, just gone from vm_list, otherwise complete
+ *
+ * Context: process context; may sleep.
  */
 void __weak kvm_arch_pre_destroy_vm(struct kvm *kvm)
 {
@@ -68,7 +72,7 @@ static void kvm_pm_notifier_init(struct kvm *kvm)
 {
 	kvm->pm_notifier = (struct notifier_block) {
 		.notifier_call = kvm_pm_event,
-		/* VMs stop before what they rely on: ftrace, RCU, ... */
+		/* Called before the notifiers of what VMs need: ftrace, RCU, ... */
 		.priority = INT_MAX,
 	};
 	register_pm_notifier(&kvm->pm_notifier);
@@ -148,7 +152,7 @@ static void kvm_vm_init_basics(struct kvm *kvm)
 	kvm->mm = current->mm;
 	kvm->max_vcpus = KVM_MAX_VCPUS;
 	refcount_set(&kvm->users_count, 1);
-	/* No directory yet: files cannot land in the root of debugfs. */
+	/* No directory yet.  NULL would stand for the root of debugfs. */
 	kvm->debugfs_dentry = ERR_PTR(-ENOENT);
 	scnprintf(kvm->stats_id, sizeof(kvm->stats_id), "kvm-%d",
 		  task_pid_nr(current));
@@ -298,7 +302,7 @@ static struct kvm *kvm_create_vm(unsigned long type, const char *fdname)
 	if (!r)
 		return kvm;
 
-	/* Whoever took a reference to a VM that failed would use it freed. */
+	/* If anybody else had a reference, they would use the VM after it is freed. */
 	WARN_ON_ONCE(!refcount_dec_and_test(&kvm->users_count));
 	kvm_arch_free_vm(kvm);
 	mmdrop(current->mm);
@@ -354,7 +358,8 @@ static void kvm_destroy_vm(struct kvm *kvm)
  * kvm_put_kvm() - drop a reference; the last one destroys the VM
  * @kvm: the VM
  *
- * Context: may sleep, and takes no lock of a VM that the caller may hold.
+ * Context: may sleep.  The caller holds no lock of the VM, no read section of its
+ * kvm->srcu, and neither kvm_lock nor cpus_read_lock().
  */
 void kvm_put_kvm(struct kvm *kvm)
 {
@@ -366,6 +371,8 @@ EXPORT_SYMBOL_GPL(kvm_put_kvm);
 /**
  * kvm_get_kvm_safe() - take a reference to a VM unless it is being destroyed
  * @kvm: the VM; something else keeps its memory, e.g. kvm_lock and vm_list
+ *
+ * Context: any.
  *
  * Return: whether a reference was taken.
  */
@@ -380,6 +387,8 @@ EXPORT_SYMBOL_GPL(kvm_get_kvm_safe);
  * @kvm: the VM, which the caller goes on using
  *
  * For a reference taken for a file that was then not installed.
+ *
+ * Context: any.
  */
 void kvm_put_kvm_no_destroy(struct kvm *kvm)
 {
@@ -390,6 +399,8 @@ EXPORT_SYMBOL_GPL(kvm_put_kvm_no_destroy);
 /**
  * kvm_get_kvm() - take a reference to a VM that the caller already pins
  * @kvm: the VM
+ *
+ * Context: any.
  */
 void kvm_get_kvm(struct kvm *kvm)
 {

@@ -82,7 +82,9 @@ static const struct kvm_fixed_cap kvm_fixed_caps[] = {
  * @kvm: the VM; NULL if /dev/kvm was asked
  * @cap: a KVM_CAP_* number
  *
- * Return: what api.rst says of @cap; 0 if it is not there.
+ * Context: process context, no lock held.
+ *
+ * Return: what api.rst says of @cap; 0 if KVM does not have it.
  */
 int kvm_check_extension(struct kvm *kvm, long cap)
 {
@@ -118,6 +120,8 @@ int kvm_check_extension(struct kvm *kvm, long cap)
  * @kvm: the VM
  * @cap: the capability and its arguments
  *
+ * Context: process context, no lock held.
+ *
  * Return: as api.rst says of the capability; -EINVAL if it is not known.
  */
 int __weak kvm_vm_ioctl_enable_cap(struct kvm *kvm, struct kvm_enable_cap *cap)
@@ -136,8 +140,8 @@ static int kvm_enable_halt_poll(struct kvm *kvm,
 
 	WRITE_ONCE(kvm->max_halt_poll_ns, max_ns);
 	/*
-	 * The limit is there before it counts.  Pairs with the smp_rmb() of
-	 * vcpu_halt.c, between the reads of the two.
+	 * Whoever sees the override sees its limit.  Pairs with the smp_rmb() of
+	 * kvm_vcpu_max_halt_poll_ns(), between the reads of the two.
 	 */
 	smp_wmb();
 	WRITE_ONCE(kvm->override_halt_poll_ns, true);
