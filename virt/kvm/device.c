@@ -150,6 +150,8 @@ static const struct file_operations kvm_device_fops = {
  * kvm_device_from_filp() - the device behind a file
  * @filp: any file
  *
+ * Context: any; the caller holds a reference to @filp.
+ *
  * Return: the device, which lives as long as @filp; NULL if @filp is not a
  * device's.
  */

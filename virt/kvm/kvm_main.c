@@ -49,6 +49,8 @@ bool kvm_vendor_get(void)
  * kvm_vendor_put() - undo kvm_vendor_get()
  *
  * The caller enters no vendor code after this.
+ *
+ * Context: process context.
  */
 void kvm_vendor_put(void)
 {

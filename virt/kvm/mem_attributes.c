@@ -40,6 +40,7 @@ struct attr_change {
  * kvm_supported_mem_attributes() - attributes that userspace may set
  * @kvm: the VM, or NULL to ask what any VM may support
  *
+ * Context: Any.
  * Return: KVM_MEMORY_ATTRIBUTE_* bits.
  */
 u64 kvm_supported_mem_attributes(struct kvm *kvm)

@@ -122,6 +122,7 @@ int kvm_mmu_topup_memory_cache(struct kvm_mmu_memory_cache *mc, int min)
  * kvm_mmu_memory_cache_nr_free_objects() - how many objects are left
  * @mc: the cache
  *
+ * Context: the owner of @mc; any.
  * Return: the number of kvm_mmu_memory_cache_alloc() calls that cannot fail.
  */
 int kvm_mmu_memory_cache_nr_free_objects(struct kvm_mmu_memory_cache *mc)

@@ -136,6 +136,8 @@ void kvm_memslot_free(struct kvm *kvm, struct kvm_memory_slot *slot)
 /**
  * kvm_memslots_init() - Give a new VM its empty sets.
  * @kvm: the VM, which nobody else knows yet
+ *
+ * Context: creation of the VM; takes no lock.
  */
 void kvm_memslots_init(struct kvm *kvm)
 {
@@ -156,6 +158,8 @@ void kvm_memslots_init(struct kvm *kvm)
  * @kvm: the VM, whose last reference is gone
  *
  * Both copies hold the same slots, so it is enough to go through one.
+ *
+ * Context: destruction of the VM; takes no slots_lock.  May sleep.
  */
 void kvm_memslots_destroy(struct kvm *kvm)
 {

@@ -50,6 +50,7 @@ struct pin_request {
  *
  * Without a reference the page's device metadata may be gone already.
  *
+ * Context: Any.
  * Return: true for ZONE_DEVICE pages.
  */
 bool kvm_is_zone_device_page(struct page *page)
@@ -64,6 +65,8 @@ bool kvm_is_zone_device_page(struct page *page)
  * Reserved pages have no reference count, except for the zero page and for
  * device memory, which carry the flag for other reasons.
  *
+ * Context: Any; something keeps the page, e.g. a reference or the lock of a host page
+ * table that maps it.
  * Return: the page, or NULL if @pfn has none or one that must not be put.
  */
 struct page *kvm_pfn_to_refcounted_page(kvm_pfn_t pfn)
@@ -472,6 +475,8 @@ static void set_page_accessed_unless_reserved(struct page *page)
 /**
  * kvm_release_page_clean() - drop a reference to a page that was only read
  * @page: the page, no error pointer
+ *
+ * Context: Process context; does not sleep, mmu_lock may be held.
  */
 void kvm_release_page_clean(struct page *page)
 {
@@ -485,6 +490,8 @@ EXPORT_SYMBOL_GPL(kvm_release_page_clean);
 /**
  * kvm_release_page_dirty() - drop a reference to a page that was written
  * @page: the page, no error pointer
+ *
+ * Context: As kvm_release_page_clean().
  */
 void kvm_release_page_dirty(struct page *page)
 {
@@ -507,6 +514,8 @@ static struct page *page_to_release(kvm_pfn_t pfn)
 /**
  * kvm_release_pfn_clean() - drop the pin of a pfn that was only read
  * @pfn: what a gfn_to_pfn function returned, error values included
+ *
+ * Context: As kvm_release_page_clean().
  */
 void kvm_release_pfn_clean(kvm_pfn_t pfn)
 {
@@ -520,6 +529,8 @@ EXPORT_SYMBOL_GPL(kvm_release_pfn_clean);
 /**
  * kvm_release_pfn_dirty() - drop the pin of a pfn that was written
  * @pfn: what a gfn_to_pfn function returned, error values included
+ *
+ * Context: As kvm_release_page_clean().
  */
 void kvm_release_pfn_dirty(kvm_pfn_t pfn)
 {
@@ -533,7 +544,9 @@ EXPORT_SYMBOL_GPL(kvm_release_pfn_dirty);
 /**
  * kvm_release_pfn() - drop the pin of a pfn
  * @pfn: what a gfn_to_pfn function returned, error values included
- * @dirty: it was written
+ * @dirty: the page was written
+ *
+ * Context: As kvm_release_page_clean().
  */
 void kvm_release_pfn(kvm_pfn_t pfn, bool dirty)
 {
@@ -546,6 +559,9 @@ void kvm_release_pfn(kvm_pfn_t pfn, bool dirty)
 /**
  * kvm_set_pfn_dirty() - mark the page of a pfn dirty in the host
  * @pfn: a pfn that is no error value
+ *
+ * Context: As kvm_release_page_clean().  A reference keeps the page, or the MMU notifier
+ * has yet to be told that it is unmapped.
  */
 void kvm_set_pfn_dirty(kvm_pfn_t pfn)
 {
@@ -557,6 +573,8 @@ EXPORT_SYMBOL_GPL(kvm_set_pfn_dirty);
 /**
  * kvm_set_pfn_accessed() - mark the page of a pfn accessed in the host
  * @pfn: a pfn that is no error value
+ *
+ * Context: As kvm_set_pfn_dirty().
  */
 void kvm_set_pfn_accessed(kvm_pfn_t pfn)
 {

@@ -228,6 +228,9 @@ void kvm_stats_module_init(void)
 
 /**
  * kvm_stats_module_exit() - undo kvm_stats_module_init()
+ *
+ * Context: kvm_exit() or a failed kvm_init(); no VM exists.  May sleep until nobody
+ * uses a file of the directory.
  */
 void kvm_stats_module_exit(void)
 {
@@ -236,7 +239,10 @@ void kvm_stats_module_exit(void)
 
 /**
  * kvm_arch_create_vm_debugfs() - arch hook, to add files to a VM's directory
- * @kvm: the VM; kvm->debugfs_dentry is the directory and goes with all in it
+ * @kvm: the VM, not yet published; kvm->debugfs_dentry is the directory, which is
+ *	removed with all files in it
+ *
+ * Context: process context; may sleep.
  */
 void __weak kvm_arch_create_vm_debugfs(struct kvm *kvm)
 {
@@ -462,6 +468,8 @@ static int kvm_create_stats_fd(const char *name, struct kvm *kvm, void *owner,
  * kvm_vm_get_stats_fd() - KVM_GET_STATS_FD of a VM
  * @kvm: the VM
  *
+ * Context: process context; the file takes a reference to the VM.
+ *
  * Return: a file descriptor, to read and pread, or a negative errno.
  */
 int kvm_vm_get_stats_fd(struct kvm *kvm)
@@ -473,6 +481,8 @@ int kvm_vm_get_stats_fd(struct kvm *kvm)
 /**
  * kvm_vcpu_get_stats_fd() - KVM_GET_STATS_FD of a vCPU
  * @vcpu: the vCPU
+ *
+ * Context: as kvm_vm_get_stats_fd().
  *
  * Return: a file descriptor, to read and pread, or a negative errno.
  */

@@ -112,7 +112,10 @@ void kvm_destroy_vcpus(struct kvm *kvm)
 }
 EXPORT_SYMBOL_GPL(kvm_destroy_vcpus);
 
-/* The ring's pages start at page KVM_DIRTY_LOG_PAGE_OFFSET of the vCPU's file. */
+/*
+ * The ring's pages start at page KVM_DIRTY_LOG_PAGE_OFFSET of the vCPU's file.  The size
+ * of the ring is read without a lock: it is fixed once there is a vCPU.
+ */
 static bool kvm_is_dirty_ring_page(struct kvm *kvm, unsigned long pgoff)
 {
 	if (!IS_ENABLED(CONFIG_HAVE_KVM_DIRTY_RING))

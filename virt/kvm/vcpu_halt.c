@@ -37,7 +37,12 @@
 
 #include "kvm_core.h"
 
-/* The longest poll, in ns; 0 forbids polling.  KVM_CAP_HALT_POLL overrides. */
+/*
+ * Module parameters, which root may write at any time: each use reads them once, and one
+ * old value makes for one poll that is too long or too short.
+ */
+
+/* The longest poll, in ns; 0 forbids polling.  KVM_CAP_HALT_POLL overrides it. */
 unsigned int halt_poll_ns = KVM_HALT_POLL_NS_DEFAULT;
 EXPORT_SYMBOL_GPL(halt_poll_ns);
 

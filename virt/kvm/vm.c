@@ -433,6 +433,8 @@ static const struct file_operations kvm_vm_fops = {
  * file_is_kvm() - whether a file is that of a VM
  * @file: any file or NULL
  *
+ * Context: any; the caller holds a reference to @file.
+ *
  * Return: true if @file->private_data is a struct kvm.
  */
 bool file_is_kvm(struct file *file)

@@ -493,10 +493,12 @@ struct compat_kvm_clear_dirty_log {
 };
 
 /**
- * kvm_arch_vm_compat_ioctl() - arch hook, ioctls of a compat task come first
+ * kvm_arch_vm_compat_ioctl() - arch hook, asked first for each ioctl of a compat task
  * @filp: the file
  * @ioctl: the command
  * @arg: its argument
+ *
+ * Context: as kvm_vm_ioctl().
  *
  * Return: the result; -ENOTTY leaves the ioctl to the generic code.
  */
