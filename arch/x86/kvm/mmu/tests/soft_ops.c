@@ -240,6 +240,8 @@ static void do_op(struct soft_run *run, const struct soft_op *op)
 	case SOFT_OP_MOVE:
 	case SOFT_OP_FLAGS:
 		return soft_op_slot(run, op);
+	case SOFT_OP_BEYOND:
+		return soft_op_beyond(run, op);
 	case SOFT_OP_GET_LOG:
 		return soft_op_get_log(run, op);
 	case SOFT_OP_CLEAR_LOG:
@@ -305,6 +307,7 @@ static bool is_watched(const struct soft_op *op)
 	case SOFT_OP_DELETE:
 	case SOFT_OP_MOVE:
 	case SOFT_OP_FLAGS:
+	case SOFT_OP_BEYOND:
 	case SOFT_OP_GET_LOG:
 	case SOFT_OP_CLEAR_LOG:
 	case SOFT_OP_PRIVATE:

@@ -30,6 +30,7 @@ enum soft_op_kind {
 	SOFT_OP_DELETE,	/* a: slot */
 	SOFT_OP_MOVE,	/* a: slot, b: gfn */
 	SOFT_OP_FLAGS,	/* a: slot, b: flags */
+	SOFT_OP_BEYOND,	/* as SOFT_OP_CREATE, beyond 48 bits: it is logged, and goes */
 	SOFT_OP_GET_LOG,	/* a: slot */
 	SOFT_OP_CLEAR_LOG,	/* a: slot, b: first / 64, c: pages, d: which of 16 */
 	SOFT_OP_HARVEST,	/* the VMM collects dirty rings */

@@ -96,6 +96,7 @@ void soft_guest_mend(struct soft_run *run, int id, unsigned int n, gfn_t gfn);
 
 /* Of soft_ops_slot.c */
 void soft_op_slot(struct soft_run *run, const struct soft_op *op);
+void soft_op_beyond(struct soft_run *run, const struct soft_op *op);
 void soft_op_get_log(struct soft_run *run, const struct soft_op *op);
 void soft_op_clear_log(struct soft_run *run, const struct soft_op *op);
 void soft_op_private(struct soft_run *run, const struct soft_op *op);

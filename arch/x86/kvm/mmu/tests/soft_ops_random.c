@@ -178,6 +178,7 @@ static const u8 weights[SOFT_NR_OPS] = {
 	[SOFT_OP_DELETE] = 4,
 	[SOFT_OP_MOVE] = 2,
 	[SOFT_OP_FLAGS] = 8,
+	[SOFT_OP_BEYOND] = 1,
 	[SOFT_OP_GET_LOG] = 10,
 	[SOFT_OP_CLEAR_LOG] = 6,
 	[SOFT_OP_HARVEST] = 1,
@@ -225,6 +226,7 @@ static bool random_of_slot(struct rnd_state *rnd, struct soft_op *op)
 {
 	switch (op->kind) {
 	case SOFT_OP_CREATE:
+	case SOFT_OP_BEYOND:
 		random_slot(rnd, op);
 		op->a = some_slot(rnd);
 		break;
@@ -356,6 +358,7 @@ void soft_op_print(struct kunit *test, const struct soft_op *op)
 		[SOFT_OP_DELETE] = "DELETE",
 		[SOFT_OP_MOVE] = "MOVE",
 		[SOFT_OP_FLAGS] = "FLAGS",
+		[SOFT_OP_BEYOND] = "BEYOND",
 		[SOFT_OP_GET_LOG] = "GET_LOG",
 		[SOFT_OP_CLEAR_LOG] = "CLEAR_LOG",
 		[SOFT_OP_HARVEST] = "HARVEST",

@@ -5,6 +5,7 @@
 #include <linux/bitmap.h>
 #include <linux/kvm.h>
 
+#include "mmu.h"
 #include "soft_check.h"
 #include "soft_ops_internal.h"
 
@@ -120,6 +121,48 @@ void soft_op_slot(struct soft_run *run, const struct soft_op *op)
 		note_old_entries(run, slot);
 	if (!r && (!slot->npages || slot->gfn != old.gfn))
 		check_tables(run, id, &old);
+}
+
+/* What four levels translate, in pages. */
+#define SOFT_REACH	BIT_ULL(36)
+
+/* 0, or how the slot's log went wrong: nobody has written there. */
+static int log_beyond(struct soft_run *run, u32 id, unsigned long npages)
+{
+	static u64 log[BITS_TO_LONGS(SOFT_PAGES)];
+	int r;
+
+	if (run->vm->kind.log == SOFT_LOG_RING)
+		return 0;
+	r = soft_vm_get_dirty_log(run->vm, id, log, BITS_TO_LONGS(npages));
+	if (r || run->vm->kind.log == SOFT_LOG_INITIALLY_SET)
+		return r;
+	return bitmap_empty((unsigned long *)log, npages) ? 0 : -EUCLEAN;
+}
+
+/*
+ * The model has no such slot, so nothing that it has may change.  The host's MAXPHYADDR
+ * is that of a large machine as long as the slot is there.
+ */
+void soft_op_beyond(struct soft_run *run, const struct soft_op *op)
+{
+	const u32 id = (op_slot_id(run, op) & ~0xffff) | SOFT_SLOTS;
+	const u32 flags[] = { 0, KVM_MEM_LOG_DIRTY_PAGES, 0 };
+	const u8 maxphyaddr = kvm_host.maxphyaddr;
+	const gfn_t gfn = SOFT_REACH + op->b;
+	int i, r = 0;
+
+	kvm_host.maxphyaddr = 52;
+	for (i = 0; !r && i < ARRAY_SIZE(flags); i++) {
+		r = soft_vm_set_slot(run->vm, id, gfn, op->d, op->c, flags[i]);
+		if (!r && flags[i])
+			r = log_beyond(run, id, op->d);
+	}
+	if (!r)
+		r = soft_vm_set_slot(run->vm, id, gfn, 0, 0, 0);
+	kvm_host.maxphyaddr = maxphyaddr;
+	if (r)
+		soft_differ(run, "slot %#x beyond reach: %d", id, r);
 }
 
 /* Bitmaps of dirty pages */
