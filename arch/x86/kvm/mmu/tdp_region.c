@@ -287,25 +287,22 @@ static void prove_closed(const struct kvm_memory_slot *slot, struct tdp_iter *it
 static bool collect_region(struct kvm *kvm, const struct kvm_memory_slot *slot,
 			   unsigned long *report, struct tdp_iter *iter)
 {
-	const struct mmu_table *table = spte_child(iter->old);
+	const u64 region = spte_region(iter->old);
 
-	switch (spte_region(iter->old)) {
-	case SPTE_REGION_OPEN:
-		if (collect_table(kvm, slot, report, table))
-			return report;
-		return set_region(kvm, iter->sptep, &iter->old, SPTE_REGION_CLOSING);
-	case SPTE_REGION_CLOSING:
-		if (collect_table(kvm, slot, report, table))
-			return report;
-		/* TLBs were flushed since it was closed: no D is there, nor will be. */
-		set_region(kvm, iter->sptep, &iter->old, SPTE_REGION_CLOSED);
-		return false;
-	case SPTE_REGION_CLOSED:
+	if (region == SPTE_REGION_CLOSED)
 		prove_closed(slot, iter);
+	if (region != SPTE_REGION_OPEN && region != SPTE_REGION_CLOSING)
 		return false;
-	default:
-		return false;
-	}
+
+	/* Without a report D stays. */
+	if (collect_table(kvm, slot, report, spte_child(iter->old)))
+		return report != NULL;
+	if (region == SPTE_REGION_OPEN)
+		return set_region(kvm, iter->sptep, &iter->old, SPTE_REGION_CLOSING);
+
+	/* TLBs were flushed since it was closed: no D is there, nor will be. */
+	set_region(kvm, iter->sptep, &iter->old, SPTE_REGION_CLOSED);
+	return false;
 }
 
 static bool collect_root(struct kvm *kvm, struct tdp_table *root,
