@@ -305,20 +305,30 @@ static bool collect_region(struct kvm *kvm, const struct kvm_memory_slot *slot,
 	return false;
 }
 
+/* A region that is closed takes no time in which anybody could want mmu_lock. */
+static bool may_yield_at(const struct tdp_iter *iter)
+{
+	return iter->level > PG_LEVEL_2M || spte_region(iter->old) != SPTE_REGION_CLOSED ||
+	       !spte_present_table(iter->old, PG_LEVEL_2M);
+}
+
 static bool collect_root(struct kvm *kvm, struct tdp_table *root,
 			 const struct kvm_memory_slot *slot, unsigned long *report)
 {
-	const gfn_t end = slot->base_gfn + slot->npages;
+	const gfn_t start = round_up(slot->base_gfn, SPTE_ENT_PER_PAGE);
+	const gfn_t end = round_down(slot->base_gfn + slot->npages, SPTE_ENT_PER_PAGE);
 	struct tdp_iter iter;
 	bool flush = false;
 
+	/* All that is in [start, end) is a region, or nothing is. */
+	if (start >= end || !tdp_is_region(root->table.role, slot, start))
+		return false;
+
 	rcu_read_lock();
-	tdp_for_each_level(iter, root, PG_LEVEL_2M, slot->base_gfn, end) {
-		if (tdp_yield(kvm, &iter, false, true))
+	tdp_for_each_level(iter, root, PG_LEVEL_2M, start, end) {
+		if (may_yield_at(&iter) && tdp_yield(kvm, &iter, false, true))
 			continue;
-		if (iter.level == PG_LEVEL_2M &&
-		    spte_present_table(iter.old, PG_LEVEL_2M) &&
-		    tdp_is_region(root->table.role, slot, iter.gfn))
+		if (iter.level == PG_LEVEL_2M && spte_present_table(iter.old, PG_LEVEL_2M))
 			flush |= collect_region(kvm, slot, report, &iter);
 	}
 	rcu_read_unlock();
