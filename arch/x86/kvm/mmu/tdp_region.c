@@ -283,33 +283,31 @@ static void prove_closed(const struct kvm_memory_slot *slot, struct tdp_iter *it
 		  "D in a closed region: gfn %llx\n", iter->gfn);
 }
 
+/* Is there a table of a region, in which D may be set? */
+static bool has_to_be_collected(const struct kvm_memory_slot *slot, struct tdp_iter *iter)
+{
+	const u64 region = spte_region(iter->old);
+
+	if (!spte_present_table(iter->old, PG_LEVEL_2M))
+		return false;
+	if (region == SPTE_REGION_CLOSED)
+		prove_closed(slot, iter);
+	return region == SPTE_REGION_OPEN || region == SPTE_REGION_CLOSING;
+}
+
 /* Return: true if TLBs have to be flushed: D was taken, or the region was closed. */
 static bool collect_region(struct kvm *kvm, const struct kvm_memory_slot *slot,
 			   unsigned long *report, struct tdp_iter *iter)
 {
-	const u64 region = spte_region(iter->old);
-
-	if (region == SPTE_REGION_CLOSED)
-		prove_closed(slot, iter);
-	if (region != SPTE_REGION_OPEN && region != SPTE_REGION_CLOSING)
-		return false;
-
 	/* Without a report D stays. */
 	if (collect_table(kvm, slot, report, spte_child(iter->old)))
 		return report != NULL;
-	if (region == SPTE_REGION_OPEN)
+	if (spte_region(iter->old) == SPTE_REGION_OPEN)
 		return set_region(kvm, iter->sptep, &iter->old, SPTE_REGION_CLOSING);
 
 	/* TLBs were flushed since it was closed: no D is there, nor will be. */
 	set_region(kvm, iter->sptep, &iter->old, SPTE_REGION_CLOSED);
 	return false;
-}
-
-/* A region that is closed takes no time in which anybody could want mmu_lock. */
-static bool may_yield_at(const struct tdp_iter *iter)
-{
-	return iter->level > PG_LEVEL_2M || spte_region(iter->old) != SPTE_REGION_CLOSED ||
-	       !spte_present_table(iter->old, PG_LEVEL_2M);
 }
 
 static bool collect_root(struct kvm *kvm, struct tdp_table *root,
@@ -326,9 +324,10 @@ static bool collect_root(struct kvm *kvm, struct tdp_table *root,
 
 	rcu_read_lock();
 	tdp_for_each_level(iter, root, PG_LEVEL_2M, start, end) {
-		if (may_yield_at(&iter) && tdp_yield(kvm, &iter, false, true))
+		/* The others take no time, in which anybody could want mmu_lock. */
+		if (iter.level == PG_LEVEL_2M && !has_to_be_collected(slot, &iter))
 			continue;
-		if (iter.level == PG_LEVEL_2M && spte_present_table(iter.old, PG_LEVEL_2M))
+		if (!tdp_yield(kvm, &iter, false, true) && iter.level == PG_LEVEL_2M)
 			flush |= collect_region(kvm, slot, report, &iter);
 	}
 	rcu_read_unlock();
