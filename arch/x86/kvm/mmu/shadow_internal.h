@@ -486,6 +486,7 @@ static inline void rmap_next(struct rmap_iter *iter)
  * @end: first gfn beyond
  * @min_level: the lowest level of pages whose lists are walked
  * @max_level: the highest
+ * @wants_4k: false: leave out the 4K pages of the 2M that has @gfn; or NULL
  * @can_yield: let go of mmu_lock when it is wanted
  * @flush_on_yield: flush TLBs of the range before that, if a handler asked for it
  * @flush_due: a flush is due already, for other gfns; only with @flush_on_yield
@@ -496,6 +497,7 @@ struct shadow_rmap_walk {
 	gfn_t end;
 	int min_level;
 	int max_level;
+	bool (*wants_4k)(struct kvm *kvm, const struct kvm_memory_slot *slot, gfn_t gfn);
 	bool can_yield;
 	bool flush_on_yield;
 	bool flush_due;

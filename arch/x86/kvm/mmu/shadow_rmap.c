@@ -226,10 +226,10 @@ static bool walk_4k(struct kvm *kvm, const struct shadow_rmap_walk *walk,
 				     KVM_PAGES_PER_HPAGE(PG_LEVEL_2M));
 		head = rmap_of(walk->slot, gfn, PG_LEVEL_4K);
 		last = head + (end - 1 - gfn);
-		if (above->val & RMAP_BELOW)
-			flush = walk_lists(kvm, walk, head, last, handler, flush);
-		else
+		if (!(above->val & RMAP_BELOW))
 			prove_empty(head, last);
+		else if (!walk->wants_4k || walk->wants_4k(kvm, walk->slot, gfn))
+			flush = walk_lists(kvm, walk, head, last, handler, flush);
 		if (walk->can_yield)
 			flush = walk_pause(kvm, walk, flush);
 	}

@@ -205,15 +205,29 @@ void shadow_split_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
 }
 
 /*
- * Could a huge page stand in the place of @sp?  Not if @sp begins before the slot: then
- * level_max() must not be asked, as it would look beyond the slot's arrays.  Nor if @sp
- * shadows a table of the guest.
+ * May a huge page map @gfn, the first one of a table?  Not if the table begins before the
+ * slot: then level_max() must not be asked, as it would look beyond the slot's arrays.
  */
+static bool may_be_huge(struct kvm *kvm, const struct kvm_memory_slot *slot, gfn_t gfn,
+			int table_level)
+{
+	return is_gfn_in_memslot(slot, gfn) &&
+	       level_max(kvm, slot, gfn, PG_LEVEL_NUM) > table_level;
+}
+
+/* Asked once for all 4K pages of a table: the host's page table has to be read. */
+static bool has_to_recover(struct kvm *kvm, const struct kvm_memory_slot *slot, gfn_t gfn)
+{
+	return may_be_huge(kvm, slot, gfn_round_for_level(gfn, PG_LEVEL_2M), PG_LEVEL_4K);
+}
+
+/* Could a huge page stand in the place of @sp?  Not if it shadows a table of the guest. */
 static bool can_be_huge(struct kvm *kvm, const struct kvm_memory_slot *slot,
 			const struct kvm_mmu_page *sp)
 {
-	return sp->role.direct && is_gfn_in_memslot(slot, sp->gfn) &&
-	       sp->role.level < level_max(kvm, slot, sp->gfn, PG_LEVEL_NUM);
+	return sp->role.direct &&
+	       (sp->role.level == PG_LEVEL_4K ||
+		may_be_huge(kvm, slot, sp->gfn, sp->role.level));
 }
 
 static u64 *first_to_recover(struct kvm *kvm, struct kvm_rmap_head *head,
@@ -249,6 +263,7 @@ void shadow_recover_huge(struct kvm *kvm, const struct kvm_memory_slot *slot)
 		.end = slot->base_gfn + slot->npages,
 		.min_level = PG_LEVEL_4K,
 		.max_level = KVM_MAX_HUGEPAGE_LEVEL - 1,
+		.wants_4k = has_to_recover,
 		.can_yield = true,
 		.flush_on_yield = true,
 	};
