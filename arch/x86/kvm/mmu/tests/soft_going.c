@@ -8,8 +8,8 @@
 #include <linux/kvm_host.h>
 
 #include "soft_going.h"
-#include "soft_hardware.h"
 #include "soft_nested.h"
+#include "soft_vendor.h"
 
 #define PATIENCE	(10 * HZ)
 
