@@ -140,19 +140,26 @@ EXPORT_SYMBOL_GPL(kvm_get_dirty_log);
  * kvm_arch_trap_dirty_pages() - arch hook, trap the next write to some pages
  * @kvm: the VM
  * @slot: a slot that is logged
- * @gfn_offset: the page of bit 0 of @mask, in pages from the start of the slot
- * @mask: the pages, at least one, whose bits were taken out of the log
+ * @gfn_offset: the page of bit 0 of @masks[0], in pages from the start of the slot
+ * @masks: the pages, whose bits were taken out of the log; 0 where there are none
+ * @nr: how many masks, at most KVM_DIRTY_WORDS, so that faults do not wait for long
  *
- * Some architectures need less than mmu_lock for writing.  This default takes it, for
- * one word at a time so that faults do not wait for long.
+ * Some architectures need less than mmu_lock for writing, which this default takes.
  *
  * Context: slots_lock held; takes mmu_lock.  The caller flushes TLBs.
  */
 void __weak kvm_arch_trap_dirty_pages(struct kvm *kvm, struct kvm_memory_slot *slot,
-				      gfn_t gfn_offset, unsigned long mask)
+				      gfn_t gfn_offset, const unsigned long *masks,
+				      int nr)
 {
+	int i;
+
 	KVM_MMU_LOCK(kvm);
-	kvm_arch_mmu_enable_log_dirty_pt_masked(kvm, slot, gfn_offset, mask);
+	for (i = 0; i < nr; i++, gfn_offset += BITS_PER_LONG) {
+		if (masks[i])
+			kvm_arch_mmu_enable_log_dirty_pt_masked(kvm, slot, gfn_offset,
+								masks[i]);
+	}
 	KVM_MMU_UNLOCK(kvm);
 }
 
@@ -178,8 +185,6 @@ bool __weak kvm_arch_collect_dirty_pages(struct kvm *kvm,
 	return false;
 }
 
-#define WORDS_AT_ONCE	8
-
 static bool any_of_words(const unsigned long *bits)
 {
 	return READ_ONCE(bits[0]) | READ_ONCE(bits[1]) | READ_ONCE(bits[2]) |
@@ -194,11 +199,23 @@ static bool any_of_words(const unsigned long *bits)
 static unsigned long next_dirty_word(const unsigned long *bits, unsigned long i,
 				     unsigned long end)
 {
-	while (i + WORDS_AT_ONCE <= end && !any_of_words(bits + i))
-		i += WORDS_AT_ONCE;
+	while (i + KVM_DIRTY_WORDS <= end && !any_of_words(bits + i))
+		i += KVM_DIRTY_WORDS;
 	while (i < end && !READ_ONCE(bits[i]))
 		i++;
 	return i;
+}
+
+/* Move words of the bitmap into @report and @taken. */
+static void take_words(unsigned long *bits, unsigned long *report, unsigned long *taken,
+		       int nr)
+{
+	int i;
+
+	for (i = 0; i < nr; i++) {
+		taken[i] = READ_ONCE(bits[i]) ? xchg(&bits[i], 0) : 0;
+		report[i] |= taken[i];
+	}
 }
 
 /*
@@ -211,15 +228,16 @@ static bool take_dirty_bits(struct kvm *kvm, struct kvm_memory_slot *slot,
 {
 	const unsigned long words = BITS_TO_LONGS(slot->npages);
 	unsigned long *bits = slot->dirty_bitmap;
-	unsigned long i, taken;
+	unsigned long taken[KVM_DIRTY_WORDS], i;
 	bool any = false;
+	int nr;
 
 	for (i = next_dirty_word(bits, 0, words); i < words;
-	     i = next_dirty_word(bits, i + 1, words)) {
+	     i = next_dirty_word(bits, i + nr, words)) {
 		any = true;
-		taken = xchg(&bits[i], 0);
-		report[i] |= taken;
-		kvm_arch_trap_dirty_pages(kvm, slot, i * BITS_PER_LONG, taken);
+		nr = min(words - i, KVM_DIRTY_WORDS);
+		take_words(bits + i, report + i, taken, nr);
+		kvm_arch_trap_dirty_pages(kvm, slot, i * BITS_PER_LONG, taken, nr);
 		cond_resched();
 	}
 	return any;
@@ -288,6 +306,26 @@ int kvm_vm_get_dirty_log(struct kvm *kvm, struct kvm_dirty_log *log)
 }
 
 /*
+ * Clear bits of the bitmap that are set in @wanted.  @cleared: those that were set.
+ * Returns true if there are any.
+ */
+static bool clear_words(unsigned long *bits, const unsigned long *wanted,
+			unsigned long *cleared, int nr)
+{
+	bool any = false;
+	int i;
+
+	for (i = 0; i < nr; i++) {
+		cleared[i] = wanted[i];
+		if (wanted[i])
+			cleared[i] &= atomic_long_fetch_andnot(wanted[i],
+							       (atomic_long_t *)&bits[i]);
+		any |= cleared[i];
+	}
+	return any;
+}
+
+/*
  * Clear the bits that are set in @wanted and trap writes to their pages; bits
  * that were clear already, and those beyond the slot, do nothing.  Returns true
  * if the slot's TLB entries must be flushed.
@@ -298,22 +336,19 @@ static bool clear_dirty_bits(struct kvm *kvm, struct kvm_memory_slot *slot,
 {
 	unsigned long *bits = slot->dirty_bitmap +
 			      log->first_page / BITS_PER_LONG;
-	unsigned long i, cleared;
+	const unsigned long words = BITS_TO_LONGS(log->num_pages);
+	unsigned long cleared[KVM_DIRTY_WORDS], i;
 	bool any = false;
+	int nr;
 
-	for (i = 0; i < BITS_TO_LONGS(log->num_pages); i++) {
-		if (!wanted[i])
-			continue;
-
-		cleared = wanted[i] &
-			  atomic_long_fetch_andnot(wanted[i],
-						   (atomic_long_t *)&bits[i]);
-		if (!cleared)
+	for (i = 0; i < words; i += nr) {
+		nr = min(words - i, KVM_DIRTY_WORDS);
+		if (!clear_words(bits + i, wanted + i, cleared, nr))
 			continue;
 
 		any = true;
 		kvm_arch_trap_dirty_pages(kvm, slot, log->first_page +
-					  i * BITS_PER_LONG, cleared);
+					  i * BITS_PER_LONG, cleared, nr);
 		cond_resched();
 	}
 	return any;

@@ -321,19 +321,28 @@ void kvm_arch_mmu_enable_log_dirty_pt_masked(struct kvm *kvm,
  * pages map writable after that is marked dirty again.
  */
 void kvm_arch_trap_dirty_pages(struct kvm *kvm, struct kvm_memory_slot *slot,
-			       gfn_t gfn_offset, unsigned long mask)
+			       gfn_t gfn_offset, const unsigned long *masks, int nr)
 {
-	if (kvm_memslots_have_rmaps(kvm)) {
-		write_lock(&kvm->mmu_lock);
-		kvm_arch_mmu_enable_log_dirty_pt_masked(kvm, slot, gfn_offset, mask);
-		mmu_prove_flushed(kvm);
-		write_unlock(&kvm->mmu_lock);
-	} else {
+	const bool shared = !kvm_memslots_have_rmaps(kvm);
+	gfn_t gfn = slot->base_gfn + gfn_offset;
+	int i;
+
+	if (shared)
 		read_lock(&kvm->mmu_lock);
-		trap_direct(kvm, slot, slot->base_gfn + gfn_offset, mask, true);
-		mmu_prove_flushed(kvm);
-		read_unlock(&kvm->mmu_lock);
+	else
+		write_lock(&kvm->mmu_lock);
+	for (i = 0; i < nr; i++, gfn += BITS_PER_LONG) {
+		if (!masks[i])
+			continue;
+		trap_direct(kvm, slot, gfn, masks[i], shared);
+		if (!shared)
+			trap_shadow(kvm, slot, gfn, masks[i]);
 	}
+	mmu_prove_flushed(kvm);
+	if (shared)
+		read_unlock(&kvm->mmu_lock);
+	else
+		write_unlock(&kvm->mmu_lock);
 }
 
 /* See tdp_regions_collect().  Pages of shadow paging were marked by faults. */

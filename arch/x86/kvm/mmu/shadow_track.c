@@ -195,12 +195,19 @@ void shadow_clear_dirty_slot(struct kvm *kvm, const struct kvm_memory_slot *slot
 void shadow_clear_dirty_masked(struct kvm *kvm, struct kvm_memory_slot *slot,
 			       gfn_t gfn, unsigned long mask, bool wrprot)
 {
-	const rmap_handler_t handler = wrprot ? wrprot_list : clean_list;
+	struct kvm_rmap_head *head, *lists = rmap_of(slot, gfn, PG_LEVEL_4K);
 
 	lockdep_assert_held_write(&kvm->mmu_lock);
 
-	for (; mask; mask &= mask - 1)
-		handler(kvm, rmap_of(slot, gfn + __ffs(mask), PG_LEVEL_4K), slot);
+	for (; mask; mask &= mask - 1) {
+		head = lists + __ffs(mask);
+		if (rmap_empty(head))
+			continue;
+		if (wrprot)
+			wrprot_list(kvm, head, slot);
+		else
+			clean_list(kvm, head, slot);
+	}
 }
 
 bool shadow_write_protect_gfn(struct kvm *kvm, const struct kvm_memory_slot *slot,

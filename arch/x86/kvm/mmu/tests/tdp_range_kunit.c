@@ -237,6 +237,7 @@ static void trap_huge_keeps_m(struct kunit *test)
 	const bool split = eager_page_split, tdp = tdp_enabled;
 	const bool no_rmaps = tdp_mmu_enabled;
 	struct kvm_memory_slot *slot = create_slot(test, 0);
+	const unsigned long first = 1;
 	u64 spte;
 
 	tdp_test_map(test, t, TEST_HUGE_GFN, PG_LEVEL_2M);
@@ -245,7 +246,7 @@ static void trap_huge_keeps_m(struct kunit *test)
 	eager_page_split = false;
 	tdp_enabled = true;
 	tdp_mmu_enabled = true;
-	kvm_arch_trap_dirty_pages(t->kvm, slot, 0, 1);
+	kvm_arch_trap_dirty_pages(t->kvm, slot, 0, &first, 1);
 	eager_page_split = split;
 	tdp_enabled = tdp;
 	tdp_mmu_enabled = no_rmaps;
