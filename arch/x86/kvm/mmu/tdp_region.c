@@ -301,7 +301,7 @@ static bool collect_region(struct kvm *kvm, const struct kvm_memory_slot *slot,
 {
 	/* Without a report D stays. */
 	if (collect_table(kvm, slot, report, spte_child(iter->old)))
-		return report != NULL;
+		return !!report;
 	if (spte_region(iter->old) == SPTE_REGION_OPEN)
 		return set_region(kvm, iter->sptep, &iter->old, SPTE_REGION_CLOSING);
 
