@@ -361,9 +361,9 @@ static int kvm_vcpu_pid_get(void *data, u64 *val)
 {
 	struct kvm_vcpu *vcpu = data;
 
-	guard(read_lock)(&vcpu->pid_lock);
-
+	read_lock(&vcpu->pid_lock);
 	*val = pid_nr(vcpu->pid);
+	read_unlock(&vcpu->pid_lock);
 	return 0;
 }
 
