@@ -404,18 +404,23 @@ static void walk_random(struct kunit *test)
 	}
 }
 
-static void walk_whole_slot(struct kunit *test)
+static struct shadow_rmap_walk whole_slot(struct walk_test *t)
 {
-	struct walk_test *t = walk_create(test);
-	const struct shadow_rmap_walk walk = {
+	return (struct shadow_rmap_walk) {
 		.slot = &t->slot,
 		.start = SLOT_BASE,
 		.end = SLOT_BASE + SLOT_PAGES,
 		.min_level = PG_LEVEL_4K,
 		.max_level = KVM_MAX_HUGEPAGE_LEVEL,
-		.can_yield = true,
 	};
+}
 
+static void walk_whole_slot(struct kunit *test)
+{
+	struct walk_test *t = walk_create(test);
+	struct shadow_rmap_walk walk = whole_slot(t);
+
+	walk.can_yield = true;
 	KUNIT_EXPECT_FALSE(test, walk_run(t, &walk));
 	KUNIT_EXPECT_EQ(test, t->nr_visited, 0);
 
@@ -430,16 +435,10 @@ static void walk_whole_slot(struct kunit *test)
 static void walk_without_rmaps(struct kunit *test)
 {
 	struct walk_test *t = walk_create(test);
-	const struct shadow_rmap_walk walk = {
-		.slot = &t->slot,
-		.start = SLOT_BASE,
-		.end = SLOT_BASE + SLOT_PAGES,
-		.min_level = PG_LEVEL_4K,
-		.max_level = KVM_MAX_HUGEPAGE_LEVEL,
-		.flush_on_yield = true,
-		.flush_due = true,
-	};
+	struct shadow_rmap_walk walk = whole_slot(t);
 
+	walk.flush_on_yield = true;
+	walk.flush_due = true;
 	memset(t->slot.arch.rmap, 0, sizeof(t->slot.arch.rmap));
 	KUNIT_EXPECT_TRUE(test, walk_run(t, &walk));
 	KUNIT_EXPECT_EQ(test, t->nr_visited, 0);
