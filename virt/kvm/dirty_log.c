@@ -185,6 +185,8 @@ bool __weak kvm_arch_collect_dirty_pages(struct kvm *kvm,
 	return false;
 }
 
+#define WORDS_AT_ONCE	8
+
 static bool any_of_words(const unsigned long *bits)
 {
 	return READ_ONCE(bits[0]) | READ_ONCE(bits[1]) | READ_ONCE(bits[2]) |
@@ -199,8 +201,8 @@ static bool any_of_words(const unsigned long *bits)
 static unsigned long next_dirty_word(const unsigned long *bits, unsigned long i,
 				     unsigned long end)
 {
-	while (i + KVM_DIRTY_WORDS <= end && !any_of_words(bits + i))
-		i += KVM_DIRTY_WORDS;
+	while (i + WORDS_AT_ONCE <= end && !any_of_words(bits + i))
+		i += WORDS_AT_ONCE;
 	while (i < end && !READ_ONCE(bits[i]))
 		i++;
 	return i;
