@@ -301,15 +301,21 @@ static void trap_shadow(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn
 	shadow_clear_dirty_masked(kvm, slot, gfn, mask, log_dirty_by_write());
 }
 
+/* @shared: mmu_lock is held for reading, which is for VMs without rmaps; else for writing. */
+static void trap_pages(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn,
+		       unsigned long mask, bool shared)
+{
+	trap_direct(kvm, slot, gfn, mask, shared);
+	if (!shared)
+		trap_shadow(kvm, slot, gfn, mask);
+}
+
 /* mmu_lock is held for writing. */
 void kvm_arch_mmu_enable_log_dirty_pt_masked(struct kvm *kvm,
 					     struct kvm_memory_slot *slot,
 					     gfn_t gfn_offset, unsigned long mask)
 {
-	const gfn_t gfn = slot->base_gfn + gfn_offset;
-
-	trap_direct(kvm, slot, gfn, mask, false);
-	trap_shadow(kvm, slot, gfn, mask);
+	trap_pages(kvm, slot, slot->base_gfn + gfn_offset, mask, false);
 }
 
 /*
@@ -332,11 +338,8 @@ void kvm_arch_trap_dirty_pages(struct kvm *kvm, struct kvm_memory_slot *slot,
 	else
 		write_lock(&kvm->mmu_lock);
 	for (i = 0; i < nr; i++, gfn += BITS_PER_LONG) {
-		if (!masks[i])
-			continue;
-		trap_direct(kvm, slot, gfn, masks[i], shared);
-		if (!shared)
-			trap_shadow(kvm, slot, gfn, masks[i]);
+		if (masks[i])
+			trap_pages(kvm, slot, gfn, masks[i], shared);
 	}
 	mmu_prove_flushed(kvm);
 	if (shared)
