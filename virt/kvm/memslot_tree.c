@@ -37,34 +37,39 @@ static void memslots_link_gfn(struct kvm_memslots *slots,
 	rb_insert_color(&slot->gfn_node[copy], &slots->gfn_tree);
 }
 
-/* If the key stays, @new takes the place of @old in O(1). */
+static void memslots_unlink_gfn(struct kvm_memslots *slots,
+				struct kvm_memory_slot *slot)
+{
+	rb_erase(&slot->gfn_node[slots->node_idx], &slots->gfn_tree);
+}
+
+/* A slot that moves has another place in the tree. */
 static void memslots_replace_gfn(struct kvm_memslots *slots,
 				 struct kvm_memory_slot *old,
 				 struct kvm_memory_slot *new)
 {
 	const int copy = slots->node_idx;
 
-	if (old && new && old->base_gfn == new->base_gfn) {
+	if (old->base_gfn == new->base_gfn) {
 		rb_replace_node(&old->gfn_node[copy], &new->gfn_node[copy],
 				&slots->gfn_tree);
 		return;
 	}
 
-	if (old)
-		rb_erase(&old->gfn_node[copy], &slots->gfn_tree);
-	if (new)
-		memslots_link_gfn(slots, new);
+	memslots_unlink_gfn(slots, old);
+	memslots_link_gfn(slots, new);
 }
 
 /*
  * The link to the slot with @id, or the empty link where that slot belongs.  The
  * way down the tree is that of id_to_memslot().
  */
-static struct kvm_id_node **memslots_id_link(struct kvm_memslots *slots, int id)
+static struct kvm_id_node **memslots_id_link(struct kvm_memslots *slots,
+					     unsigned int id)
 {
 	struct kvm_id_node **link = &slots->id_tree[id % KVM_NR_ID_TREES];
 	const int copy = slots->node_idx;
-	int path = id / KVM_NR_ID_TREES;
+	unsigned int path = id / KVM_NR_ID_TREES;
 
 	while (*link && container_of(*link, struct kvm_memory_slot,
 				     id_node[copy])->id != id) {
@@ -109,25 +114,39 @@ static void memslots_unlink_id(struct kvm_memslots *slots,
 	*link = leaf;
 }
 
-static void memslots_unlink_id_hva(struct kvm_memslots *slots,
-				   struct kvm_memory_slot *slot)
+/* @new takes the place of @old, with all that is below it. */
+static void memslots_replace_id(struct kvm_memslots *slots,
+				struct kvm_memory_slot *old,
+				struct kvm_memory_slot *new)
 {
+	struct kvm_id_node **link = memslots_id_link(slots, old->id);
 	const int copy = slots->node_idx;
 
-	interval_tree_remove(&slot->hva_node[copy], &slots->hva_tree);
-	memslots_unlink_id(slots, slot);
+	WARN_ON_ONCE(*link != &old->id_node[copy]);
+	new->id_node[copy] = old->id_node[copy];
+	*link = &new->id_node[copy];
 }
 
-static void memslots_link_id_hva(struct kvm_memslots *slots,
-				 struct kvm_memory_slot *slot)
+static void memslots_link_hva(struct kvm_memslots *slots,
+			      struct kvm_memory_slot *slot)
 {
-	const int copy = slots->node_idx;
-	struct interval_tree_node *hva = &slot->hva_node[copy];
+	struct interval_tree_node *hva = &slot->hva_node[slots->node_idx];
 
 	hva->start = slot->userspace_addr;
 	hva->last = hva->start + (slot->npages << PAGE_SHIFT) - 1;
 	interval_tree_insert(hva, &slots->hva_tree);
-	memslots_link_id(slots, slot);
+}
+
+/* As above, with what the tree has noted in @old of the ranges below. */
+static void memslots_replace_hva(struct kvm_memslots *slots,
+				 struct kvm_memory_slot *old,
+				 struct kvm_memory_slot *new)
+{
+	struct interval_tree_node *from = &old->hva_node[slots->node_idx];
+	struct interval_tree_node *to = &new->hva_node[slots->node_idx];
+
+	*to = *from;
+	rb_replace_node_cached(&from->rb, &to->rb, &slots->hva_tree);
 }
 
 /**
@@ -149,12 +168,29 @@ void kvm_memslots_init_copy(struct kvm_memslots *slots, int copy,
 	atomic_long_set(&slots->last_used_slot, 0);
 }
 
+static void memslots_add(struct kvm_memslots *slots,
+			 struct kvm_memory_slot *slot)
+{
+	memslots_link_id(slots, slot);
+	memslots_link_hva(slots, slot);
+	memslots_link_gfn(slots, slot);
+}
+
+static void memslots_remove(struct kvm_memslots *slots,
+			    struct kvm_memory_slot *slot)
+{
+	memslots_unlink_id(slots, slot);
+	interval_tree_remove(&slot->hva_node[slots->node_idx], &slots->hva_tree);
+	memslots_unlink_gfn(slots, slot);
+}
+
 /**
  * kvm_memslots_replace() - Take one slot out of a copy, put another in.
  * @slots: the copy
  * @old: the slot to remove; NULL to add only
  * @new: the slot to add; NULL to remove only.  Its id, gfns and hva are set
  *	 and, @old aside, no slot of @slots has its id or one of its gfns.
+ *	 With @old, it has the id, the hva and the size of that.
  *
  * The links of both slots into the other copy stay as they are.
  *
@@ -164,15 +200,19 @@ void kvm_memslots_replace(struct kvm_memslots *slots,
 			  struct kvm_memory_slot *old,
 			  struct kvm_memory_slot *new)
 {
-	if (old) {
-		memslots_unlink_id_hva(slots, old);
+	if (old)
 		atomic_long_cmpxchg(&slots->last_used_slot, (long)old,
 				    (long)new);
-	}
-	if (new)
-		memslots_link_id_hva(slots, new);
 
-	memslots_replace_gfn(slots, old, new);
+	if (!old) {
+		memslots_add(slots, new);
+	} else if (!new) {
+		memslots_remove(slots, old);
+	} else {
+		memslots_replace_id(slots, old, new);
+		memslots_replace_hva(slots, old, new);
+		memslots_replace_gfn(slots, old, new);
+	}
 }
 
 /**
