@@ -22,7 +22,6 @@
  * @memory: where it is mapped here
  * @advice: to the host about its pages: MADV_HUGEPAGE or MADV_NOHUGEPAGE
  * @bitmap: of the dirty log, a bit for each 4K page
-
  * @index: how often the step has been repeated
  */
 struct scene {
@@ -112,6 +111,6 @@ uint64_t delete_probe(struct scene *scene);
 extern const struct bench start_bench, exits_bench, slots_bench, running_bench,
 			  touch_bench, tables_bench, memory_4k_bench,
 			  memory_2m_bench, dirty_4k_bench, dirty_2m_bench,
-			  nested_bench;
+			  dirty_lazy_bench, nested_bench;
 
 #endif

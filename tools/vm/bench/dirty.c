@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Dirty logs, as a VMM uses them to migrate a guest. */
 #include <err.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,6 +20,27 @@ static void open_small(struct scene *scene)
 static void open_huge(struct scene *scene)
 {
 	scene->advice = MADV_HUGEPAGE;
+}
+
+static void set_eager_split(const char *value)
+{
+	FILE *file = fopen("/sys/module/kvm/parameters/eager_page_split", "w");
+
+	if (!file || fputs(value, file) == EOF || fclose(file))
+		err(EXIT_FAILURE, "parameter eager_page_split of kvm");
+}
+
+/* Huge pages are not split before the guest writes to them. */
+static void open_lazy(struct scene *scene)
+{
+	open_huge(scene);
+	set_eager_split("N");
+}
+
+static void close_lazy(struct scene *scene)
+{
+	(void)scene;
+	set_eager_split("Y");
 }
 
 /* All of the memory is mapped and writable before the log begins. */
@@ -145,4 +167,12 @@ const struct bench dirty_2m_bench = {
 	BENCH_BY_SIZE,
 	.open = open_huge,
 	.steps = steps,
+};
+
+const struct bench dirty_lazy_bench = {
+	.name = "dirty-lazy",
+	BENCH_BY_SIZE,
+	.open = open_lazy,
+	.steps = steps,
+	.close = close_lazy,
 };

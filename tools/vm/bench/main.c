@@ -26,6 +26,7 @@ static const struct bench * const benches[] = {
 	&memory_2m_bench,
 	&dirty_4k_bench,
 	&dirty_2m_bench,
+	&dirty_lazy_bench,
 	&nested_bench,
 };
 
