@@ -16,7 +16,7 @@
 #include "tdp_pte.h"
 
 /* The SPTE on the way to next_gfn in the path's table of @level. */
-static void tdp_iter_look(struct tdp_iter *iter, int level)
+static __always_inline void tdp_iter_look(struct tdp_iter *iter, int level)
 {
 	iter->level = level;
 	iter->gfn = gfn_round_for_level(iter->next_gfn, level);
