@@ -117,27 +117,28 @@ bool shadow_test_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
 /* Writes and Dirty. */
 
 /*
- * Make the next write fault.  If @bits is W, for dirty logging, the fast page fault may
- * give W back.  If it has M as well, for a shadowed table, it may not.
+ * Make the next write fault, for dirty logging: the fast page fault may give W back.
+ *
+ * Return: true if TLBs must be flushed.
+ */
+static bool wrprot(struct kvm *kvm, u64 *sptep)
+{
+	return READ_ONCE(*sptep) & PT_WRITABLE_MASK && shadow_clear_writable(sptep);
+}
+
+/*
+ * Make the next write fault, for a shadowed table: the fast page fault may not give W
+ * back.
  *
  * Return: true if TLBs must be flushed: if M was set, a writable translation may
  * be cached even though W is clear already.
  */
-static bool take_write(struct kvm *kvm, u64 *sptep, u64 bits)
+static bool protect(struct kvm *kvm, u64 *sptep)
 {
+	const u64 bits = PT_WRITABLE_MASK | spte_fmt.mmu_writable;
 	const u64 spte = READ_ONCE(*sptep);
 
 	return spte & bits && shadow_update(kvm, sptep, spte & ~bits);
-}
-
-static bool wrprot(struct kvm *kvm, u64 *sptep)
-{
-	return take_write(kvm, sptep, PT_WRITABLE_MASK);
-}
-
-static bool protect(struct kvm *kvm, u64 *sptep)
-{
-	return take_write(kvm, sptep, PT_WRITABLE_MASK | spte_fmt.mmu_writable);
 }
 
 /* Make the next write set D; or fault, if the SPTE has no D to be logged by. */
