@@ -380,6 +380,7 @@ bool shadow_unprotect_gfn(struct kvm *kvm, gfn_t gfn);
 
 bool shadow_zap_gfn_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
 			  gfn_t start, gfn_t end, bool can_yield, bool flush);
+bool shadow_zap_slot(struct kvm *kvm, const struct kvm_memory_slot *slot);
 bool shadow_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range);
 bool shadow_test_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range);
 void shadow_wrprot_slot(struct kvm *kvm, const struct kvm_memory_slot *slot,

@@ -246,7 +246,10 @@ struct kvm_mmu_page *shadow_clear_entry(struct kvm *kvm, struct kvm_mmu_page *sp
 bool shadow_clear(struct kvm *kvm, struct kvm_mmu_page *sp, int index,
 		  struct shadow_zap *zap);
 
-/* shadow_clear() for every entry of a page. */
+/*
+ * shadow_clear() for every entry of a page; the host's mm is not told which pages were
+ * accessed (mmu.txt, 7).
+ */
 bool shadow_clear_table(struct kvm *kvm, struct kvm_mmu_page *sp,
 			struct shadow_zap *zap);
 
@@ -268,6 +271,10 @@ void shadow_clear_mmio(struct kvm *kvm, struct kvm_mmu_page *sp);
  */
 bool shadow_clear_rmap(struct kvm *kvm, struct kvm_rmap_head *head,
 		       const struct kvm_memory_slot *slot);
+
+/* As shadow_clear_rmap(), for a slot that goes: the host's mm is not told of A. */
+bool shadow_drop_rmap(struct kvm *kvm, struct kvm_rmap_head *head,
+		      const struct kvm_memory_slot *slot);
 
 /* Does an entry map @gfn to @pfn already, whatever its rights? */
 bool shadow_maps(const struct kvm_mmu_page *sp, int index, gfn_t gfn, kvm_pfn_t pfn);

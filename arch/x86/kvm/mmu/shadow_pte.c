@@ -81,26 +81,30 @@ static void log_lost_write(const struct kvm_memory_slot *slot, gfn_t gfn)
 
 /* Clear. */
 
-/* Clear a leaf; its caller takes it off its rmap. */
-static void drop_leaf(struct kvm *kvm, const struct kvm_memory_slot *slot,
-		      struct kvm_mmu_page *sp, int index)
+/*
+ * Clear a leaf, and return what it was.  Its caller takes it off its rmap; and gives A
+ * to the host's mm, if the leaf goes alone, not with its table or its slot.
+ */
+static u64 drop_leaf(struct kvm *kvm, const struct kvm_memory_slot *slot,
+		     struct kvm_mmu_page *sp, int index)
 {
 	const u64 old = exchange_spte(&sp->spt[index], SPTE_NONE);
 
 	prove_page_in_use(old);
-	give_accessed(old, SPTE_NONE);
 	kvm_update_page_stats(kvm, sp->role.level, -1);
 	if (sp->translation && spte_writable(old))
 		log_lost_write(slot, shadow_gfn(sp, index));
+	return old;
 }
 
-static void clear_leaf(struct kvm *kvm, struct kvm_mmu_page *sp, int index)
+static u64 clear_leaf(struct kvm *kvm, struct kvm_mmu_page *sp, int index)
 {
 	const gfn_t gfn = shadow_gfn(sp, index);
 	const struct kvm_memory_slot *slot = shadow_slot(kvm, sp, gfn);
+	const u64 old = drop_leaf(kvm, slot, sp, index);
 
-	drop_leaf(kvm, slot, sp, index);
 	rmap_del(kvm, rmap_of(slot, gfn, sp->role.level), &sp->spt[index]);
+	return old;
 }
 
 /* A nested guest's tables are many, and without parents hardly used again. */
@@ -136,7 +140,7 @@ struct kvm_mmu_page *shadow_clear_entry(struct kvm *kvm, struct kvm_mmu_page *sp
 	if (!spte_leaf(spte, sp->role.level))
 		return clear_link(kvm, sptep, table_to_sp(spte_child(spte)));
 
-	clear_leaf(kvm, sp, index);
+	give_accessed(clear_leaf(kvm, sp, index), SPTE_NONE);
 	return NULL;
 }
 
@@ -156,12 +160,18 @@ bool shadow_clear_table(struct kvm *kvm, struct kvm_mmu_page *sp,
 			struct shadow_zap *zap)
 {
 	bool zapped = false;
+	u64 spte;
 	int i;
 
-	for (i = 0; i < SPTE_ENT_PER_PAGE; i++)
-		if (READ_ONCE(sp->spt[i]) != SPTE_NONE)
+	for (i = 0; i < SPTE_ENT_PER_PAGE; i++) {
+		spte = READ_ONCE(sp->spt[i]);
+		if (spte_present_leaf(spte, sp->role.level)) {
+			clear_leaf(kvm, sp, i);
+			zap->flush = true;
+		} else if (spte != SPTE_NONE) {
 			zapped |= shadow_clear(kvm, sp, i, zap);
-
+		}
+	}
 	return zapped;
 }
 
@@ -199,6 +209,21 @@ bool shadow_clear_rmap(struct kvm *kvm, struct kvm_rmap_head *head,
 
 	if (rmap_empty(head))
 		return false;
+
+	for_each_rmap_spte(head, sptep)
+		give_accessed(drop_leaf(kvm, slot, sptep_to_sp(sptep),
+					sptep_index(sptep)), SPTE_NONE);
+
+	rmap_clear(head);
+	return true;
+}
+
+bool shadow_drop_rmap(struct kvm *kvm, struct kvm_rmap_head *head,
+		      const struct kvm_memory_slot *slot)
+{
+	u64 *sptep;
+
+	lockdep_assert_held_write(&kvm->mmu_lock);
 
 	for_each_rmap_spte(head, sptep)
 		drop_leaf(kvm, slot, sptep_to_sp(sptep), sptep_index(sptep));

@@ -55,8 +55,10 @@ static __always_inline bool change_list(struct kvm *kvm,
 
 /* Unmap. */
 
-bool shadow_zap_gfn_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
-			  gfn_t start, gfn_t end, bool can_yield, bool flush)
+/* @flush, and return: is a flush due.  It is done before mmu_lock is let go. */
+static bool unmap_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
+			gfn_t start, gfn_t end, bool can_yield, bool flush,
+			rmap_handler_t handler)
 {
 	const struct shadow_rmap_walk walk = {
 		.slot = slot,
@@ -70,7 +72,21 @@ bool shadow_zap_gfn_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
 	};
 
 	lockdep_assert_held_write(&kvm->mmu_lock);
-	return shadow_rmap_walk(kvm, &walk, shadow_clear_rmap);
+	return shadow_rmap_walk(kvm, &walk, handler);
+}
+
+bool shadow_zap_gfn_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
+			  gfn_t start, gfn_t end, bool can_yield, bool flush)
+{
+	return unmap_range(kvm, slot, start, end, can_yield, flush,
+			   shadow_clear_rmap);
+}
+
+bool shadow_zap_slot(struct kvm *kvm, const struct kvm_memory_slot *slot)
+{
+	return unmap_range(kvm, slot, slot->base_gfn,
+			   slot->base_gfn + slot->npages, true, false,
+			   shadow_drop_rmap);
 }
 
 /* Accessed. */

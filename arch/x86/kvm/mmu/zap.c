@@ -197,8 +197,7 @@ static void zap_slot(struct kvm *kvm, struct kvm_memory_slot *slot)
 
 	write_lock(&kvm->mmu_lock);
 	if (kvm_memslots_have_rmaps(kvm))
-		zap.flush = shadow_zap_gfn_range(kvm, slot, slot->base_gfn, end,
-						 true, false);
+		zap.flush = shadow_zap_slot(kvm, slot);
 	if (tdp_enabled)
 		zap.flush = tdp_zap_slot(kvm, slot, zap.flush);
 	if (kvm_memslots_have_rmaps(kvm)) {

@@ -161,6 +161,63 @@ static void zap_flushes_before_it_yields(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, wanted, 1);
 }
 
+static void zap_first_gfn(struct track_test *tt, struct shadow_zap *zap)
+{
+	zap->flush = shadow_zap_gfn_range(tt->t->kvm, tt->slot, FIRST, FIRST + 1, false,
+					  false);
+}
+
+static void clear_first_entry(struct track_test *tt, struct shadow_zap *zap)
+{
+	shadow_clear(tt->t->kvm, tt->sp, FIRST_INDEX, zap);
+}
+
+static void zap_slot(struct track_test *tt, struct shadow_zap *zap)
+{
+	zap->flush = shadow_zap_slot(tt->t->kvm, tt->slot);
+}
+
+static void zap_table(struct track_test *tt, struct shadow_zap *zap)
+{
+	shadow_page_zap(tt->t->kvm, tt->sp, zap);
+}
+
+/* Does the host's mm hear of A when @page is unmapped? */
+static bool tells_accessed(struct kunit *test, struct track_test *tt, struct page *page,
+			   void (*unmap)(struct track_test *tt, struct shadow_zap *zap))
+{
+	struct shadow_zap zap = {};
+
+	map(tt->t, tt->sp, FIRST_INDEX, FIRST, used_leaf(page_to_pfn(page), 0));
+	shadow_test_begin(tt->t);
+	unmap(tt, &zap);
+	KUNIT_EXPECT_EQ(test, tt->sp->spt[FIRST_INDEX], SPTE_NONE);
+	KUNIT_EXPECT_TRUE(test, zap.flush);
+	shadow_zap_finish(tt->t->kvm, &zap);
+	shadow_test_end(tt->t);
+	return folio_test_clear_referenced(page_folio(page));
+}
+
+/* If it goes alone, but not if it goes with its slot or its table. */
+static void accessed_is_told_of_one_leaf(struct kunit *test)
+{
+	struct track_test *tt = create(test);
+	struct page *page = alloc_page(GFP_KERNEL);
+	struct shadow_zap zap = {};
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	shadow_test_begin(tt->t);
+	zap_slot(tt, &zap);
+	shadow_test_end(tt->t);
+	KUNIT_EXPECT_EQ(test, which(tt, SPTE_PRESENT), 0);
+
+	KUNIT_EXPECT_TRUE(test, tells_accessed(test, tt, page, zap_first_gfn));
+	KUNIT_EXPECT_TRUE(test, tells_accessed(test, tt, page, clear_first_entry));
+	KUNIT_EXPECT_FALSE(test, tells_accessed(test, tt, page, zap_slot));
+	KUNIT_EXPECT_FALSE(test, tells_accessed(test, tt, page, zap_table));
+	__free_page(page);
+}
+
 static void age_only_the_range(struct kunit *test)
 {
 	struct track_test *tt = create(test);
@@ -506,6 +563,7 @@ static void split_of_nested_guest(struct kunit *test)
 static struct kunit_case shadow_track_cases[] = {
 	KUNIT_CASE(zap_only_the_range),
 	KUNIT_CASE(zap_flushes_before_it_yields),
+	KUNIT_CASE(accessed_is_told_of_one_leaf),
 	KUNIT_CASE_PARAM(age_only_the_range, formats_gen_params),
 	KUNIT_CASE(age_what_is_shadowed),
 	KUNIT_CASE_PARAM(protect_takes_w_and_m, formats_gen_params),
