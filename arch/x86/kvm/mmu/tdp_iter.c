@@ -61,25 +61,8 @@ struct tdp_iter *tdp_iter_start(struct tdp_iter *iter, struct tdp_table *root,
 	return iter;
 }
 
-/* Step down.  The link is read anew: the walk's user may have made or zapped it. */
-static bool tdp_iter_down(struct tdp_iter *iter)
-{
-	int level = iter->level;
-
-	if (level == iter->min_level)
-		return false;
-
-	iter->old = tdp_read(iter->sptep);
-	if (!spte_present_table(iter->old, level))
-		return false;
-
-	iter->table[level - 2] = (tdp_ptep_t)spte_child_table(iter->old);
-	tdp_iter_look(iter, level - 1);
-	return true;
-}
-
-/* The table has ended: go on in the first one above it that has not. */
-static struct tdp_iter *tdp_iter_up(struct tdp_iter *iter)
+/* Go on in the first table above that has not ended. */
+struct tdp_iter *tdp_iter_up(struct tdp_iter *iter)
 {
 	int level = iter->level;
 
@@ -92,27 +75,22 @@ static struct tdp_iter *tdp_iter_up(struct tdp_iter *iter)
 	return iter;
 }
 
-static struct tdp_iter *tdp_iter_side(struct tdp_iter *iter)
+/* The link is read anew: the walk's user may have made or zapped it. */
+struct tdp_iter *tdp_iter_down(struct tdp_iter *iter)
 {
-	iter->next_gfn = iter->gfn + KVM_PAGES_PER_HPAGE(iter->level);
-	if (iter->next_gfn >= iter->end)
-		return NULL;
+	int level = iter->level;
 
-	iter->sptep++;
-	if (unlikely(IS_ALIGNED((unsigned long)iter->sptep, PAGE_SIZE)))
-		return tdp_iter_up(iter);
+	if (iter->yielded) {
+		tdp_iter_restart(iter);
+		return iter;
+	}
 
-	iter->gfn = iter->next_gfn;
 	iter->old = tdp_read(iter->sptep);
-	return iter;
-}
+	if (!spte_present_table(iter->old, level))
+		return tdp_iter_side(iter);
 
-struct tdp_iter *tdp_iter_next(struct tdp_iter *iter)
-{
-	if (!iter->yielded)
-		return tdp_iter_down(iter) ? iter : tdp_iter_side(iter);
-
-	tdp_iter_restart(iter);
+	iter->table[level - 2] = (tdp_ptep_t)spte_child_table(iter->old);
+	tdp_iter_look(iter, level - 1);
 	return iter;
 }
 

@@ -45,6 +45,15 @@ struct tdp_iter {
 	bool yielded;
 };
 
+/*
+ * Others may change the SPTE at any time, so each read may give another value.  The one
+ * that a walk acts on is iter->old.
+ */
+static inline u64 tdp_read(tdp_ptep_t sptep)
+{
+	return READ_ONCE(*rcu_dereference(sptep));
+}
+
 /* How many gfns a table of @level translates, with what is below. */
 static inline gfn_t tdp_nr_gfns(int level)
 {
@@ -69,18 +78,44 @@ struct tdp_iter *tdp_iter_start(struct tdp_iter *iter, struct tdp_table *root,
 				int min_level, gfn_t start, gfn_t end);
 
 /**
- * tdp_iter_next() - go on: down if the SPTE links to a table, else to the side
- * @iter: the walk
- *
- * Return: @iter, or NULL if the walk is over.
- */
-struct tdp_iter *tdp_iter_next(struct tdp_iter *iter);
-
-/**
  * tdp_iter_restart() - go back to the root, on the way to @iter->next_gfn
  * @iter: the walk
  */
 void tdp_iter_restart(struct tdp_iter *iter);
+
+/* For tdp_iter_next(): the table has ended; and where the walk may go down. */
+struct tdp_iter *tdp_iter_up(struct tdp_iter *iter);
+struct tdp_iter *tdp_iter_down(struct tdp_iter *iter);
+
+static inline struct tdp_iter *tdp_iter_side(struct tdp_iter *iter)
+{
+	iter->next_gfn = iter->gfn + KVM_PAGES_PER_HPAGE(iter->level);
+	if (iter->next_gfn >= iter->end)
+		return NULL;
+
+	iter->sptep++;
+	if (unlikely(IS_ALIGNED((unsigned long)iter->sptep, PAGE_SIZE)))
+		return tdp_iter_up(iter);
+
+	iter->gfn = iter->next_gfn;
+	iter->old = tdp_read(iter->sptep);
+	return iter;
+}
+
+/**
+ * tdp_iter_next() - go on: down if the SPTE links to a table, else to the side
+ * @iter: the walk
+ *
+ * Mostly it is at its lowest level, and the table has more: that takes no call.
+ *
+ * Return: @iter, or NULL if the walk is over.
+ */
+static inline struct tdp_iter *tdp_iter_next(struct tdp_iter *iter)
+{
+	if (likely(iter->level == iter->min_level && !iter->yielded))
+		return tdp_iter_side(iter);
+	return tdp_iter_down(iter);
+}
 
 /* All SPTEs of @root that cover gfns of [start, end), down to @min_level. */
 #define tdp_for_each_level(iter, root, min_level, start, end)		\

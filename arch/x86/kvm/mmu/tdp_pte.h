@@ -23,15 +23,6 @@
 
 #include "tdp_iter.h"
 
-/*
- * Others may change the SPTE at any time, so each read may give another value.  The one
- * that a walk acts on is iter->old.
- */
-static inline u64 tdp_read(tdp_ptep_t sptep)
-{
-	return READ_ONCE(*rcu_dereference(sptep));
-}
-
 /**
  * tdp_set_atomic() - replace the SPTE of a walk under mmu_lock for reading
  * @kvm: the VM
