@@ -125,18 +125,28 @@ static bool space_watches(struct kvm *kvm, int as_id, gfn_t gfn, int level)
 	return false;
 }
 
+static bool other_space_watches(struct kvm *kvm, const struct kvm_memory_slot *slot,
+				gfn_t gfn, int level)
+{
+	BUILD_BUG_ON(KVM_MAX_NR_ADDRESS_SPACES > 2);
+	return kvm_arch_nr_memslot_as_ids(kvm) > 1 &&
+	       kvm_page_track_write_tracking_enabled(kvm) &&
+	       space_watches(kvm, !slot->as_id, gfn, level);
+}
+
 /* @level, or less because of gfns that are watched in the other address space. */
 static int watched_max(struct kvm *kvm, const struct kvm_memory_slot *slot,
 		       gfn_t gfn, int level)
 {
-	BUILD_BUG_ON(KVM_MAX_NR_ADDRESS_SPACES > 2);
-	if (kvm_arch_nr_memslot_as_ids(kvm) == 1 ||
-	    !kvm_page_track_write_tracking_enabled(kvm))
-		return level;
-
-	while (level > PG_LEVEL_4K && space_watches(kvm, !slot->as_id, gfn, level))
+	while (level > PG_LEVEL_4K && other_space_watches(kvm, slot, gfn, level))
 		level--;
 	return level;
+}
+
+bool level_watched(struct kvm *kvm, const struct kvm_memory_slot *slot, gfn_t gfn)
+{
+	return *lpage_reasons(slot, gfn, PG_LEVEL_2M) & LPAGE_WATCHED ||
+	       other_space_watches(kvm, slot, gfn, PG_LEVEL_2M);
 }
 
 /* Private memory has no host mapping; what guest_memfd allows is in @max_level. */

@@ -57,6 +57,20 @@ int level_max(struct kvm *kvm, const struct kvm_memory_slot *slot, gfn_t gfn,
 	      int max_level);
 
 /**
+ * level_watched() - does KVM watch any gfn in the 2M around a gfn?
+ * @kvm: the VM
+ * @slot: the gfn's slot
+ * @gfn: the page
+ *
+ * Where it does not, no gfn that is mapped there in either address space is
+ * write-tracked or shadowed as a table.
+ *
+ * Return: true if level_disallow() forbids the 2M page around @gfn.
+ * Context: mmu_lock; kvm->srcu or slots_lock.
+ */
+bool level_watched(struct kvm *kvm, const struct kvm_memory_slot *slot, gfn_t gfn);
+
+/**
  * level_choose() - choose the level of a fault
  * @vcpu: the vCPU
  * @fault: its pfn is pinned, and not invalidated since; huge_page_disallowed,

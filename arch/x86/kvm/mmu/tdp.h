@@ -113,7 +113,7 @@ int tdp_map(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault, bool mmu_writab
  *
  * Fills entries of the table that the fault has its leaf in, without sleeping, and with
  * A clear.  Does nothing unless the leaf is a 4K page, on CPUs without A bits, while an
- * invalidation is in progress, nor where writes may have to be trapped.
+ * invalidation is in progress, nor where KVM watches a gfn of the same 2M.
  *
  * Context: mmu_lock for reading; kvm->srcu.
  */

@@ -8,8 +8,8 @@
  * invalid, gfns becoming write-tracked.
  *
  * Fault-around: a fault that maps a 4K page also maps those neighbours that the host
- * has present, up to MMU_PREFETCH_NR in one cache line of SPTEs, so that the guest does
- * not exit for each.  It must cost little where it finds nothing.
+ * has present, so that the guest does not exit for each.  It must cost little where it
+ * finds nothing.
  */
 #include "level.h"
 #include "mmio.h"
@@ -167,35 +167,46 @@ static bool tdp_may_write_unseen(const struct kvm_page_fault *fault)
 	return !fault->prefetch || fault->is_private || mmu_knows_dirty(fault->page);
 }
 
+/*
+ * What all leaves at the walk's SPTE have in common.  In a slot that is logged, nobody
+ * has written to a page that is mapped ahead: D says so in a region, else no W.
+ */
+static struct spte_leaf_args tdp_leaf_args(struct kvm *kvm, const struct tdp_iter *iter,
+					   const struct kvm_memory_slot *slot,
+					   bool prefetch)
+{
+	struct spte_leaf_args args = {
+		.gfn = iter->gfn,
+		.level = iter->level,
+		.role = iter->root->table.role,
+		.access = ACC_ALL,
+		.prefetch = prefetch,
+	};
+
+	args.clean = tdp_in_region(kvm, args.role, slot, iter->gfn);
+	args.trap_write = prefetch && !args.clean && kvm_slot_dirty_track_enabled(slot);
+	args.role.level = iter->level;
+	return args;
+}
+
 static int tdp_map_leaf(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 			struct tdp_iter *iter, bool mmu_writable)
 {
-	const union kvm_mmu_page_role role = iter->root->table.role;
-	const bool by_region = tdp_in_region(vcpu->kvm, role, fault->slot, iter->gfn);
-	struct spte_leaf_args args = {
-		.gfn = iter->gfn,
-		.pfn = fault->pfn,
-		.level = iter->level,
-		.role = role,
-		.access = ACC_ALL,
-		.nx_huge = fault->nx_mitigation,
-		.host_writable = fault->map_writable,
-		.mmu_writable = mmu_writable && tdp_may_write_unseen(fault),
-		.prefetch = fault->prefetch,
-		.trap_write = fault->prefetch && !by_region &&
-			      kvm_slot_dirty_track_enabled(fault->slot),
-		.clean = by_region,
-	};
+	struct spte_leaf_args args = tdp_leaf_args(vcpu->kvm, iter, fault->slot,
+						   fault->prefetch);
 	u64 spte;
 	int r;
 
 	if (tdp_leaf_suffices(fault, iter))
 		return RET_PF_SPURIOUS;
 
-	args.role.level = iter->level;
+	args.pfn = fault->pfn;
+	args.nx_huge = fault->nx_mitigation;
+	args.host_writable = fault->map_writable;
+	args.mmu_writable = mmu_writable && tdp_may_write_unseen(fault);
 	spte = spte_make_leaf(vcpu, &args);
 	/* Keep D for the log: a CPU that has D in its TLB would not set it again. */
-	if (by_region && spte_present_leaf(iter->old, iter->level))
+	if (args.clean && spte_present_leaf(iter->old, iter->level))
 		spte |= iter->old & spte_fmt.dirty;
 	if (spte_mmu_writable(spte) && !fault->prefetch)
 		mmu_tell_dirty(fault->page);
@@ -298,10 +309,13 @@ u64 *tdp_walk_leaf(struct kvm_vcpu *vcpu, gfn_t gfn, u64 *spte)
 
 /* Fault-around */
 
+/* 64K, as the host's own faults do; and more, if the host's page is part of more. */
+#define TDP_AROUND_MIN	16
+#define TDP_AROUND_MAX	64
+
 /*
- * No prefetch without A bits, which tell whether the guest has used a page; nor in a
- * logged slot, as the log must not show pages that nobody wrote to; nor where a page may
- * be private or write-tracked, as that would have to be looked up for each.
+ * No prefetch without A bits, which tell whether the guest has used a page; nor where a
+ * page may be private or write-tracked, as that would have to be looked up for each.
  *
  * If no invalidation is in progress, none begins while mmu_lock is held: the pages that
  * the host has now may be mapped.
@@ -310,11 +324,17 @@ static bool tdp_may_prefetch(struct kvm *kvm, const struct kvm_page_fault *fault
 {
 	return fault->goal_level == PG_LEVEL_4K && fault->slot &&
 	       mmu_ad_enabled() &&
-	       !kvm_slot_dirty_track_enabled(fault->slot) &&
 	       !kvm_arch_has_private_mem(kvm) &&
 	       !mmu_invalidate_retry(kvm, fault->mmu_seq) &&
-	       !READ_ONCE(kvm->arch.indirect_shadow_pages) &&
-	       !kvm_page_track_write_tracking_enabled(kvm);
+	       !level_watched(kvm, fault->slot, fault->gfn);
+}
+
+/* How many pages, with that of the fault, are worth a look.  A power of two. */
+static unsigned int tdp_around_nr(const struct kvm_page_fault *fault)
+{
+	unsigned int nr = fault->page ? folio_nr_pages(page_folio(fault->page)) : 1;
+
+	return clamp(nr, TDP_AROUND_MIN, TDP_AROUND_MAX);
 }
 
 static int tdp_count_none(tdp_ptep_t sptep, int max)
@@ -328,25 +348,19 @@ static int tdp_count_none(tdp_ptep_t sptep, int max)
 }
 
 /*
- * Map up to @nr pages from the walk's SPTE on, and move the walk behind them.  Return:
- * how many of them the host had present and writable.
+ * Map up to @nr pages from the walk's SPTE on, some at a time, and move the walk behind
+ * them.  Return: false if the host lacks one, present and writable.
  */
-static int tdp_prefetch_run(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
-			    struct tdp_iter *iter, int nr)
+static bool tdp_prefetch_run(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
+			     struct tdp_iter *iter, int nr)
 {
-	struct page *pages[MMU_PREFETCH_NR];
-	struct spte_leaf_args args = {
-		.gfn = iter->gfn,
-		.level = PG_LEVEL_4K,
-		.role = iter->root->table.role,
-		.access = ACC_ALL,
-		.host_writable = true,
-		.prefetch = true,
-	};
+	struct spte_leaf_args args = tdp_leaf_args(vcpu->kvm, iter, slot, true);
+	struct page *pages[TDP_AROUND_MIN];
 	int got, i;
 
-	args.role.level = PG_LEVEL_4K;
-	got = gfn_to_page_many_atomic(slot, iter->gfn, pages, nr);
+	args.host_writable = true;
+	got = gfn_to_page_many_atomic(slot, iter->gfn, pages,
+				      min(nr, TDP_AROUND_MIN));
 	for (i = 0; i < got; i++) {
 		args.pfn = page_to_pfn(pages[i]);
 		args.mmu_writable = mmu_knows_dirty(pages[i]);
@@ -359,7 +373,7 @@ static int tdp_prefetch_run(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,
 		args.gfn = ++iter->gfn;
 		iter->sptep++;
 	}
-	return got;
+	return got == min(nr, TDP_AROUND_MIN);
 }
 
 /*
@@ -376,19 +390,19 @@ static void tdp_prefetch_up_to(struct kvm_vcpu *vcpu, struct kvm_memory_slot *sl
 		if (!nr) {
 			iter->gfn++;
 			iter->sptep++;
-		} else if (tdp_prefetch_run(vcpu, slot, iter, nr) < nr) {
+		} else if (!tdp_prefetch_run(vcpu, slot, iter, nr)) {
 			return;
 		}
 	}
 }
 
-/* The aligned neighbours of @gfn, as far as they are in @slot. */
+/* The @nr aligned neighbours of @gfn, as far as they are in @slot. */
 static void tdp_prefetch_around(struct kvm_vcpu *vcpu,
-				struct kvm_memory_slot *slot, gfn_t gfn)
+				struct kvm_memory_slot *slot, gfn_t gfn, unsigned int nr)
 {
 	struct tdp_leaf leaf = tdp_lookup(vcpu, gfn_to_gpa(gfn), NULL);
-	gfn_t first = round_down(gfn, MMU_PREFETCH_NR);
-	gfn_t end = min(first + MMU_PREFETCH_NR, slot->base_gfn + slot->npages);
+	gfn_t first = round_down(gfn, nr);
+	gfn_t end = min(first + nr, slot->base_gfn + slot->npages);
 	struct tdp_iter iter;
 
 	/* The fault's leaf was zapped since, with its table. */
@@ -412,6 +426,6 @@ void tdp_prefetch(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 		return;
 
 	rcu_read_lock();
-	tdp_prefetch_around(vcpu, fault->slot, fault->gfn);
+	tdp_prefetch_around(vcpu, fault->slot, fault->gfn, tdp_around_nr(fault));
 	rcu_read_unlock();
 }

@@ -13,6 +13,8 @@
 #include <linux/timer.h>
 
 #include "mmu.h"
+#include "mmu/level.h"
+#include "mmu/spte.h"
 #include "soft_change.h"
 #include "soft_hardware.h"
 #include "soft_vm.h"
@@ -171,6 +173,123 @@ static bool is_mapped(struct soft_vm *vm, gfn_t gfn)
 static bool zap_hits(int i)
 {
 	return i >= 10 && i < 40;
+}
+
+#define AROUND_GFN	0x400
+
+/* All of 2M, which are logged by D where they can be; and some 4K pages after them. */
+static int set_around_slot(struct soft_vm *vm, u32 flags)
+{
+	return soft_vm_set_slot(vm, 0, AROUND_GFN, 600, 0, flags);
+}
+
+/* Which of 32 pages from the slot's page @from on are mapped after a read of @page. */
+static u32 mapped_by_read(struct soft_vm *vm, int from, int page)
+{
+	u32 mask = 0;
+	int i;
+
+	kvm_zap_gfn_range(vm->kvm, AROUND_GFN, AROUND_GFN + 600);
+	expect_page(vm, 0, AROUND_GFN + page, page);
+	for (i = 0; i < 32; i++)
+		mask |= is_mapped(vm, AROUND_GFN + from + i) ? BIT(i) : 0;
+	return mask;
+}
+
+/* @small: the VMM's memory is no huge pages. */
+static struct soft_vm *new_around_vm(struct kunit *test, bool small)
+{
+	const struct soft_vm_kind kind = { .small = small };
+	struct soft_vm *vm;
+
+	soft_vendor_load(test, test->param_value);
+	if (!tdp_enabled || !mmu_ad_enabled())
+		kunit_skip(test, "for fault-around of direct paging, which needs A");
+
+	vm = soft_vm_create_kind(test, 1, soft_memory_create(test, NR_PAGES), &kind);
+	soft_vm_renew_pages(vm, 0, NR_PAGES);
+	soft_vm_mark_pages(vm, 0, NR_PAGES);
+	KUNIT_ASSERT_EQ(test, 0, set_around_slot(vm, 0));
+	return vm;
+}
+
+/* One fault maps the 64K around it, but nothing beyond the slot. */
+static void soft_test_around(struct kunit *test)
+{
+	struct soft_vm *vm = new_around_vm(test, true);
+
+	KUNIT_EXPECT_EQ(test, mapped_by_read(vm, 0, 3), 0xffff);
+	KUNIT_EXPECT_EQ(test, mapped_by_read(vm, 0, 19), 0xffff0000);
+	KUNIT_EXPECT_EQ(test, mapped_by_read(vm, 576, 594), 0xff0000);
+}
+
+static bool has_huge_page(struct soft_vm *vm)
+{
+	struct page *page;
+	bool large;
+
+	if (get_user_pages_fast(soft_vm_hva(vm, 0), 1, 0, &page) != 1)
+		return false;
+	large = folio_test_large(page_folio(page));
+	put_page(page);
+	return large;
+}
+
+/* Of a large page of the host that may not be mapped as a whole, it maps 256K. */
+static void soft_test_around_large(struct kunit *test)
+{
+	struct soft_vm *vm = new_around_vm(test, false);
+
+	if (!has_huge_page(vm))
+		kunit_skip(test, "the host has no huge page");
+
+	KUNIT_ASSERT_EQ(test, 0, set_around_slot(vm, KVM_MEM_LOG_DIRTY_PAGES));
+	KUNIT_EXPECT_EQ(test, mapped_by_read(vm, 0, 3), U32_MAX);
+	KUNIT_EXPECT_EQ(test, mapped_by_read(vm, 32, 3), U32_MAX);
+	KUNIT_EXPECT_EQ(test, mapped_by_read(vm, 64, 3), 0);
+}
+
+/*
+ * Also where writes are logged, in a region and outside of it.  The log has none of the
+ * neighbours; what is read itself is mapped writable outside of regions, and logged.
+ */
+static void soft_test_around_logged(struct kunit *test)
+{
+	struct soft_vm *vm = new_around_vm(test, true);
+	DECLARE_BITMAP(log, 600) = {};
+
+	KUNIT_ASSERT_EQ(test, 0, set_around_slot(vm, KVM_MEM_LOG_DIRTY_PAGES));
+	KUNIT_EXPECT_EQ(test, mapped_by_read(vm, 0, 3), 0xffff);
+	KUNIT_EXPECT_EQ(test, mapped_by_read(vm, 512, 520), 0xffff);
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_get_dirty_log(vm, 0, (u64 *)log,
+						       BITS_TO_LONGS(600)));
+	__clear_bit(3, log);
+	__clear_bit(520, log);
+	KUNIT_EXPECT_TRUE(test, bitmap_empty(log, 600));
+}
+
+static void watch(struct soft_vm *vm, gfn_t gfn, bool on)
+{
+	const struct kvm_memory_slot *slot;
+
+	guard(srcu)(&vm->kvm->srcu);
+	guard(write_lock)(&vm->kvm->mmu_lock);
+	slot = gfn_to_memslot(vm->kvm, gfn);
+	if (on)
+		level_disallow(slot, gfn);
+	else
+		level_allow(slot, gfn);
+}
+
+/* KVM may have to see writes to a gfn near it. */
+static void soft_test_around_watched(struct kunit *test)
+{
+	struct soft_vm *vm = new_around_vm(test, true);
+
+	watch(vm, AROUND_GFN + 40, true);
+	KUNIT_EXPECT_EQ(test, mapped_by_read(vm, 0, 3), BIT(3));
+	watch(vm, AROUND_GFN + 40, false);
+	KUNIT_EXPECT_EQ(test, mapped_by_read(vm, 0, 3), 0xffff);
 }
 
 /* A range of gfns goes, whatever slots and gaps it has, and nothing else. */
@@ -452,6 +571,10 @@ static struct kunit_case soft_cases[] = {
 	KUNIT_CASE_PARAM(soft_test_slot, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_pre_fault_zapped, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_full_ring, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_around, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_around_large, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_around_logged, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_around_watched, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_zap_range, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_slot_zap_all, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_clear_flush_young, soft_hardware_gen_params),
