@@ -256,6 +256,22 @@ static void soft_test_prefetch_not_logged(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, log[DATA_GFN / 64], BIT_ULL(n));
 }
 
+/* Nor may the guest do more with it than its own gPTE allows. */
+static void soft_test_prefetch_rights(struct kunit *test)
+{
+	struct soft_vm *vm = new_guest(test, &long_mode,
+				       WRITABLE | USER | ACCESSED_DIRTY);
+	const unsigned int n = 10;
+
+	set_gpte(vm, n + 1, soft_gpte(DATA_GFN + n + 1, USER | ACCESSED_DIRTY));
+	set_gpte(vm, n + 2, soft_gpte(DATA_GFN + n + 2, WRITABLE | ACCESSED_DIRTY));
+	KUNIT_EXPECT_EQ(test, write_by(vm, n, true), SOFT_RAM);
+	KUNIT_EXPECT_EQ(test, write_by(vm, n + 1, true), SOFT_FAULT);
+	KUNIT_EXPECT_EQ(test, read_by(vm, n + 1, true), SOFT_RAM);
+	KUNIT_EXPECT_EQ(test, read_by(vm, n + 2, true), SOFT_FAULT);
+	KUNIT_EXPECT_EQ(test, write_by(vm, n + 2, false), SOFT_RAM);
+}
+
 /* The PDPTE that leads to the tables is the second one of four. */
 static void soft_test_pae_sync(struct kunit *test)
 {
@@ -471,6 +487,7 @@ static struct kunit_case paging_cases[] = {
 	KUNIT_CASE(soft_test_sync_tells_host),
 	KUNIT_CASE(soft_test_late_prefetch),
 	KUNIT_CASE(soft_test_prefetch_not_logged),
+	KUNIT_CASE(soft_test_prefetch_rights),
 	KUNIT_CASE(soft_test_pae_sync),
 	KUNIT_CASE(soft_test_pdptrs_without_slot),
 	KUNIT_CASE(soft_test_cached_roots),
