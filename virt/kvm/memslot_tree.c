@@ -137,7 +137,7 @@ static void memslots_link_hva(struct kvm_memslots *slots,
 	interval_tree_insert(hva, &slots->hva_tree);
 }
 
-/* As above, with what the tree has noted in @old of the ranges below. */
+/* @new takes the place of @old, with what the tree has noted there of the ranges below. */
 static void memslots_replace_hva(struct kvm_memslots *slots,
 				 struct kvm_memory_slot *old,
 				 struct kvm_memory_slot *new)

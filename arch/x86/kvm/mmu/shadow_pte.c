@@ -200,36 +200,36 @@ void shadow_clear_mmio(struct kvm *kvm, struct kvm_mmu_page *sp)
 			store_spte(&sp->spt[i], SPTE_NONE);
 }
 
-bool shadow_clear_rmap(struct kvm *kvm, struct kvm_rmap_head *head,
-		       const struct kvm_memory_slot *slot)
+/* @alone: the host's mm is told of A. */
+static __always_inline bool drop_list(struct kvm *kvm, struct kvm_rmap_head *head,
+				      const struct kvm_memory_slot *slot, bool alone)
 {
-	u64 *sptep;
+	u64 *sptep, old;
 
 	lockdep_assert_held_write(&kvm->mmu_lock);
 
 	if (rmap_empty(head))
 		return false;
 
-	for_each_rmap_spte(head, sptep)
-		give_accessed(drop_leaf(kvm, slot, sptep_to_sp(sptep),
-					sptep_index(sptep)), SPTE_NONE);
-
+	for_each_rmap_spte(head, sptep) {
+		old = drop_leaf(kvm, slot, sptep_to_sp(sptep), sptep_index(sptep));
+		if (alone)
+			give_accessed(old, SPTE_NONE);
+	}
 	rmap_clear(head);
 	return true;
+}
+
+bool shadow_clear_rmap(struct kvm *kvm, struct kvm_rmap_head *head,
+		       const struct kvm_memory_slot *slot)
+{
+	return drop_list(kvm, head, slot, true);
 }
 
 bool shadow_drop_rmap(struct kvm *kvm, struct kvm_rmap_head *head,
 		      const struct kvm_memory_slot *slot)
 {
-	u64 *sptep;
-
-	lockdep_assert_held_write(&kvm->mmu_lock);
-
-	for_each_rmap_spte(head, sptep)
-		drop_leaf(kvm, slot, sptep_to_sp(sptep), sptep_index(sptep));
-
-	rmap_clear(head);
-	return true;
+	return drop_list(kvm, head, slot, false);
 }
 
 /* Set. */
