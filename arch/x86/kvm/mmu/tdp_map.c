@@ -355,12 +355,12 @@ static bool tdp_prefetch_run(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot
 			     struct tdp_iter *iter, int nr)
 {
 	struct spte_leaf_args args = tdp_leaf_args(vcpu->kvm, iter, slot, true);
+	const int wanted = min(nr, TDP_AROUND_MIN);
 	struct page *pages[TDP_AROUND_MIN];
 	int got, i;
 
 	args.host_writable = true;
-	got = gfn_to_page_many_atomic(slot, iter->gfn, pages,
-				      min(nr, TDP_AROUND_MIN));
+	got = gfn_to_page_many_atomic(slot, iter->gfn, pages, wanted);
 	for (i = 0; i < got; i++) {
 		args.pfn = page_to_pfn(pages[i]);
 		args.mmu_writable = mmu_knows_dirty(pages[i]);
@@ -373,7 +373,7 @@ static bool tdp_prefetch_run(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot
 		args.gfn = ++iter->gfn;
 		iter->sptep++;
 	}
-	return got == min(nr, TDP_AROUND_MIN);
+	return got == wanted;
 }
 
 /*
