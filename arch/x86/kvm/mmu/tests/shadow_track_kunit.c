@@ -172,7 +172,7 @@ static void clear_first_entry(struct track_test *tt, struct shadow_zap *zap)
 	shadow_clear(tt->t->kvm, tt->sp, FIRST_INDEX, zap);
 }
 
-static void zap_slot(struct track_test *tt, struct shadow_zap *zap)
+static void zap_whole_slot(struct track_test *tt, struct shadow_zap *zap)
 {
 	zap->flush = shadow_zap_slot(tt->t->kvm, tt->slot);
 }
@@ -207,13 +207,13 @@ static void accessed_is_told_of_one_leaf(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, page);
 	shadow_test_begin(tt->t);
-	zap_slot(tt, &zap);
+	zap_whole_slot(tt, &zap);
 	shadow_test_end(tt->t);
 	KUNIT_EXPECT_EQ(test, which(tt, SPTE_PRESENT), 0);
 
 	KUNIT_EXPECT_TRUE(test, tells_accessed(test, tt, page, zap_first_gfn));
 	KUNIT_EXPECT_TRUE(test, tells_accessed(test, tt, page, clear_first_entry));
-	KUNIT_EXPECT_FALSE(test, tells_accessed(test, tt, page, zap_slot));
+	KUNIT_EXPECT_FALSE(test, tells_accessed(test, tt, page, zap_whole_slot));
 	KUNIT_EXPECT_FALSE(test, tells_accessed(test, tt, page, zap_table));
 	__free_page(page);
 }

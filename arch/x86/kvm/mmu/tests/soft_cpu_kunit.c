@@ -225,10 +225,10 @@ static void soft_test_around(struct kunit *test)
 
 static bool has_huge_page(struct soft_vm *vm)
 {
-	struct page *page;
+	struct page *page = soft_vm_get_page(vm, 0);
 	bool large;
 
-	if (get_user_pages_fast(soft_vm_hva(vm, 0), 1, 0, &page) != 1)
+	if (!page)
 		return false;
 	large = folio_test_large(page_folio(page));
 	put_page(page);

@@ -189,24 +189,14 @@ static void soft_test_rights_change(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, write_by(vm, 0, true), SOFT_RAM);
 }
 
-static struct page *host_page(struct soft_vm *vm, unsigned long page)
-{
-	struct page *p = NULL;
-
-	KUNIT_ASSERT_EQ(vm->test, 1, get_user_pages_fast(soft_vm_hva(vm, page), 1, 0,
-							 &p));
-	/* The VMM's mapping keeps it. */
-	put_page(p);
-	return p;
-}
-
 /* The page becomes writable without a fault: the host is told by the sync. */
 static void soft_test_sync_tells_host(struct kunit *test)
 {
 	const u64 gpte = soft_gpte(DATA_GFN, USER | ACCESSED_DIRTY);
 	struct soft_vm *vm = new_guest(test, &long_mode, WRITABLE | USER);
-	struct page *page = host_page(vm, DATA_GFN);
+	struct page *page = soft_vm_get_page(vm, DATA_GFN);
 
+	KUNIT_ASSERT_NOT_NULL(test, page);
 	set_gpte(vm, 0, gpte);
 	KUNIT_EXPECT_EQ(test, read_by(vm, 0, true), SOFT_RAM);
 	set_gpte(vm, 1, 0);
@@ -215,6 +205,7 @@ static void soft_test_sync_tells_host(struct kunit *test)
 	set_gpte(vm, 0, gpte | SOFT_GPTE_RW);
 	invlpg(vm, 0);
 	KUNIT_EXPECT_TRUE(test, PageDirty(page));
+	put_page(page);
 }
 
 /* An asynchronous page fault is done, and the page is mapped already. */

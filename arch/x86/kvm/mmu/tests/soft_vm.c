@@ -276,13 +276,20 @@ void soft_vm_invalidate(struct soft_vm *vm, unsigned long page,
 	mn->ops->invalidate_range_end(mn, &range);
 }
 
+struct page *soft_vm_get_page(struct soft_vm *vm, unsigned long page)
+{
+	struct page *p;
+
+	return get_user_pages_fast(soft_vm_hva(vm, page), 1, 0, &p) == 1 ? p : NULL;
+}
+
 bool soft_vm_clean_page(struct soft_vm *vm, unsigned long page)
 {
+	struct page *p = soft_vm_get_page(vm, page);
 	struct folio *folio;
-	struct page *p;
 	bool dirty;
 
-	if (get_user_pages_fast(soft_vm_hva(vm, page), 1, 0, &p) != 1)
+	if (!p)
 		return false;
 	folio = page_folio(p);
 	dirty = folio_test_dirty(folio) && folio_test_anon(folio) &&

@@ -162,6 +162,9 @@ void soft_vm_host_protect(struct soft_vm *vm, unsigned long page,
 void soft_vm_invalidate(struct soft_vm *vm, unsigned long page,
 			unsigned long npages);
 
+/* The host's page behind one of the VMM's, with a reference; or NULL. */
+struct page *soft_vm_get_page(struct soft_vm *vm, unsigned long page);
+
 /*
  * The host's mm has written the page back: it is not dirty any more.  Return:
  * whether it was, as far as can be told (never of a large folio or the driver's).
