@@ -11,6 +11,7 @@
  * Copyright 2010 Red Hat, Inc. and/or its affiliates.
  * Authors: Avi Kivity, Yaniv Kamay
  */
+#include <linux/cleanup.h>
 #include <linux/compat.h>
 #include <linux/fs.h>
 #include <linux/kvm.h>
@@ -83,7 +84,7 @@ static int kvm_vcpu_ioctl_run(struct kvm_vcpu *vcpu, unsigned long arg)
 }
 
 /* The argument of an ioctl that reads or writes a part of the vCPU's state. */
-union kvm_vcpu_state_arg {
+union kvm_vcpu_state {
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
 	struct kvm_fpu fpu;
@@ -92,62 +93,105 @@ union kvm_vcpu_state_arg {
 	struct kvm_guest_debug guest_debug;
 };
 
-static int kvm_vcpu_access_state(struct kvm_vcpu *vcpu, unsigned int ioctl,
-				 union kvm_vcpu_state_arg *arg)
+static int state_get_regs(struct kvm_vcpu *vcpu, union kvm_vcpu_state *state)
 {
-	switch (ioctl) {
-	case KVM_GET_REGS:
-		return kvm_arch_vcpu_ioctl_get_regs(vcpu, &arg->regs);
-	case KVM_SET_REGS:
-		return kvm_arch_vcpu_ioctl_set_regs(vcpu, &arg->regs);
-	case KVM_GET_SREGS:
-		return kvm_arch_vcpu_ioctl_get_sregs(vcpu, &arg->sregs);
-	case KVM_SET_SREGS:
-		return kvm_arch_vcpu_ioctl_set_sregs(vcpu, &arg->sregs);
-	case KVM_GET_FPU:
-		return kvm_arch_vcpu_ioctl_get_fpu(vcpu, &arg->fpu);
-	case KVM_SET_FPU:
-		return kvm_arch_vcpu_ioctl_set_fpu(vcpu, &arg->fpu);
-	case KVM_GET_MP_STATE:
-		return kvm_arch_vcpu_ioctl_get_mpstate(vcpu, &arg->mp_state);
-	case KVM_SET_MP_STATE:
-		return kvm_arch_vcpu_ioctl_set_mpstate(vcpu, &arg->mp_state);
-	case KVM_TRANSLATE:
-		return kvm_arch_vcpu_ioctl_translate(vcpu, &arg->translation);
-	case KVM_SET_GUEST_DEBUG:
-		return kvm_arch_vcpu_ioctl_set_guest_debug(vcpu,
-							   &arg->guest_debug);
-	default:
-		return -EINVAL;
-	}
+	return kvm_arch_vcpu_ioctl_get_regs(vcpu, &state->regs);
 }
+
+static int state_set_regs(struct kvm_vcpu *vcpu, union kvm_vcpu_state *state)
+{
+	return kvm_arch_vcpu_ioctl_set_regs(vcpu, &state->regs);
+}
+
+static int state_get_sregs(struct kvm_vcpu *vcpu, union kvm_vcpu_state *state)
+{
+	return kvm_arch_vcpu_ioctl_get_sregs(vcpu, &state->sregs);
+}
+
+static int state_set_sregs(struct kvm_vcpu *vcpu, union kvm_vcpu_state *state)
+{
+	return kvm_arch_vcpu_ioctl_set_sregs(vcpu, &state->sregs);
+}
+
+static int state_get_fpu(struct kvm_vcpu *vcpu, union kvm_vcpu_state *state)
+{
+	return kvm_arch_vcpu_ioctl_get_fpu(vcpu, &state->fpu);
+}
+
+static int state_set_fpu(struct kvm_vcpu *vcpu, union kvm_vcpu_state *state)
+{
+	return kvm_arch_vcpu_ioctl_set_fpu(vcpu, &state->fpu);
+}
+
+static int state_get_mpstate(struct kvm_vcpu *vcpu, union kvm_vcpu_state *state)
+{
+	return kvm_arch_vcpu_ioctl_get_mpstate(vcpu, &state->mp_state);
+}
+
+static int state_set_mpstate(struct kvm_vcpu *vcpu, union kvm_vcpu_state *state)
+{
+	return kvm_arch_vcpu_ioctl_set_mpstate(vcpu, &state->mp_state);
+}
+
+static int state_translate(struct kvm_vcpu *vcpu, union kvm_vcpu_state *state)
+{
+	return kvm_arch_vcpu_ioctl_translate(vcpu, &state->translation);
+}
+
+static int state_set_guest_debug(struct kvm_vcpu *vcpu, union kvm_vcpu_state *state)
+{
+	return kvm_arch_vcpu_ioctl_set_guest_debug(vcpu, &state->guest_debug);
+}
+
+static const struct {
+	unsigned int ioctl;
+	int (*access)(struct kvm_vcpu *vcpu, union kvm_vcpu_state *state);
+} kvm_vcpu_state_ioctls[] = {
+	{ KVM_GET_REGS, state_get_regs },
+	{ KVM_SET_REGS, state_set_regs },
+	{ KVM_GET_SREGS, state_get_sregs },
+	{ KVM_SET_SREGS, state_set_sregs },
+	{ KVM_GET_FPU, state_get_fpu },
+	{ KVM_SET_FPU, state_set_fpu },
+	{ KVM_GET_MP_STATE, state_get_mpstate },
+	{ KVM_SET_MP_STATE, state_set_mpstate },
+	{ KVM_TRANSLATE, state_translate },
+	{ KVM_SET_GUEST_DEBUG, state_set_guest_debug },
+};
 
 /*
  * The ioctl's number says how large its structure is and which way it goes:
- * _IOC_WRITE into the kernel before, _IOC_READ back after success.  Only that much is
- * allocated, and only the member of the union that the ioctl means is used.
+ * _IOC_WRITE into the kernel before, _IOC_READ back after success.
  */
+static int kvm_vcpu_access_state(struct kvm_vcpu *vcpu, int i, void __user *argp)
+{
+	const unsigned int ioctl = kvm_vcpu_state_ioctls[i].ioctl;
+	union kvm_vcpu_state *state __free(kfree) = kzalloc(sizeof(*state), GFP_KERNEL);
+	int r;
+
+	if (!state)
+		return -ENOMEM;
+	if ((_IOC_DIR(ioctl) & _IOC_WRITE) &&
+	    copy_from_user(state, argp, _IOC_SIZE(ioctl)))
+		return -EFAULT;
+
+	r = kvm_vcpu_state_ioctls[i].access(vcpu, state);
+	if (!r && (_IOC_DIR(ioctl) & _IOC_READ) &&
+	    copy_to_user(argp, state, _IOC_SIZE(ioctl)))
+		r = -EFAULT;
+	return r;
+}
+
+/* Return: -ENOIOCTLCMD for any other ioctl. */
 static int kvm_vcpu_ioctl_state(struct kvm_vcpu *vcpu, unsigned int ioctl,
 				void __user *argp)
 {
-	size_t size = _IOC_SIZE(ioctl);
-	union kvm_vcpu_state_arg *arg;
-	int r;
+	int i;
 
-	if (_IOC_DIR(ioctl) & _IOC_WRITE)
-		arg = memdup_user(argp, size);
-	else
-		arg = kzalloc(size, GFP_KERNEL) ?: ERR_PTR(-ENOMEM);
-	if (IS_ERR(arg))
-		return PTR_ERR(arg);
-
-	r = kvm_vcpu_access_state(vcpu, ioctl, arg);
-	if (!r && (_IOC_DIR(ioctl) & _IOC_READ) &&
-	    copy_to_user(argp, arg, size))
-		r = -EFAULT;
-
-	kfree(arg);
-	return r;
+	for (i = 0; i < ARRAY_SIZE(kvm_vcpu_state_ioctls); i++)
+		if (kvm_vcpu_state_ioctls[i].ioctl == ioctl)
+			return kvm_vcpu_access_state(vcpu, i, argp);
+	return -ENOIOCTLCMD;
 }
 
 /* kvm_sigset_activate() installs @sigset around the vCPU's runs. */
@@ -276,21 +320,11 @@ static long kvm_vcpu_ioctl_locked(struct file *filp, unsigned int ioctl,
 {
 	struct kvm_vcpu *vcpu = filp->private_data;
 	void __user *argp = (void __user *)arg;
+	int r;
 
 	switch (ioctl) {
 	case KVM_RUN:
 		return kvm_vcpu_ioctl_run(vcpu, arg);
-	case KVM_GET_REGS:
-	case KVM_SET_REGS:
-	case KVM_GET_SREGS:
-	case KVM_SET_SREGS:
-	case KVM_GET_FPU:
-	case KVM_SET_FPU:
-	case KVM_GET_MP_STATE:
-	case KVM_SET_MP_STATE:
-	case KVM_TRANSLATE:
-	case KVM_SET_GUEST_DEBUG:
-		return kvm_vcpu_ioctl_state(vcpu, ioctl, argp);
 	case KVM_SET_SIGNAL_MASK:
 		return kvm_vcpu_ioctl_sigmask(vcpu, argp);
 	case KVM_GET_STATS_FD:
@@ -300,7 +334,8 @@ static long kvm_vcpu_ioctl_locked(struct file *filp, unsigned int ioctl,
 		return kvm_vcpu_ioctl_pre_fault(vcpu, argp);
 #endif
 	default:
-		return kvm_arch_vcpu_ioctl(filp, ioctl, arg);
+		r = kvm_vcpu_ioctl_state(vcpu, ioctl, argp);
+		return r == -ENOIOCTLCMD ? kvm_arch_vcpu_ioctl(filp, ioctl, arg) : r;
 	}
 }
 
