@@ -86,7 +86,7 @@ static inline struct mmu_table *spte_child(u64 spte)
  */
 static inline bool spte_would_be_none(unsigned int access)
 {
-	return (access | spte_fmt.present) == SPTE_NONE;
+	return !access && spte_fmt.present == SPTE_NONE;
 }
 
 static inline bool spte_writable(u64 spte)
