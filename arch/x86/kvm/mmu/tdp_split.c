@@ -116,14 +116,13 @@ void tdp_split_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
 		.shared = shared,
 	};
 	struct tdp_table *root;
+	int r = 0;
 
 	tdp_assert_locked(kvm, shared);
 
 	tdp_for_each_root(kvm, root, slot->as_id, true) {
-		if (split_root(kvm, root, &split)) {
-			tdp_root_put(kvm, root);
-			break;
-		}
+		if (!r)
+			r = split_root(kvm, root, &split);
 	}
 	if (split.spare)
 		tdp_table_free(split.spare);
