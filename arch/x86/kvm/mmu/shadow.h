@@ -39,8 +39,8 @@ struct shadow_zap {
 	bool flush;
 };
 
-/* The out-of-line part of shadow_zap_finish(), which is what to call; always true. */
-bool __shadow_zap_finish(struct kvm *kvm, struct shadow_zap *zap);
+/* The out-of-line part of shadow_zap_finish(), which is what to call. */
+void __shadow_zap_finish(struct kvm *kvm, struct shadow_zap *zap);
 
 /**
  * shadow_zap_finish() - flush TLBs, and free zapped pages
@@ -55,8 +55,11 @@ bool __shadow_zap_finish(struct kvm *kvm, struct shadow_zap *zap);
  */
 static inline bool shadow_zap_finish(struct kvm *kvm, struct shadow_zap *zap)
 {
-	return (zap->flush || !llist_empty(&zap->pages)) &&
-	       __shadow_zap_finish(kvm, zap);
+	if (!zap->flush && llist_empty(&zap->pages))
+		return false;
+
+	__shadow_zap_finish(kvm, zap);
+	return true;
 }
 
 /* Blocks of rmaps, for the caches of vCPUs and VMs (shadow_rmap.c). */
@@ -144,12 +147,12 @@ void shadow_zap_tables(struct kvm *kvm);
  * @zap: takes the page, unless it is a vCPU's root; then all vCPUs are asked to let
  *	go of it, and the last shadow_root_put() takes it
  *
- * Its SPTEs are dropped and the links to it are cut.  The unsync pages below it are
- * zapped with it, as they could no longer be found to be synced.
- *
- * Return: true if other pages were zapped too: a walk over pages must start anew.
+ * Its SPTEs are dropped and the links to it are cut.  Others may go with it: the unsync
+ * pages below it, as they could no longer be found to be synced, and orphans of nested
+ * guests (shadow_clear()).  So a walk over pages must start anew, unless
+ * kvm->arch.n_used_mmu_pages has become less by one only.
  */
-bool shadow_page_zap(struct kvm *kvm, struct kvm_mmu_page *sp,
+void shadow_page_zap(struct kvm *kvm, struct kvm_mmu_page *sp,
 		     struct shadow_zap *zap);
 
 /* Remove every MMIO SPTE and nothing else.  mmu_lock for writing; yields. */

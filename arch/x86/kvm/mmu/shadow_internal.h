@@ -240,17 +240,15 @@ struct kvm_mmu_page *shadow_clear_entry(struct kvm *kvm, struct kvm_mmu_page *sp
  * @index: the entry
  * @zap: also takes the child of a link, if it is of a nested guest and has no parent
  *	left, and what then has none below it
- *
- * Return: true if pages were zapped.
  */
-bool shadow_clear(struct kvm *kvm, struct kvm_mmu_page *sp, int index,
+void shadow_clear(struct kvm *kvm, struct kvm_mmu_page *sp, int index,
 		  struct shadow_zap *zap);
 
 /*
  * shadow_clear() for every entry of a page; the host's mm is not told which pages were
  * accessed (mmu.txt, 7).
  */
-bool shadow_clear_table(struct kvm *kvm, struct kvm_mmu_page *sp,
+void shadow_clear_table(struct kvm *kvm, struct kvm_mmu_page *sp,
 			struct shadow_zap *zap);
 
 /* Cut all links to a page that is being zapped; notes a flush if there are any. */
@@ -578,8 +576,8 @@ int shadow_sync_children(struct kvm_vcpu *vcpu, struct kvm_mmu_page *parent,
 /* Clear the mark of a page that is about to be synced, or is being zapped. */
 void shadow_clear_unsync(struct kvm *kvm, struct kvm_mmu_page *sp);
 
-/* Zap all unsync pages below; true if there were any. */
-bool shadow_zap_unsync_children(struct kvm *kvm, struct kvm_mmu_page *parent,
+/* Zap all unsync pages below. */
+void shadow_zap_unsync_children(struct kvm *kvm, struct kvm_mmu_page *parent,
 				struct shadow_zap *zap);
 
 /* shadow_write.c */

@@ -310,21 +310,19 @@ static void hide_page(struct kvm *kvm, struct kvm_mmu_page *sp)
 	kvm->arch.n_used_mmu_pages--;
 }
 
-bool shadow_page_zap(struct kvm *kvm, struct kvm_mmu_page *sp,
+void shadow_page_zap(struct kvm *kvm, struct kvm_mmu_page *sp,
 		     struct shadow_zap *zap)
 {
-	bool others;
-
 	lockdep_assert_held_write(&kvm->mmu_lock);
 
 	if (WARN_ON_ONCE(sp->state == SP_ZAPPED))
-		return false;
+		return;
 
 	trace_kvm_mmu_prepare_zap_page(&sp->table);
 	kvm->stat.mmu_shadow_zapped++;
 
-	others = shadow_zap_unsync_children(kvm, sp, zap);
-	others |= shadow_clear_table(kvm, sp, zap);
+	shadow_zap_unsync_children(kvm, sp, zap);
+	shadow_clear_table(kvm, sp, zap);
 	shadow_clear_parents(sp, zap);
 	hide_page(kvm, sp);
 
@@ -334,8 +332,6 @@ bool shadow_page_zap(struct kvm *kvm, struct kvm_mmu_page *sp,
 		__llist_add(&sp->zap_link, &zap->pages);
 	else if (sp->mmu_valid_gen == kvm->arch.mmu_valid_gen)
 		kvm_make_all_cpus_request(kvm, KVM_REQ_MMU_FREE_OBSOLETE_ROOTS);
-
-	return others;
 }
 
 static void prove_unused(const struct kvm_mmu_page *sp)
@@ -360,7 +356,7 @@ static void free_page_of(struct kvm_mmu_page *sp)
 	kmem_cache_free(mmu_page_header_cache, sp);
 }
 
-bool __shadow_zap_finish(struct kvm *kvm, struct shadow_zap *zap)
+void __shadow_zap_finish(struct kvm *kvm, struct shadow_zap *zap)
 {
 	struct kvm_mmu_page *sp, *next;
 
@@ -374,7 +370,6 @@ bool __shadow_zap_finish(struct kvm *kvm, struct shadow_zap *zap)
 		shadow_wait_for_walks(kvm);
 	llist_for_each_entry_safe(sp, next, __llist_del_all(&zap->pages), zap_link)
 		free_page_of(sp);
-	return true;
 }
 
 /* Zapping many. */

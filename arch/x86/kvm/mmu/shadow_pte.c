@@ -144,22 +144,18 @@ struct kvm_mmu_page *shadow_clear_entry(struct kvm *kvm, struct kvm_mmu_page *sp
 	return NULL;
 }
 
-bool shadow_clear(struct kvm *kvm, struct kvm_mmu_page *sp, int index,
+void shadow_clear(struct kvm *kvm, struct kvm_mmu_page *sp, int index,
 		  struct shadow_zap *zap)
 {
 	struct kvm_mmu_page *child = shadow_clear_entry(kvm, sp, index, zap);
 
-	if (!child || !is_nested_orphan(child))
-		return false;
-
-	shadow_page_zap(kvm, child, zap);
-	return true;
+	if (child && is_nested_orphan(child))
+		shadow_page_zap(kvm, child, zap);
 }
 
-bool shadow_clear_table(struct kvm *kvm, struct kvm_mmu_page *sp,
+void shadow_clear_table(struct kvm *kvm, struct kvm_mmu_page *sp,
 			struct shadow_zap *zap)
 {
-	bool zapped = false;
 	u64 spte;
 	int i;
 
@@ -169,10 +165,9 @@ bool shadow_clear_table(struct kvm *kvm, struct kvm_mmu_page *sp,
 			clear_leaf(kvm, sp, i);
 			zap->flush = true;
 		} else if (spte != SPTE_NONE) {
-			zapped |= shadow_clear(kvm, sp, i, zap);
+			shadow_clear(kvm, sp, i, zap);
 		}
 	}
-	return zapped;
 }
 
 void shadow_clear_parents(struct kvm_mmu_page *sp, struct shadow_zap *zap)

@@ -29,15 +29,18 @@ static unsigned long reclaim_pages(struct kvm *kvm, unsigned long nr,
 {
 	struct list_head *pages = &kvm->arch.active_mmu_pages;
 	const unsigned long used = kvm->arch.n_used_mmu_pages;
+	unsigned long zapped = 0, before;
 	struct kvm_mmu_page *sp, *newer;
-	unsigned long zapped = 0;
 
 	list_for_each_entry_safe_reverse(sp, newer, pages, link) {
 		/* A root's memory would stay, and its vCPU would need another root. */
 		if (sp->root_count)
 			continue;
 
-		if (shadow_page_zap(kvm, sp, zap))
+		before = kvm->arch.n_used_mmu_pages;
+		shadow_page_zap(kvm, sp, zap);
+		/* Others went with it: @newer may be one of them. */
+		if (before - kvm->arch.n_used_mmu_pages > 1)
 			newer = list_last_entry(pages, struct kvm_mmu_page, link);
 
 		zapped = used - kvm->arch.n_used_mmu_pages;

@@ -164,21 +164,18 @@ unsigned int shadow_find_unsync(struct kvm_mmu_page *parent,
 	return nr;
 }
 
-bool shadow_zap_unsync_children(struct kvm *kvm, struct kvm_mmu_page *parent,
+void shadow_zap_unsync_children(struct kvm *kvm, struct kvm_mmu_page *parent,
 				struct shadow_zap *zap)
 {
 	struct kvm_mmu_page *found[SHADOW_UNSYNC_BATCH];
 	unsigned int nr;
-	bool any = false;
 
 	while ((nr = shadow_find_unsync(parent, found, 0))) {
-		any = true;
 		/* A page may have been found twice. */
 		while (nr--)
 			if (found[nr]->state != SP_ZAPPED)
 				shadow_page_zap(kvm, found[nr], zap);
 	}
-	return any;
 }
 
 /* From gPTEs to SPTEs. */

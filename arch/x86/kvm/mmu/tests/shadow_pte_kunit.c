@@ -99,12 +99,12 @@ static struct outcome clear(struct shadow_test *t, struct kvm_mmu_page *sp,
 {
 	struct shadow_zap zap = {};
 	const u64 flushes = nr_flushes(t);
+	const unsigned long used = t->kvm->arch.n_used_mmu_pages;
 	struct outcome outcome;
-	bool zapped;
 
 	shadow_test_begin(t);
-	zapped = shadow_clear(t->kvm, sp, index, &zap);
-	outcome = finish(t, zapped, &zap, flushes);
+	shadow_clear(t->kvm, sp, index, &zap);
+	outcome = finish(t, t->kvm->arch.n_used_mmu_pages != used, &zap, flushes);
 	shadow_test_end(t);
 	return outcome;
 }

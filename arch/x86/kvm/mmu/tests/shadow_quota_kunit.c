@@ -62,6 +62,32 @@ static void quota_takes_the_oldest(struct kunit *test)
 	shadow_test_put_root(t, root, &zap);
 }
 
+/* An unsync page is zapped with its parent, and is not what comes next any more. */
+static void quota_goes_on_behind_both(struct kunit *test)
+{
+	const gfn_t gfn = SHADOW_TEST_GFN;
+	struct shadow_zap zap = {};
+	struct shadow_test *t = shadow_test_create(test, NULL);
+	struct kvm_mmu_page *parent, *child;
+
+	parent = shadow_test_get(test, t, gfn, shadow_test_table(PG_LEVEL_2M));
+	child = shadow_test_get(test, t, gfn + 1, shadow_test_table(PG_LEVEL_4K));
+	shadow_test_get(test, t, gfn + 2, shadow_test_direct(PG_LEVEL_4K));
+
+	shadow_test_begin(t);
+	shadow_link(t->kvm, &t->vcpu->arch.mmu_pte_list_desc_cache, parent, 0, child,
+		    &zap);
+	KUNIT_EXPECT_EQ(test, 0, shadow_try_unsync(t->kvm, NULL, gfn + 1, true, false));
+	shadow_test_end(t);
+	shadow_test_finish(t, &zap);
+
+	mutex_lock(&t->kvm->slots_lock);
+	shadow_change_quota(t->kvm, 0);
+	mutex_unlock(&t->kvm->slots_lock);
+	KUNIT_EXPECT_EQ(test, t->kvm->arch.n_used_mmu_pages, 0);
+	KUNIT_EXPECT_EQ(test, t->kvm->stat.mmu_recycled, 3);
+}
+
 static void quota_is_for_roots_first(struct kunit *test)
 {
 	struct shadow_zap zap = {};
@@ -142,6 +168,7 @@ static void quota_then_root(struct kunit *test)
 
 static struct kunit_case shadow_quota_cases[] = {
 	KUNIT_CASE(quota_takes_the_oldest),
+	KUNIT_CASE(quota_goes_on_behind_both),
 	KUNIT_CASE(quota_is_for_roots_first),
 	KUNIT_CASE(quota_yields),
 	KUNIT_CASE(quota_then_root),

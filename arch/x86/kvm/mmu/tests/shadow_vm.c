@@ -108,15 +108,15 @@ struct kvm_mmu_page *shadow_test_get(struct kunit *test, struct shadow_test *t,
 	return sp;
 }
 
-bool shadow_test_zap(struct shadow_test *t, struct kvm_mmu_page *sp,
-		     struct shadow_zap *zap)
+unsigned long shadow_test_zap(struct shadow_test *t, struct kvm_mmu_page *sp,
+			      struct shadow_zap *zap)
 {
-	bool others;
+	const unsigned long used = t->kvm->arch.n_used_mmu_pages;
 
 	shadow_test_begin(t);
-	others = shadow_page_zap(t->kvm, sp, zap);
+	shadow_page_zap(t->kvm, sp, zap);
 	shadow_test_end(t);
-	return others;
+	return used - t->kvm->arch.n_used_mmu_pages;
 }
 
 bool shadow_test_finish(struct shadow_test *t, struct shadow_zap *zap)

@@ -57,9 +57,9 @@ void shadow_test_end(struct shadow_test *t);
 struct kvm_mmu_page *shadow_test_get(struct kunit *test, struct shadow_test *t,
 				     gfn_t gfn, union kvm_mmu_page_role role);
 
-/* shadow_page_zap(); @zap is not finished. */
-bool shadow_test_zap(struct shadow_test *t, struct kvm_mmu_page *sp,
-		     struct shadow_zap *zap);
+/* shadow_page_zap(); @zap is not finished.  Return: how many pages were zapped. */
+unsigned long shadow_test_zap(struct shadow_test *t, struct kvm_mmu_page *sp,
+			      struct shadow_zap *zap);
 bool shadow_test_finish(struct shadow_test *t, struct shadow_zap *zap);
 
 /* Is there a page with this key? */
