@@ -90,10 +90,10 @@ void kvm_request_module_exit(void);
 /* memslot_set.c: a VM's sets, their generation, their lifetime, lookups. */
 void kvm_memslots_init(struct kvm *kvm);
 void kvm_memslots_destroy(struct kvm *kvm);
-void kvm_memslots_install(struct kvm *kvm, u16 as_id);
+void kvm_memslots_publish(struct kvm *kvm, u16 as_id);
+void kvm_memslots_finish(struct kvm *kvm, u16 as_id);
 void kvm_memslot_free(struct kvm *kvm, struct kvm_memory_slot *slot);
 #if IS_ENABLED(CONFIG_KUNIT)
-void kvm_memslots_publish(struct kvm *kvm, u16 as_id);
 void kvm_memslots_settle(struct kvm *kvm, u16 as_id);
 #endif
 

@@ -5,12 +5,13 @@
  * A change is one struct kvm_memslot_change that goes through
  *
  *	validate	is the request sound, what does it amount to
- *	prepare		everything that can fail; nobody sees any of it
- *	commit		install the result; cannot fail
+ *	prepare		get the memory for it; nobody sees any of it
+ *	install, delete	the architecture may refuse, else all readers get the new set
+ *	commit		what follows from that; cannot fail
  *
- * KVM_MR_MOVE is the exception: the architecture can refuse it when its first half
- * is visible already, see kvm_memslot_execute().  A change costs one grace period of
- * kvm->srcu; two, if kvm_memslot_needs_copy().
+ * What is refused leaves no trace but for KVM_MR_MOVE: the old slot was away for a while
+ * (kvm_memslot_undo_move()).  A change costs one grace period of kvm->srcu; two, if
+ * kvm_memslot_needs_copy().
  *
  * Locks, in the order in which they are taken:
  *
@@ -21,9 +22,9 @@
  *				  reading kvm->memslots[].  A change of memslots
  *				  holds it from reading the old slot's ->arch to
  *				  the publication, so that no such write is
- *				  lost.  It is dropped before the wait for SRCU,
- *				  because it may be taken in an SRCU read
- *				  section.
+ *				  lost.  It is dropped before the wait for SRCU
+ *				  (kvm_memslots_finish()), because it may be
+ *				  taken in an SRCU read section.
  *				  Such writes go to slots of the active sets
  *				  alone; readers that still have a replaced slot
  *				  do not see them.  So when an architecture
@@ -63,6 +64,8 @@ static_assert(KVM_MEM_SLOTS_NUM <= SHRT_MAX);
  * @new: the slot as it will be; NULL for KVM_MR_DELETE
  * @invalid: a copy of @old that is marked KVM_MEMSLOT_INVALID and stands in for it
  *	     in the meantime; NULL unless kvm_memslot_needs_copy()
+ * @shown: what the active set has in the slot's place, as long as the change is not
+ *	   published: @old, or @invalid; NULL for KVM_MR_CREATE
  * @gmem_file: for KVM_MR_CREATE with KVM_MEM_GUEST_MEMFD: a reference that is
  *	       held until the change has ended.  A slot has none of its own, as
  *	       the file pins the VM: closing it unbinds the slot.
@@ -74,6 +77,7 @@ struct kvm_memslot_change {
 	struct kvm_memory_slot *old;
 	struct kvm_memory_slot *new;
 	struct kvm_memory_slot *invalid;
+	struct kvm_memory_slot *shown;
 	struct file *gmem_file;
 };
 
@@ -166,6 +170,7 @@ static int kvm_memslot_validate(struct kvm_memslot_change *c,
 	c->as_id = kvm_user_slot_as_id(mem->slot);
 	slots = __kvm_memslots(c->kvm, c->as_id);
 	c->old = id_to_memslot(slots, id);
+	c->shown = c->old;
 
 	r = kvm_memslot_classify(c->old, mem, &c->kind);
 	if (r <= 0)
@@ -336,6 +341,27 @@ static void kvm_memslot_make_invalid(struct kvm_memory_slot *invalid,
 }
 
 /*
+ * First half of an installation: readers find @now in the old slot's place.  The
+ * inactive copy has @old until then, also while the active one shows @invalid.
+ */
+static void kvm_memslot_publish(struct kvm_memslot_change *c,
+				struct kvm_memory_slot *now)
+{
+	kvm_memslots_replace(kvm_inactive_memslots(c->kvm, c->as_id), c->old,
+			     now);
+	kvm_memslots_publish(c->kvm, c->as_id);
+}
+
+/* Second half: no reader has the set from before, which gets @now as well. */
+static void kvm_memslot_finish(struct kvm_memslot_change *c,
+			       struct kvm_memory_slot *now)
+{
+	kvm_memslots_finish(c->kvm, c->as_id);
+	kvm_memslots_replace(kvm_inactive_memslots(c->kvm, c->as_id), c->shown,
+			     now);
+}
+
+/*
  * Put the INVALID copy in the old slot's place and drop all that maps its gfns.
  *
  * vCPUs keep running.  Once none of them uses the valid slot, none can build a
@@ -343,27 +369,32 @@ static void kvm_memslot_make_invalid(struct kvm_memory_slot *invalid,
  * slots), so after the flush there is none left and the slot can go or move.
  * The flush is given the copy: as long as the copy is active, users of slots_arch_lock
  * change the ->arch of the copy.
- *
- * Drops slots_arch_lock on the way.  It is held again on return, and the old
- * slot, still linked in the inactive copy, has the ->arch that the lock's other
- * users left in the INVALID one.
  */
 static void kvm_memslot_invalidate(struct kvm_memslot_change *c)
 {
 	struct kvm *kvm = c->kvm;
 
-	lockdep_assert_held(&kvm->slots_arch_lock);
-
+	mutex_lock(&kvm->slots_arch_lock);
 	kvm_memslot_make_invalid(c->invalid, c->old);
-	kvm_memslots_replace(kvm_inactive_memslots(kvm, c->as_id), c->old,
-			     c->invalid);
-	kvm_memslots_install(kvm, c->as_id);
+	kvm_memslot_publish(c, c->invalid);
+	mutex_unlock(&kvm->slots_arch_lock);
+	kvm_memslots_finish(kvm, c->as_id);
+	c->shown = c->invalid;
 
 	kvm_arch_flush_shadow_memslot(kvm, c->invalid);
 	kvm_arch_guest_memory_reclaimed(kvm);
+}
 
-	mutex_lock(&kvm->slots_arch_lock);
-	c->old->arch = c->invalid->arch;
+/*
+ * While the INVALID copy was shown, its ->arch was the one that others changed.  Where
+ * there is none, they changed that of the old slot itself.
+ */
+static void kvm_memslot_take_arch_back(struct kvm_memslot_change *c)
+{
+	lockdep_assert_held(&c->kvm->slots_arch_lock);
+
+	if (c->invalid)
+		c->old->arch = c->invalid->arch;
 }
 
 /*
@@ -375,16 +406,12 @@ static void kvm_memslot_invalidate(struct kvm_memslot_change *c)
  * installed.  The grace period of that installation keeps the slot from being freed
  * under those who still look at the mark.  The mark is never taken back: nothing fails
  * from here on.
- *
- * Drops slots_arch_lock meanwhile, as the flush may take long.  Other users of the lock
- * may change ->arch then, and nothing is lost: there is no copy of it.
  */
 static void kvm_memslot_unmap(struct kvm_memslot_change *c)
 {
 	struct kvm *kvm = c->kvm;
 
-	lockdep_assert_held(&kvm->slots_arch_lock);
-	mutex_unlock(&kvm->slots_arch_lock);
+	lockdep_assert_held(&kvm->slots_lock);
 
 	KVM_MMU_LOCK(kvm);
 	/* Also read without mmu_lock, as a hint: whoever decides holds the lock. */
@@ -392,22 +419,6 @@ static void kvm_memslot_unmap(struct kvm_memslot_change *c)
 	KVM_MMU_UNLOCK(kvm);
 
 	kvm_arch_flush_shadow_memslot(kvm, c->old);
-
-	mutex_lock(&kvm->slots_arch_lock);
-}
-
-/*
- * Install the inactive copy, which has @now, and then put @now into the other one as
- * well, in the place of the slot that it replaces.  Drops slots_arch_lock.
- */
-static void kvm_memslot_switch(struct kvm_memslot_change *c,
-			       struct kvm_memory_slot *now)
-{
-	struct kvm *kvm = c->kvm;
-
-	kvm_memslots_install(kvm, c->as_id);
-	kvm_memslots_replace(kvm_inactive_memslots(kvm, c->as_id),
-			     c->invalid ?: c->old, now);
 }
 
 static int kvm_slot_is_logged(const struct kvm_memory_slot *slot)
@@ -453,67 +464,102 @@ static void kvm_memslot_retire(struct kvm_memslot_change *c)
 }
 
 /*
- * Cannot fail.  Drops slots_arch_lock.  From then on the lock's other users
- * find the new slot: the architecture's commit must expect that its ->arch has
- * changed.
+ * The architecture is asked first: if it refuses, as s390 can, nothing has changed.  No
+ * architecture keeps anything from there to the publication, so slots_arch_lock can be
+ * dropped in between.
  */
-static void kvm_memslot_commit(struct kvm_memslot_change *c)
-{
-	struct kvm *kvm = c->kvm;
-
-	kvm_memslots_replace(kvm_inactive_memslots(kvm, c->as_id), c->old,
-			     c->new);
-	kvm_memslot_switch(c, c->new);
-	/* Until now KVM could access the slot's memory by the VMM's mapping. */
-	if (c->kind == KVM_MR_DELETE && !c->invalid)
-		kvm_arch_guest_memory_reclaimed(kvm);
-	kfree(c->invalid);
-
-	kvm_memslot_account(c);
-	kvm_arch_commit_memory_region(kvm, c->old, c->new, c->kind);
-	kvm_memslot_retire(c);
-}
-
-/*
- * Ask the architecture, which may refuse the change, and then make it.
- *
- * KVM_MR_DELETE: the architecture is asked first, so that nothing has changed if it
- * refuses, as s390 can.  No architecture allocates or keeps anything here that would
- * be outdated by a wait for SRCU.
- *
- * KVM_MR_MOVE: the architecture is asked once the old range is INVALID and flushed.
- * What x86 allocates depends on whether shadow paging needs rmaps, which must not
- * change until publication: slots_arch_lock must be held all the time, and
- * invalidation drops it.  riscv maps I/O memory at the new gfns; where they overlap
- * the old ones, the flush would remove it.  If the architecture refuses, the old slot
- * is put back, and the guest has seen no more than a flush.
- */
-static int kvm_memslot_execute(struct kvm_memslot_change *c)
+static int kvm_memslot_delete(struct kvm_memslot_change *c)
 {
 	struct kvm *kvm = c->kvm;
 	int r;
 
 	mutex_lock(&kvm->slots_arch_lock);
-	if (c->kind == KVM_MR_MOVE)
-		kvm_memslot_invalidate(c);
+	r = kvm_arch_prepare_memory_region(kvm, c->old, NULL, KVM_MR_DELETE);
+	mutex_unlock(&kvm->slots_arch_lock);
+	if (r)
+		return r;
 
+	if (c->invalid)
+		kvm_memslot_invalidate(c);
+	else
+		kvm_memslot_unmap(c);
+
+	mutex_lock(&kvm->slots_arch_lock);
+	kvm_memslot_take_arch_back(c);
+	kvm_memslot_publish(c, NULL);
+	mutex_unlock(&kvm->slots_arch_lock);
+	kvm_memslot_finish(c, NULL);
+
+	/* Until now KVM could access the slot's memory by the VMM's mapping. */
+	if (!c->invalid)
+		kvm_arch_guest_memory_reclaimed(kvm);
+	return 0;
+}
+
+/* The guest has seen no more than a flush. */
+static void kvm_memslot_undo_move(struct kvm_memslot_change *c)
+{
+	struct kvm *kvm = c->kvm;
+
+	mutex_lock(&kvm->slots_arch_lock);
+	kvm_memslot_take_arch_back(c);
+	/* The inactive copy still has the old slot. */
+	kvm_memslots_publish(kvm, c->as_id);
+	mutex_unlock(&kvm->slots_arch_lock);
+	kvm_memslot_finish(c, c->old);
+}
+
+/*
+ * Ask the architecture, which may refuse the change, and publish the new slot.  What x86
+ * allocates depends on whether shadow paging needs rmaps, which must not change until
+ * the publication: slots_arch_lock is held all the time.
+ *
+ * KVM_MR_MOVE: the old range is INVALID and flushed already.  riscv maps I/O memory at
+ * the new gfns; where they overlap the old ones, a later flush would remove it.
+ */
+static int kvm_memslot_install(struct kvm_memslot_change *c)
+{
+	struct kvm *kvm = c->kvm;
+	int r;
+
+	mutex_lock(&kvm->slots_arch_lock);
+	kvm_memslot_take_arch_back(c);
 	r = kvm_arch_prepare_memory_region(kvm, c->old, c->new, c->kind);
 	if (!r)
 		r = kvm_memslot_bind_gmem(c);
-	if (r) {
-		if (c->kind == KVM_MR_MOVE)
-			kvm_memslot_switch(c, c->old);
-		else
-			mutex_unlock(&kvm->slots_arch_lock);
-		return r;
-	}
+	if (!r)
+		kvm_memslot_publish(c, c->new);
+	mutex_unlock(&kvm->slots_arch_lock);
 
-	if (c->kind == KVM_MR_DELETE && c->invalid)
+	if (!r)
+		kvm_memslot_finish(c, c->new);
+	else if (c->kind == KVM_MR_MOVE)
+		kvm_memslot_undo_move(c);
+	return r;
+}
+
+/*
+ * All readers have the new set.  Users of slots_arch_lock have found the new slot since
+ * it was published: the architecture must expect that its ->arch has changed.
+ */
+static void kvm_memslot_commit(struct kvm_memslot_change *c)
+{
+	kfree(c->invalid);
+	kvm_memslot_account(c);
+	kvm_arch_commit_memory_region(c->kvm, c->old, c->new, c->kind);
+	kvm_memslot_retire(c);
+}
+
+static int kvm_memslot_execute(struct kvm_memslot_change *c)
+{
+	int r;
+
+	if (c->kind == KVM_MR_MOVE)
 		kvm_memslot_invalidate(c);
-	else if (c->kind == KVM_MR_DELETE)
-		kvm_memslot_unmap(c);
-	kvm_memslot_commit(c);
-	return 0;
+	r = c->kind == KVM_MR_DELETE ? kvm_memslot_delete(c) : kvm_memslot_install(c);
+	if (!r)
+		kvm_memslot_commit(c);
+	return r;
 }
 
 /**

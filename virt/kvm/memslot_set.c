@@ -41,7 +41,6 @@ static_assert(BIT_ULL(0) == KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS);
  *
  * Context: holds slots_lock and slots_arch_lock; sleeps.
  */
-VISIBLE_IF_KUNIT
 void kvm_memslots_publish(struct kvm *kvm, u16 as_id)
 {
 	struct kvm_memslots *active = __kvm_memslots(kvm, as_id);
@@ -66,9 +65,9 @@ void kvm_memslots_publish(struct kvm *kvm, u16 as_id)
  * @kvm: the VM
  * @as_id: the address space
  *
- * Second half of an installation, after a grace period of kvm->srcu: nobody
- * uses the other copy any more, so what is tagged with the next generation is
- * derived from this copy alone, and every tag made meanwhile is stale.
+ * A grace period of kvm->srcu has passed since the publication: nobody uses the
+ * other copy any more, so what is tagged with the next generation is derived from
+ * this copy alone, and every tag made meanwhile is stale.
  *
  * The architecture is told of a generation before anyone can see it.  An MMIO SPTE
  * of x86 has room for some bits of it only: x86 zaps all MMIO SPTEs in time before
@@ -97,19 +96,18 @@ void kvm_memslots_settle(struct kvm *kvm, u16 as_id)
 }
 
 /**
- * kvm_memslots_install() - Make the inactive copy the one that all readers use.
+ * kvm_memslots_finish() - Wait until all readers use the active copy.
  * @kvm: the VM
  * @as_id: the address space
  *
- * slots_arch_lock is dropped once the copy is published: the wait for readers
- * would never end if one of them waited for the lock.
+ * Second half of an installation.  A reader may take slots_arch_lock: the wait would
+ * never end if the caller still held it.
  *
- * Context: holds kvm->slots_lock; releases kvm->slots_arch_lock; sleeps.
+ * Context: holds slots_lock, but not slots_arch_lock; sleeps.
  */
-void kvm_memslots_install(struct kvm *kvm, u16 as_id)
+void kvm_memslots_finish(struct kvm *kvm, u16 as_id)
 {
-	kvm_memslots_publish(kvm, as_id);
-	mutex_unlock(&kvm->slots_arch_lock);
+	lockdep_assert_not_held(&kvm->slots_arch_lock);
 
 	synchronize_srcu_expedited(&kvm->srcu);
 	kvm_memslots_settle(kvm, as_id);

@@ -4,7 +4,7 @@
  *
  * Modelled: one gfn; an updater that creates and deletes its slot, and two
  * vCPUs that access it without end.  Other slots come and go, too.
- *   kvm_memslots_install(), _publish(), _settle()	virt/kvm/memslot_set.c
+ *   kvm_memslots_publish(), _finish(), _settle()	virt/kvm/memslot_set.c
  *   CREATE is one installation; DELETE is a mark, a flush, and one; or INVALID, a
  *   flush, and another one		virt/kvm/memslot.c
  *   the generation in MMIO SPTEs	arch/x86/kvm/mmu/mmio.h

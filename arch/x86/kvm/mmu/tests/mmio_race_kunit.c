@@ -253,7 +253,7 @@ static void race_watch_publication(struct race *race)
 	complete(&race->published);
 }
 
-/* What kvm_memslots_install() does, and breaks as the protocol says. */
+/* An installation, as memslot.c does it, but broken as the protocol says. */
 static void race_install(struct race *race)
 {
 	const struct race_protocol *protocol = race->protocol;
