@@ -33,8 +33,8 @@ def collect(folder):
     if not results:
         results.append(Result("kunit", FAIL, 0, "no test has run", log))
     reports = scan_file(log) if os.path.exists(log) else []
+    save_excerpt(log, reports)
     if reports:
-        save_excerpt(log, reports)
         results.append(Result("kunit kernel", FAIL, 0,
                               f"kernel: {reports[0].title}", log))
     return results
