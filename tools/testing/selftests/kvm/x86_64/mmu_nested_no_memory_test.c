@@ -86,6 +86,8 @@ static void l1_vmx(struct vmx_pages *vmx)
 	if (missing == L1_TABLES)
 		vmx->eptp_gpa = HOLE_GPA;
 	prepare_vmcs(vmx, l2_code, &l2_stack[ARRAY_SIZE(l2_stack) - 1]);
+	/* L2 keeps its page faults: with a mask and a match of 0, no code differs. */
+	GUEST_ASSERT(!vmwrite(PAGE_FAULT_ERROR_CODE_MATCH, 0));
 	if (missing == L2_IDT)
 		GUEST_ASSERT(!vmwrite(GUEST_IDTR_BASE, HOLE_GVA));
 	if (missing == L2_IDT_TABLE)
