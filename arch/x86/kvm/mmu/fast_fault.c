@@ -6,7 +6,7 @@
  * where H and M are set, R and X where they are saved.  Whoever clears H or M,
  * or unmaps the page, changes the SPTE, and the cmpxchg fails.  Under mmu_lock
  * such an SPTE is changed atomically (spte_volatile()), so that W, and the D that
- * it leads to, are not lost.
+ * comes with it or that it leads to, are not lost.
  *
  * The gfn that is marked dirty has to be the one that the SPTE stood for when W
  * was set.  A direct page's gfns never change.  Those of an indirect page do, and
@@ -47,15 +47,31 @@ static bool fast_possible(struct kvm *kvm, const struct kvm_page_fault *fault)
 	return fault->present ? fault->write : !mmu_ad_enabled();
 }
 
-/* The SPTE with the rights that may be given back: R and X, and W for a write. */
-static u64 fast_fixed(const struct kvm_page_fault *fault, u64 spte, int level)
+/* Is a page logged by the D that the CPU sets, and not when W is set? */
+static bool fast_leaves_clean(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault,
+			      union kvm_mmu_page_role role)
+{
+	return tdp_active(vcpu) &&
+	       tdp_in_region(vcpu->kvm, role, fault->slot, fault->gfn);
+}
+
+/*
+ * The SPTE with the rights that may be given back: R and X, and W for a write.  D comes
+ * with W, as in spte_make_leaf(): PML would log a page again that is logged for W.
+ */
+static u64 fast_fixed(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault,
+		      u64 spte, union kvm_mmu_page_role role)
 {
 	u64 fixed = spte_tracked(spte) ? spte_untrack(spte) : spte;
 
 	/* A dirty-logged huge page has to be split: one gfn is marked, not 512. */
-	if (fault->write && spte_mmu_writable(spte) &&
-	    (level == PG_LEVEL_4K || !kvm_slot_dirty_track_enabled(fault->slot)))
-		fixed |= PT_WRITABLE_MASK;
+	if (!fault->write || !spte_mmu_writable(spte) ||
+	    (role.level > PG_LEVEL_4K && kvm_slot_dirty_track_enabled(fault->slot)))
+		return fixed;
+
+	fixed |= PT_WRITABLE_MASK;
+	if (spte_has_ad(fixed) && !fast_leaves_clean(vcpu, fault, role))
+		fixed |= spte_fmt.dirty;
 	return fixed;
 }
 
@@ -63,16 +79,16 @@ static u64 fast_fixed(const struct kvm_page_fault *fault, u64 spte, int level)
 static int fast_try(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault,
 		    u64 *sptep, u64 spte)
 {
-	int level = sptep_to_table(sptep)->role.level;
+	const union kvm_mmu_page_role role = sptep_to_table(sptep)->role;
 	u64 fixed;
 
-	if (!spte_present_leaf(spte, level))
+	if (!spte_present_leaf(spte, role.level))
 		return RET_PF_INVALID;
 	/* Another vCPU has fixed it, or the vCPU's TLB entry was stale. */
 	if (spte_allows(spte, fault))
 		return RET_PF_SPURIOUS;
 
-	fixed = fast_fixed(fault, spte, level);
+	fixed = fast_fixed(vcpu, fault, spte, role);
 	if (fixed == spte || !spte_allows(fixed, fault))
 		return RET_PF_INVALID;
 	return fast_fix(sptep, spte, fixed) ? RET_PF_FIXED : RET_PF_RETRY;
@@ -96,13 +112,12 @@ static int fast_written(struct kvm_vcpu *vcpu, const struct kvm_page_fault *faul
 			u64 *sptep, u64 old, int r)
 {
 	const union kvm_mmu_page_role role = sptep_to_table(sptep)->role;
-	const bool tdp = tdp_active(vcpu);
 	int opened = RET_PF_SPURIOUS;
 
 	if (r == RET_PF_FIXED && !spte_writable(old) &&
-	    !(tdp && tdp_in_region(vcpu->kvm, role, fault->slot, fault->gfn)))
+	    !fast_leaves_clean(vcpu, fault, role))
 		mark_page_dirty_in_slot(vcpu->kvm, fault->slot, fault->gfn);
-	if (dirty_log_regions && tdp && role.level == PG_LEVEL_4K)
+	if (dirty_log_regions && tdp_active(vcpu) && role.level == PG_LEVEL_4K)
 		opened = tdp_region_fast_open(vcpu->kvm, fault, sptep);
 
 	return opened == RET_PF_SPURIOUS ? r : opened;

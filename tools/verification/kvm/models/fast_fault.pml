@@ -136,7 +136,7 @@ inline mark()
 
 inline fast_fault()
 {
-	new = old | W;
+	new = old | W | D;
 #ifdef BROKEN_MARK_BEFORE_SET
 	marked = true;
 #endif

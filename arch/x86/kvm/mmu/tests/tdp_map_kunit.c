@@ -363,6 +363,12 @@ static u64 set_up(struct fault_test *f, u64 bits)
 	return spte;
 }
 
+/* D comes with W: the page is logged, and PML need not log it again. */
+static u64 fixed_for_write(const struct fault_test *f, u64 spte)
+{
+	return spte | PT_WRITABLE_MASK | (f->t->format->ad ? spte_fmt.dirty : 0);
+}
+
 static void fast_gives_w(struct kunit *test)
 {
 	struct fault_test *f = create(test);
@@ -371,7 +377,7 @@ static void fast_gives_w(struct kunit *test)
 	log_slot(test, f);
 	spte = set_up(f, spte_fmt.mmu_writable);
 	KUNIT_EXPECT_EQ(test, fast(f, true, true), RET_PF_FIXED);
-	KUNIT_EXPECT_EQ(test, *f->sptep, spte | PT_WRITABLE_MASK);
+	KUNIT_EXPECT_EQ(test, *f->sptep, fixed_for_write(f, spte));
 	KUNIT_EXPECT_TRUE(test, was_logged(f));
 
 	/* Another vCPU had the same fault. */
@@ -423,7 +429,7 @@ static void fast_leaves_huge_pages_to_the_log(struct kunit *test)
 
 	f->slot->flags &= ~KVM_MEM_LOG_DIRTY_PAGES;
 	KUNIT_EXPECT_EQ(test, fast(f, true, true), RET_PF_FIXED);
-	KUNIT_EXPECT_EQ(test, *f->sptep, spte | PT_WRITABLE_MASK);
+	KUNIT_EXPECT_EQ(test, *f->sptep, fixed_for_write(f, spte));
 }
 
 /* Without A bits the SPTE has no rights at all; with them that is not the case. */
@@ -444,7 +450,7 @@ static void fast_restores_tracked(struct kunit *test)
 
 	WRITE_ONCE(*f->sptep, old);
 	KUNIT_EXPECT_EQ(test, fast(f, true, false), RET_PF_FIXED);
-	KUNIT_EXPECT_EQ(test, *f->sptep, young | PT_WRITABLE_MASK);
+	KUNIT_EXPECT_EQ(test, *f->sptep, fixed_for_write(f, young));
 }
 
 static struct kunit_case tdp_map_cases[] = {
