@@ -19,7 +19,8 @@ FAST = os.environ.get("KERNEL") or "debian"
 # of shadow paging take minutes to boot a guest
 SUITE = (("debug", "qemu", "debug", (1, 0)), ("debug", "qemu", "debug1", (1,)),
          (FAST, "qemu", "fast", (1, 0)), (FAST, "qemu", "fast1", (1,)),
-         (FAST, "nested", "nested", (1,)), (FAST, "bochs", "bochs", (1, 0)))
+         (FAST, "nested", "nested", (1,)), (FAST, "bochs", "bochs", (1, 0)),
+         (FAST, "bochs", "bochs0", (0,)))
 # KUnit on the debug kernel, where random operations take ten times as long
 # as in make kunit, which has a million of them; the others are not slow.
 KUNIT = (Test("kunit", "kunit-run 'filter=speed>slow' --", 300),
