@@ -21,8 +21,8 @@
  *
  * Abstracted: H is always set, and the pfn is right when it is mapped
  * (mmu_invalidate.pml).  A flush empties both TLBs at once.  A write that
- * is emulated is left out, as are SPTEs without A and D, in which W stands for D.  Memory is sequentially consistent:
- * litmus/dirty-log-*.litmus.
+ * is emulated is left out, as are SPTEs without A and D, in which W stands for
+ * D.  Memory is sequentially consistent: litmus/dirty-log-*.litmus.
  *
  * Properties (assert): a write finds its page in the log, or on its way there:
  * between a cmpxchg and its mark, or between the collector's xchg and its flush;
