@@ -43,16 +43,35 @@ start_guest()
 	GUEST_PID=$!
 }
 
-# wait_guest_line PATTERN SECONDS: until the guest has printed a line
-wait_guest_line()
+# wait_until SECONDS COMPLAINT COMMAND...: until the command succeeds
+wait_until()
 {
-	n=0
-	until grep -q "$1" "$GUEST_LOG" 2>/dev/null; do
-		n=$((n + 1))
-		[ $n -le "$(($2 * 5))" ] || fail "the guest did not print '$1'"
+	n=$(($1 * 5))
+	complaint=$2
+	shift 2
+	until "$@" 2>/dev/null; do
+		n=$((n - 1))
+		[ $n -ge 0 ] || fail "$complaint"
 		kill -0 "$GUEST_PID" || fail "QEMU ended early"
 		sleep 0.2
 	done
+}
+
+# wait_guest_line PATTERN SECONDS: until the guest has printed a line
+wait_guest_line()
+{
+	wait_until "$2" "the guest did not print '$1'" grep -q "$1" "$GUEST_LOG"
+}
+
+guest_has_exited()
+{
+	grep -q '^[1-9]' /sys/kernel/debug/kvm/*/exits
+}
+
+# Until the guest has left its code once: all its vCPUs are there then.
+wait_guest_exit()
+{
+	wait_until 60 "no vCPU runs" guest_has_exited
 }
 
 # check_guest_kernel: it has not complained

@@ -6,10 +6,12 @@
 . "${0%/*}/lib.sh"
 [ -d /stock_modules ] || skip "stock's modules are not here"
 
-# Each name that userspace sees while a guest runs; ids of the VM replaced.
+# Each name that userspace sees while a guest runs; ids of the VM replaced. How
+# far it has booted does not matter.
 names()
 {
-	start_ticking_guest 2
+	start_guest 2 nested.ticks
+	wait_guest_exit
 	(cd /sys/kernel/debug/kvm && find . | sed 's|^\./[0-9]*-[0-9]*|VM|')
 	(cd /sys/module && find kvm/parameters kvm_amd/parameters \
 		kvm_intel/parameters -type f -exec stat -c '%A %n' {} + \
