@@ -64,6 +64,7 @@ class Pool:
         self.on_result = on_result or (lambda task, result: None)
         self.results = []
         self.lock = threading.Lock()
+        self.claimed = set()
         self.boots = 0
         self.stopping = False
 
@@ -92,15 +93,18 @@ class Pool:
             if self.stopping or not self.tasks:
                 return None
             same = [t for t in self.tasks if t.config == config]
-            task = (same or [self._fullest()])[0]
+            task = (same or self._of_next_config())[0]
+            self.claimed.add(task.config)
             self.tasks.remove(task)
             return task
 
-    def _fullest(self):
-        """The first task of the configuration that has the most left."""
+    def _of_next_config(self):
+        """Tasks of the first configuration that no worker has begun; if there
+        is none, of the one that has the most left."""
         left = [task.config for task in self.tasks]
-        config = max(left, key=left.count)
-        return next(t for t in self.tasks if t.config == config)
+        fresh = [config for config in left if config not in self.claimed]
+        wanted = fresh[0] if fresh else max(left, key=left.count)
+        return [t for t in self.tasks if t.config == wanted]
 
     def next_log(self, config):
         with self.lock:
