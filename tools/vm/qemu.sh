@@ -18,7 +18,7 @@ options=(--prefix=/usr
 	 --target-list=x86_64-softmmu --without-default-features
 	 --enable-tcg --enable-kvm --enable-fdt=system
 	 --enable-virtfs --enable-attr --enable-cap-ng
-	 --enable-trace-backends=nop
+	 --enable-trace-backends=nop --disable-debug-info
 	 --without-default-devices --with-devices-x86_64=vm)
 # The devices of vmlib/qemu.py, and of kunit.py
 devices=(I440FX HPET VIRTIO_PCI VIRTIO_9P)
