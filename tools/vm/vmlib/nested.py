@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """make run: a Linux guest on our KVM, then MMIO against memory slots."""
+import dataclasses
 import os
 import re
 import time
@@ -107,12 +108,18 @@ def whose(kernel_config, variant, identity):
     return f"{owner} kernel {release}, KVM's modules {modules}{took}"
 
 
+def demo_steps(selftests):
+    """A Linux guest with two vCPUs, and the race; make test has more of both."""
+    guest, = guest_tests(["linux_guest"])
+    return [dataclasses.replace(guest, command=guest.command + " 2"),
+            *selftests.choose([RACE])]
+
+
 def run_demo(out, kernel_config, variant):
     """make run; the exit status."""
     check_host()
     paths = where(kernel_config)
-    selftests = Selftests(paths["tree"], os.path.join(out, "kselftest"))
-    steps = guest_tests(["linux_guest"]) + selftests.choose([RACE])
+    steps = demo_steps(Selftests(paths["tree"], os.path.join(out, "kselftest")))
     results = []
     wanted = os.environ.get("ACCEL") or "auto"
     print(f"the VM runs on {accel.choose(wanted)[1]}")
