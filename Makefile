@@ -61,7 +61,7 @@ debian13: ## TARGET="..." (default: test) in a Debian 13 of its own, $(O)/debian
 	@$(B)/deps.sh debian13
 	@$(B)/debian13.sh $(TARGET) $(call asked,CONFIG) $(call asked,KERNEL)
 
-kernel: ## build kernel and modules (CONFIG=fast|debug|kcsan|coverage|debian)
+kernel: ## build kernel and modules (CONFIG=fast|debug|kcsan|coverage|lockstat|debian)
 	@$(B)/deps.sh base tree kernel
 	@$(B)/kernel.sh
 

@@ -104,8 +104,8 @@ need_memory()
 check_config()
 {
 	case $CONFIG in
-	debian | fast | debug | kcsan | coverage) ;;
-	*) die "CONFIG=$CONFIG: must be debian, fast, debug, kcsan or coverage" ;;
+	debian | fast | debug | kcsan | coverage | lockstat) ;;
+	*) die "CONFIG=$CONFIG: must be debian, fast, debug, kcsan, coverage or lockstat" ;;
 	esac
 	case $MODULES in
 	ours | stock) ;;

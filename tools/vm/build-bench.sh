@@ -28,5 +28,5 @@ for name in guest guest_nested; do
 		-o "$OUT/$name.o" "$SRC/$name.c"
 	objcopy --rename-section .text=guest_code "$OUT/$name.o"
 done
-compile -static -o "$OUT/mmu_bench" "$SRC"/{main,measure,scene,vm}.c \
+compile -static -o "$OUT/mmu_bench" "$SRC"/{main,measure,holds,scene,vm}.c \
 	"$SRC"/{start,exits,memory,slots,dirty,nested}.c "$OUT"/{guest,guest_nested}.o

@@ -24,8 +24,8 @@ endif
 run boot: override CONFIG := $(KERNEL)
 run: export STARTED := $(shell date +%s)
 
-.PHONY: bench bench-record boot coverage qemu run test kselftest kselftest-table kunit mutants
-.PHONY: soak vmtest
+.PHONY: bench bench-holds bench-record boot coverage qemu run test
+.PHONY: kselftest kselftest-table kunit mutants soak vmtest
 
 qemu: ## build the QEMU of the VMs, or check the one that is named (QEMU)
 	@$(B)/deps.sh vm qemu
@@ -62,6 +62,13 @@ bench: qemu ## what users wait for: stock's modules against ours (TESTS)
 	@CONFIG=fast MODULES=ours $(B)/kernel.sh
 	@CONFIG=fast $(V)/build-bench.sh
 	@$(V)/vm bench
+
+bench-holds: qemu ## how long mmu_lock is held at most, of bench's operations (TESTS)
+	@$(B)/deps.sh base tree kernel vm kselftest
+	@CONFIG=lockstat MODULES=stock $(B)/kernel.sh
+	@CONFIG=lockstat MODULES=ours $(B)/kernel.sh
+	@CONFIG=lockstat $(V)/build-bench.sh
+	@$(V)/vm bench-holds
 
 bench-record: ## the last results of bench into Documentation/virtual/kvm/bench.txt
 	@$(B)/deps.sh bench

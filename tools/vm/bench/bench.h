@@ -81,6 +81,14 @@ struct bench {
 /* Measures and prints a bench, with all of its parameters or with one. */
 void run_bench(const struct bench *bench, const char *parameter);
 
+/* A line of what the VM prints. */
+void print_result(const struct bench *bench, const struct step *step,
+		  const char *unit, uint64_t parameter, double first, double second);
+
+/* holds.c: can this kernel measure holds of mmu_lock, instead of what steps cost? */
+bool can_count_holds(void);
+void run_for_holds(const struct bench *bench, uint64_t parameter);
+
 /* A bench of large memory, which is done once with each size. */
 #define BENCH_BY_SIZE		.parameter = "MiB",			\
 				.parameters = memory_sizes,		\

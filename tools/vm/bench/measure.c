@@ -6,8 +6,9 @@
  * The VM's clock counts instructions, of all its CPUs ("qemu-system -icount
  * shift=0"): a nanosecond is an instruction, or a wait in which no CPU has
  * anything to do. What a thread has used of it is known to its scheduler.
+ *
+ * A kernel that counts how long locks are held is for something else: holds.c.
  */
-#include <err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -102,6 +103,18 @@ static double median(double *values, unsigned int count)
 	return values[count / 2];
 }
 
+void print_result(const struct bench *bench, const struct step *step,
+		  const char *unit, uint64_t parameter, double first, double second)
+{
+	printf("bench: %s|%s|", bench->name, step->name);
+	if (bench->parameter)
+		printf("%lu|%s", parameter, bench->parameter);
+	else
+		printf("|");
+	printf("|%s|%.1f|%.1f\n", unit, first, second);
+	fflush(stdout);
+}
+
 static void print_step(const struct bench *bench, const struct step *step,
 		       uint64_t parameter, const struct cost *costs)
 {
@@ -112,15 +125,9 @@ static void print_step(const struct bench *bench, const struct step *step,
 		instructions[i] = costs[i].instructions;
 		time[i] = costs[i].time;
 	}
-	printf("bench: %s|%s|", bench->name, step->name);
-	if (bench->parameter)
-		printf("%lu|%s", parameter, bench->parameter);
-	else
-		printf("|");
-	printf("|%s|%.1f|%.1f\n", units[step->per],
-	       median(instructions, bench->rounds),
-	       median(time, bench->rounds));
-	fflush(stdout);
+	print_result(bench, step, units[step->per], parameter,
+		     median(instructions, bench->rounds),
+		     median(time, bench->rounds));
 }
 
 static void run_rounds(const struct bench *bench, uint64_t parameter)
@@ -144,13 +151,16 @@ static void run_rounds(const struct bench *bench, uint64_t parameter)
 
 void run_bench(const struct bench *bench, const char *parameter)
 {
+	void (*run)(const struct bench *bench, uint64_t parameter) = run_rounds;
 	unsigned int i;
 
+	if (can_count_holds())
+		run = run_for_holds;
 	calibrate();
 	if (parameter || !bench->parameter_count) {
-		run_rounds(bench, parameter ? strtoull(parameter, NULL, 0) : 0);
+		run(bench, parameter ? strtoull(parameter, NULL, 0) : 0);
 		return;
 	}
 	for (i = 0; i < bench->parameter_count; i++)
-		run_rounds(bench, bench->parameters[i]);
+		run(bench, bench->parameters[i]);
 }

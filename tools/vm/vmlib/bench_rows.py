@@ -1,18 +1,37 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The results of make bench: rows, as CSV and as a table."""
+"""The results of make bench and bench-holds: rows, as CSV and as a table."""
 import csv
 import dataclasses
 
 NPT = (1, 0)
 VARIANTS = ("stock", "ours")
 COLUMNS = [(variant, npt) for npt in NPT for variant in VARIANTS]
-MEASURES = ("instructions", "ns")
-FIELDS = ["bench", "operation", "parameter", "of", "per", "npt",
-          *(f"{variant}_{measure}" for measure in MEASURES
-            for variant in VARIANTS)]
+KEY_FIELDS = ["bench", "operation", "parameter", "of", "per", "npt"]
 # From here on, a ratio counts as worse: less is shown as 1.00.
 WORSE = 1.005
 NAME_WIDTH = 43
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """Something that is measured; and how a table shows it"""
+
+    field: str
+    title: str
+    scale: int
+    digits: int
+
+
+COSTS = (Measure("instructions", "instructions", 1, 0),
+         Measure("ns", "microseconds", 1000, 2))
+HOLDS = (Measure("write_ns", "us held for writing", 1000, 2),
+         Measure("read_ns", "us held for reading", 1000, 2))
+
+
+def fields(measures):
+    """The head of a CSV"""
+    return KEY_FIELDS + [f"{variant}_{measure.field}" for measure in measures
+                         for variant in VARIANTS]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,10 +59,11 @@ class Key:
 
 
 class Rows:
-    """Costs, (instructions, nanoseconds), by key and (variant, npt)"""
+    """Costs, one of each measure, by key and (variant, npt)"""
 
-    def __init__(self, versions):
+    def __init__(self, versions, measures=COSTS):
         self.versions = list(versions)
+        self.measures = measures
         self.costs = {}
 
     def add(self, key, column, cost):
@@ -54,14 +74,14 @@ class Rows:
         return [key for key, costs in self.costs.items()
                 if all((variant, npt) in costs for variant in VARIANTS)]
 
-    def pair(self, key, npt, measure):
+    def pair(self, key, npt, field):
         """What stock and ours cost"""
-        index = MEASURES.index(measure)
+        index = [measure.field for measure in self.measures].index(field)
         return tuple(self.costs[key][variant, npt][index]
                      for variant in VARIANTS)
 
-    def ratio(self, key, npt, measure):
-        stock, ours = self.pair(key, npt, measure)
+    def ratio(self, key, npt, field):
+        stock, ours = self.pair(key, npt, field)
         return ours / stock if stock > 0 else None
 
 
@@ -70,33 +90,33 @@ def write_csv(path, rows):
         for line in rows.versions:
             print("#", line, file=file)
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(FIELDS)
+        writer.writerow(fields(rows.measures))
         for npt in NPT:
             for key in rows.keys(npt):
-                costs = [f"{cost:.1f}" for measure in MEASURES
-                         for cost in rows.pair(key, npt, measure)]
+                costs = [f"{cost:.1f}" for measure in rows.measures
+                         for cost in rows.pair(key, npt, measure.field)]
                 writer.writerow([*dataclasses.astuple(key), npt, *costs])
 
 
-def read_csv(path):
+def read_csv(path, measures=COSTS):
     with open(path, encoding="utf-8", newline="") as file:
         lines = file.read().splitlines()
     comments = [line for line in lines if line.startswith("#")]
-    rows = Rows(line.removeprefix("# ") for line in comments)
+    rows = Rows((line.removeprefix("# ") for line in comments), measures)
     for record in csv.DictReader(lines[len(comments):]):
         key = Key(*(record[field.name] for field in dataclasses.fields(Key)))
         for variant in VARIANTS:
             rows.add(key, (variant, int(record["npt"])),
-                     tuple(float(record[f"{variant}_{measure}"])
-                           for measure in MEASURES))
+                     tuple(float(record[f"{variant}_{measure.field}"])
+                           for measure in measures))
     return rows
 
 
 def table(rows):
     """Lines: a part for each paging mode, a title for each bench"""
     for npt in NPT:
-        yield (f"{f'npt={npt}':{NAME_WIDTH}}{'instructions':^32}"
-               f"{'microseconds':^32}").rstrip()
+        titles = "".join(f"{measure.title:^32}" for measure in rows.measures)
+        yield f"{f'npt={npt}':{NAME_WIDTH}}{titles}".rstrip()
         yield " " * NAME_WIDTH + f"{'stock':>13}{'ours':>13}{'ratio':>6}" * 2
         bench = None
         for key in rows.keys(npt):
@@ -109,22 +129,23 @@ def table(rows):
 
 def row(rows, key, npt):
     cells = []
-    for measure, scale, digits in (("instructions", 1, 0), ("ns", 1000, 2)):
-        stock, ours = rows.pair(key, npt, measure)
-        ratio = rows.ratio(key, npt, measure)
-        cells.append(f"{stock / scale:>13,.{digits}f}"
-                     f"{ours / scale:>13,.{digits}f}"
+    for measure in rows.measures:
+        stock, ours = rows.pair(key, npt, measure.field)
+        ratio = rows.ratio(key, npt, measure.field)
+        cells.append(f"{stock / measure.scale:>13,.{measure.digits}f}"
+                     f"{ours / measure.scale:>13,.{measure.digits}f}"
                      + ("     -" if ratio is None else f"{ratio:>6.2f}"))
     return f"  {key.name:{NAME_WIDTH - 2}}" + "".join(cells)
 
 
 def worse(rows):
     """Lines that name what costs more than with stock's modules"""
-    found = [(rows.ratio(key, npt, measure), key, npt, measure)
-             for npt in NPT for key in rows.keys(npt) for measure in MEASURES]
+    found = [(rows.ratio(key, npt, measure.field), key, npt, measure.field)
+             for npt in NPT for key in rows.keys(npt)
+             for measure in rows.measures]
     found = [entry for entry in found if (entry[0] or 0) >= WORSE]
     found.sort(key=lambda entry: -entry[0])
-    total = sum(len(rows.keys(npt)) for npt in NPT) * len(MEASURES)
+    total = sum(len(rows.keys(npt)) for npt in NPT) * len(rows.measures)
     yield f"Ours is worse in {len(found)} of {total} ratios:"
-    for ratio, key, npt, measure in found:
-        yield f"  {ratio:.2f}  npt={npt}  {measure:12}  {key.bench}: {key.name}"
+    for ratio, key, npt, field in found:
+        yield f"  {ratio:.2f}  npt={npt}  {field:12}  {key.bench}: {key.name}"

@@ -12,14 +12,15 @@ from .machines import MACHINES, check_programs
 REPO = os.path.realpath(os.path.join(os.path.dirname(__file__), "../../.."))
 # Nothing but these comes from outside; kernels with checks take much longer, and
 # Debian's takes longer to boot.
-SLOWNESS = {"debian": 2, "fast": 1, "debug": 6, "kcsan": 6, "coverage": 2}
+SLOWNESS = {"debian": 2, "fast": 1, "debug": 6, "kcsan": 6, "coverage": 2,
+            "lockstat": 3}
 # For the kernel's command line. The debug kernel uses 4 levels of page tables:
 # with 5, KASAN takes what a timer interrupt accesses for wild at boot, while
 # identify_cpu() has cleared the CPU's features, LA57 among them. (The fast
 # kernel uses 5.) It looks for leaks when a test asks for it. What gcov counted
 # outlives its module, and all that KUnit says must be there for kunit-run.
 COMMAND_LINE = {"debian": "", "fast": "", "debug": "no5lvl kmemleak=on log_buf_len=4M",
-                "kcsan": "",
+                "kcsan": "", "lockstat": "",
                 "coverage": "gcov_persist=1 log_buf_len=4M"}
 # Whose kvm.ko has its KUnit tests
 HAVE_KUNIT = ("debug", "coverage")
