@@ -113,6 +113,8 @@ void scene_end(struct scene *scene);
 /* Writes to one 4K page of @step bytes; returns how many there were. */
 uint64_t scene_write(struct scene *scene, uint64_t step);
 uint64_t scene_write_all(struct scene *scene);
+/* vCPU 0 runs, for a moment: it has page tables then. */
+uint64_t scene_run(struct scene *scene);
 uint64_t create_probe(struct scene *scene);
 uint64_t delete_probe(struct scene *scene);
 
