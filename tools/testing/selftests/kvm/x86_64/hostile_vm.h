@@ -16,7 +16,8 @@
 #define PAGES(n)	((n) * PAGE_BYTES)
 #define MEM_SIZE	(32ull << 20)
 #define GUEST_SIZE	(64ull << 20)	/* where slots and accesses go */
-#define RING_BYTES	PAGES(2)
+/* 1024 entries: kvm-intel keeps 576 of them for PML. */
+#define RING_BYTES	PAGES(4)
 #define NR_VCPUS	2		/* that run */
 #define MAX_VCPUS	6		/* that there are */
 #define NR_EVENTS	4
