@@ -39,7 +39,8 @@ start_guest()
 		-m "$MEMORY" -nodefaults -no-user-config -display none -no-reboot \
 		-chardev "file,id=log,path=$GUEST_LOG,append=on" -serial chardev:log \
 		$QEMU_ARGS -kernel "$KERNEL" -initrd "$NESTED" \
-		-append "console=ttyS0 panic=-1 loglevel=5 no_timer_check nokaslr mitigations=off $*" &
+		-append "console=ttyS0 panic=-1 loglevel=5 no_timer_check nokaslr \
+			mitigations=off init_on_alloc=0 $*" &
 	GUEST_PID=$!
 }
 
