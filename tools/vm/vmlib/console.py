@@ -24,13 +24,14 @@ RACE = re.compile(rf"\bKCSAN: data-race in {SIDE}(?: / {SIDE})?$")
 # clock mode (pvclock_gtod_notify), current->flags as a vCPU enters its guest
 # (vcpu_run), flags of a vCPU whose task is scheduled out and in
 # (kvm_arch_vcpu_put, kvm_arch_vcpu_load), how long a task of a workqueue took,
-# a vCPU's state for Xen whose task is scheduled out while KVM writes it
-# (kvm_xen_update_runstate), a clock that is made to be read while it is written
-# (ktime_get_mono_fast_ns).  One of ours on either side is a report.
+# a vCPU's state for Xen, or its segments, whose task is scheduled out while KVM writes
+# them (kvm_xen_update_runstate; svm_set_segment, svm_get_cpl), a clock that is made to
+# be read while it is written (ktime_get_mono_fast_ns).  One of ours on either side is a
+# report.
 STOCK_RACERS = frozenset((
     "ktime_get_mono_fast_ns", "kvm_arch_vcpu_load", "kvm_arch_vcpu_put",
-    "kvm_xen_update_runstate", "process_one_work", "pvclock_gtod_notify", "vcpu_run",
-    "x86_emulate_instruction",
+    "kvm_xen_update_runstate", "process_one_work", "pvclock_gtod_notify", "svm_get_cpl",
+    "svm_set_segment", "vcpu_run", "x86_emulate_instruction",
 ))
 # Functions outside of KVM that work on KVM's own data: trees, lists, bitmaps,
 # copies.  A race in these may be ours even where KVM is a module.
