@@ -121,6 +121,7 @@ class Guest:
         deadline = time.monotonic() + limit
         while b"\n" not in self.answers:
             if time.monotonic() > deadline:
+                self._log_autopsy()
                 raise Died(f"the VM hangs: {what} took over {limit} s")
             ports = [p for p in (self.control, self.port) if p is not None]
             ready = select.select(ports, [], [], POLL)[0]
@@ -165,6 +166,11 @@ class Guest:
                     file.write(data)
             except OSError:  # nothing is left, or the machine is gone
                 pass
+
+    def _log_autopsy(self):
+        """Writes to the log where the CPUs of a machine are that hangs."""
+        with open(self.log, "a", encoding="utf-8") as file:
+            print("", *self.config.driver.autopsy(self.log), sep="\n", file=file)
 
     def _read_console(self):
         if self.port is not None:

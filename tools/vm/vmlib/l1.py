@@ -34,6 +34,7 @@ LOGLEVEL = 5
 command_line = qemu.command_line
 identity = qemu.identity
 complaint = qemu.complaint
+autopsy = qemu.autopsy
 
 
 def title(variant, kernel_config, npt):

@@ -3,8 +3,8 @@
 
 Each is a module: PROGRAMS it needs, CPUS it has, SLOWNESS by which limits grow,
 HOST_FILES (how the host's files come to the guest), INTEL_OPTIONS of kvm-intel,
-HARMLESS reports of the kernel, title(), command_line(), identity(), start() and
-complaint().
+HARMLESS reports of the kernel, title(), command_line(), identity(), start(),
+autopsy() and complaint().
 """
 import os
 import shutil

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """A VM in QEMU, which has all of the host's files at /host."""
 import functools
+import hashlib
 import os
+import re
 import socket
 import subprocess
 
@@ -18,6 +20,12 @@ HOST_FILES = "9p"
 INTEL_OPTIONS = ""
 # Reports of the kernel that say something about the emulated CPU only
 HARMLESS = None
+# What its monitor is asked when a VM hangs, how long it may say nothing, and what
+# is left out
+AUTOPSY = ("info cpus", "info registers -a", "info lapic 0", "info lapic 1", "info pic",
+           "info irq")
+AUTOPSY_SECONDS = 5
+VECTOR_REGISTER = re.compile(r"(FPR|XMM|YMM|\(qemu\))")
 
 
 def title(variant, kernel_config, npt):
@@ -85,7 +93,8 @@ def start_with(config, folder, log, errors, initramfs):
     """start() with another initramfs than the agent's."""
     image = os.path.join(folder, "initramfs")
     write_image(image, initramfs)
-    extra = [*output_arguments(config, log), "-serial", f"file:{log}",
+    extra = [*output_arguments(config, log), *monitor_arguments(log),
+             "-serial", f"file:{log}",
              "-chardev", "stdio,id=control,signal=off",
              "-serial", "chardev:control"]
     ours, theirs = socket.socketpair()
@@ -103,6 +112,32 @@ def output_arguments(config, log):
     os.makedirs(folder, exist_ok=True)
     return ["-fsdev", f"local,id=output,path={folder},security_model=none",
             "-device", "virtio-9p-pci,fsdev=output,mount_tag=output"]
+
+
+def monitor_name(log):
+    """Of an abstract socket: a path may be too long for one."""
+    return "kvm-vm-" + hashlib.sha256(log.encode()).hexdigest()[:16]
+
+
+def monitor_arguments(log):
+    return ["-chardev", f"socket,id=monitor,path={monitor_name(log)},abstract=on,"
+                        "server=on,wait=off", "-mon", "chardev=monitor"]
+
+
+def autopsy(log):
+    """What QEMU knows of the CPUs and interrupts of a VM that hangs."""
+    said = b""
+    try:
+        with socket.socket(socket.AF_UNIX) as monitor:
+            monitor.settimeout(AUTOPSY_SECONDS)
+            monitor.connect("\0" + monitor_name(log))
+            monitor.sendall("\n".join([*AUTOPSY, ""]).encode())
+            while data := monitor.recv(1 << 16):
+                said += data
+    except OSError:
+        pass
+    lines = said.decode(errors="replace").splitlines()
+    return [line for line in lines if not VECTOR_REGISTER.match(line)]
 
 
 def complaint(status, said):
