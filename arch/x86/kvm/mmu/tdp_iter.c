@@ -106,9 +106,13 @@ void tdp_yield_now(struct kvm *kvm, struct tdp_iter *iter, bool flush, bool shar
 		kvm_flush_remote_tlbs(kvm);
 	mmu_prove_flushed(kvm);
 	rcu_read_unlock();
-	if (!shared)
-		cond_resched_rwlock_write(&kvm->mmu_lock);
-	else
+	if (shared) {
 		cond_resched_rwlock_read(&kvm->mmu_lock);
+	} else {
+		/* Who waits is first: mmu_lock keeps a queue. */
+		write_unlock(&kvm->mmu_lock);
+		cond_resched();
+		write_lock(&kvm->mmu_lock);
+	}
 	rcu_read_lock();
 }

@@ -204,8 +204,15 @@ int __must_check tdp_link(struct kvm *kvm, struct tdp_iter *iter,
 int __must_check tdp_split(struct kvm *kvm, struct tdp_iter *iter,
 			   struct tdp_table *sp, bool shared);
 
-/* The part of tdp_yield() that lets go of mmu_lock (tdp_iter.c). */
+/* The part of a yield that lets go of mmu_lock (tdp_iter.c). */
 void tdp_yield_now(struct kvm *kvm, struct tdp_iter *iter, bool flush, bool shared);
+
+/* A walk lets go of mmu_lock only if it has advanced since the last time. */
+static inline bool tdp_has_advanced(const struct tdp_iter *iter)
+{
+	WARN_ON_ONCE(iter->yielded);
+	return iter->next_gfn != iter->yielded_gfn;
+}
 
 /**
  * tdp_yield() - let go of mmu_lock if another thread wants it, or the CPU
@@ -214,6 +221,8 @@ void tdp_yield_now(struct kvm *kvm, struct tdp_iter *iter, bool flush, bool shar
  * @flush: flush TLBs first
  * @shared: mmu_lock is held for reading
  *
+ * Unless the kernel is preemptible, only the CPU counts: see rwlock_needbreak().
+ *
  * Return: true if mmu_lock was let go: then the walk's SPTE is stale, and the caller
  * goes straight to tdp_iter_next().
  * Context: mmu_lock and RCU; both are held again on return.
@@ -221,9 +230,7 @@ void tdp_yield_now(struct kvm *kvm, struct tdp_iter *iter, bool flush, bool shar
 static inline bool __must_check tdp_yield(struct kvm *kvm, struct tdp_iter *iter,
 					  bool flush, bool shared)
 {
-	WARN_ON_ONCE(iter->yielded);
-
-	if (iter->next_gfn == iter->yielded_gfn ||
+	if (!tdp_has_advanced(iter) ||
 	    (!need_resched() && !rwlock_needbreak(&kvm->mmu_lock)))
 		return false;
 

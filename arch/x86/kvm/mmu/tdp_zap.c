@@ -88,6 +88,22 @@ bool tdp_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range, bool flus
 
 /* A slot that is deleted or moved. */
 
+/*
+ * tdp_yield() for whoever waits for mmu_lock, also where the kernel is not preemptible: a
+ * fault shall not wait longer than for one table.
+ */
+static bool yield_to_faults(struct kvm *kvm, struct tdp_iter *iter,
+			    struct leaf_zap *zap)
+{
+	if (!tdp_has_advanced(iter) ||
+	    (!need_resched() && !rwlock_is_contended(&kvm->mmu_lock)))
+		return false;
+
+	tdp_yield_now(kvm, iter, zap->flush, false);
+	zap->flush = false;
+	return true;
+}
+
 /* Does the range hold all that the walk's SPTE covers? */
 static bool zap_covers(const struct leaf_zap *zap, const struct tdp_iter *iter)
 {
@@ -105,10 +121,8 @@ static void zap_pages(struct kvm *kvm, struct tdp_table *root,
 	struct tdp_iter iter;
 
 	tdp_for_each(iter, root, zap->start, min(zap->end, tdp_end_gfn())) {
-		if (tdp_yield(kvm, &iter, zap->flush, false)) {
-			zap->flush = false;
+		if (yield_to_faults(kvm, &iter, zap))
 			continue;
-		}
 		if (!spte_present_leaf(iter.old, iter.level) &&
 		    !(spte_present_table(iter.old, iter.level) &&
 		      iter.level == PG_LEVEL_2M && zap_covers(zap, &iter)))
@@ -141,10 +155,8 @@ static void unlink_empty(struct kvm *kvm, struct tdp_table *root,
 
 	tdp_for_each_level(iter, root, level, zap->start,
 			   min(zap->end, tdp_end_gfn())) {
-		if (tdp_yield(kvm, &iter, zap->flush, false)) {
-			zap->flush = false;
+		if (yield_to_faults(kvm, &iter, zap))
 			continue;
-		}
 		if (iter.level != level || !spte_present_table(iter.old, level) ||
 		    !table_maps_nothing(iter.old))
 			continue;

@@ -6,12 +6,18 @@
  * No VMX or SVM is needed.
  */
 #include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/cpumask.h>
+#include <linux/jiffies.h>
+#include <linux/kthread.h>
 #include <linux/kvm_host.h>
+#include <linux/sched.h>
 
 #include "mmu.h"
 #include "mmu/mmio.h"
 #include "forced_yields.h"
 #include "test_tdp_pages.h"
+#include "unmap_hook.h"
 
 static bool zap_slot(struct tdp_test *t, const struct kvm_memory_slot *slot)
 {
@@ -124,6 +130,100 @@ static void zap_slot_yields_by_table(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_4K), 0);
 }
 
+/* For what takes microseconds unless it is broken. */
+#define TIMEOUT		(30 * HZ)
+
+/**
+ * struct waiting_fault - a thread that wants mmu_lock for reading, as a fault does
+ * @hook: lets it wait when the first table is gone
+ * @t: what is mapped
+ * @zapper: the test's thread
+ * @task: the thread, on another CPU
+ * @waits: it has begun to wait
+ * @tables: how many it found when it got mmu_lock
+ * @done: it uses nothing of this any more
+ */
+struct waiting_fault {
+	struct unmap_hook hook;
+	struct tdp_test *t;
+	struct task_struct *zapper;
+	struct task_struct *task;
+	bool waits;
+	s64 tables;
+	struct completion done;
+};
+
+static int waiting_fault_fn(void *data)
+{
+	struct waiting_fault *fault = data;
+
+	read_lock(&fault->t->kvm->mmu_lock);
+	fault->tables = tdp_test_tables(fault->t);
+	read_unlock(&fault->t->kvm->mmu_lock);
+	kthread_complete_and_exit(&fault->done, 0);
+}
+
+static void let_fault_wait(void *data)
+{
+	const unsigned long late = jiffies + TIMEOUT;
+	struct waiting_fault *fault = data;
+	rwlock_t *lock = &fault->t->kvm->mmu_lock;
+
+	if (current != fault->zapper || fault->waits)
+		return;
+
+	wake_up_process(fault->task);
+	while (!rwlock_is_contended(lock) && time_before(jiffies, late))
+		cpu_relax();
+	fault->waits = true;
+}
+
+static struct waiting_fault *create_waiting_fault(struct kunit *test,
+						  struct tdp_test *t)
+{
+	struct waiting_fault *fault = kunit_kzalloc(test, sizeof(*fault), GFP_KERNEL);
+	const unsigned int here = cpumask_first(cpu_online_mask);
+
+	KUNIT_ASSERT_NOT_NULL(test, fault);
+	fault->hook.call = let_fault_wait;
+	fault->hook.data = fault;
+	fault->t = t;
+	fault->zapper = current;
+	init_completion(&fault->done);
+	set_cpus_allowed_ptr(current, cpumask_of(here));
+	unmap_hook_begin(test, &fault->hook);
+
+	fault->task = kthread_create(waiting_fault_fn, fault, "kunit-fault");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, fault->task);
+	kthread_bind(fault->task, cpumask_next(here, cpu_online_mask));
+	return fault;
+}
+
+/* Also on a kernel that is not preemptible. */
+static void zap_slot_yields_to_fault(struct kunit *test)
+{
+	struct kvm_memory_slot *slot;
+	struct waiting_fault *fault;
+	struct tdp_test *t;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+
+	t = create_tables(test);
+	slot = create_slot(test, 0);
+	slot->npages = NR_TABLES * 512;
+	fault = create_waiting_fault(test, t);
+	zap_slot(t, slot);
+	unmap_hook_end(test, &fault->hook);
+
+	/* Not begun, if nothing was unmapped. */
+	wake_up_process(fault->task);
+	wait_for_completion(&fault->done);
+	KUNIT_EXPECT_TRUE(test, fault->waits);
+	KUNIT_EXPECT_EQ(test, fault->tables, NR_TABLES - 1 + 2);
+	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 0);
+}
+
 static void test_zap_mmio(struct kunit *test, bool valid_root)
 {
 	struct tdp_test *t = create_pages(test);
@@ -221,6 +321,7 @@ static struct kunit_case tdp_zap_cases[] = {
 	KUNIT_CASE_PARAM(zap_slot_unlinks_tables, tdp_formats_gen_params),
 	KUNIT_CASE_PARAM(zap_slot_tells_nothing, tdp_formats_gen_params),
 	KUNIT_CASE(zap_slot_yields_by_table),
+	KUNIT_CASE(zap_slot_yields_to_fault),
 	KUNIT_CASE(zap_slot_leaves_others),
 	KUNIT_CASE(zap_slot_in_invalid_roots),
 	KUNIT_CASE(zap_mmio_only),
