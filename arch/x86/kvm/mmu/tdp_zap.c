@@ -111,26 +111,37 @@ static bool zap_covers(const struct leaf_zap *zap, const struct tdp_iter *iter)
 	       iter->gfn + KVM_PAGES_PER_HPAGE(iter->level) <= zap->end;
 }
 
+/* Is the walk's SPTE cleared at once: a leaf, or the link to a table of 4K pages? */
+static bool zap_takes(const struct leaf_zap *zap, const struct tdp_iter *iter)
+{
+	if (spte_present_leaf(iter->old, iter->level))
+		return true;
+	return iter->level == PG_LEVEL_2M &&
+	       spte_present_table(iter->old, PG_LEVEL_2M) && zap_covers(zap, iter);
+}
+
 /*
  * Unlink tables of 4K pages that lie wholly in the range, one between two yields, with
  * all that they map.  Other leaves are cleared one by one.
+ *
+ * Return: the highest level of the links to tables that stay, 0 if there are none.
  */
-static void zap_pages(struct kvm *kvm, struct tdp_table *root,
-		      struct leaf_zap *zap)
+static int zap_pages(struct kvm *kvm, struct tdp_table *root, struct leaf_zap *zap)
 {
 	struct tdp_iter iter;
+	int top_link = 0;
 
 	tdp_for_each(iter, root, zap->start, min(zap->end, tdp_end_gfn())) {
 		if (yield_to_faults(kvm, &iter, zap))
 			continue;
-		if (!spte_present_leaf(iter.old, iter.level) &&
-		    !(spte_present_table(iter.old, iter.level) &&
-		      iter.level == PG_LEVEL_2M && zap_covers(zap, &iter)))
-			continue;
-
-		tdp_set(kvm, &iter, SPTE_NONE);
-		zap->flush |= tdp_root_valid(root);
+		if (zap_takes(zap, &iter)) {
+			tdp_set(kvm, &iter, SPTE_NONE);
+			zap->flush |= tdp_root_valid(root);
+		} else if (spte_present_table(iter.old, iter.level)) {
+			top_link = max(top_link, iter.level);
+		}
 	}
+	return top_link;
 }
 
 static bool table_maps_nothing(u64 link)
@@ -166,15 +177,18 @@ static void unlink_empty(struct kvm *kvm, struct tdp_table *root,
 	}
 }
 
-/* Passes from the leaves up: each unlinks tables that the one before has emptied. */
+/*
+ * Passes from the leaves up: each unlinks tables that the one before has emptied, as far
+ * up as there are tables.
+ */
 static void zap_slot_root(struct kvm *kvm, struct tdp_table *root,
 			  struct leaf_zap *zap)
 {
-	int level;
+	int level, top_link;
 
 	rcu_read_lock();
-	zap_pages(kvm, root, zap);
-	for (level = PG_LEVEL_2M; level <= root->table.role.level; level++)
+	top_link = zap_pages(kvm, root, zap);
+	for (level = PG_LEVEL_2M; level <= top_link; level++)
 		unlink_empty(kvm, root, zap, level);
 
 	/* No CPU may use a table by its TLB that RCU does not keep any more. */
