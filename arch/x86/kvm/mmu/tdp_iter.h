@@ -117,6 +117,20 @@ static inline struct tdp_iter *tdp_iter_next(struct tdp_iter *iter)
 	return tdp_iter_down(iter);
 }
 
+/**
+ * tdp_iter_skip() - leave out SPTEs
+ * @iter: the walk, at its lowest level
+ * @nr: how many behind the current one; they are in its table, and before @iter->end
+ *
+ * The walk is then at the last of them, which it has not read.
+ */
+static inline void tdp_iter_skip(struct tdp_iter *iter, int nr)
+{
+	iter->sptep += nr;
+	iter->gfn += nr * KVM_PAGES_PER_HPAGE(iter->level);
+	iter->next_gfn = max(iter->next_gfn, iter->gfn);
+}
+
 /* All SPTEs of @root that cover gfns of [start, end), down to @min_level. */
 #define tdp_for_each_level(iter, root, min_level, start, end)		\
 	for (struct tdp_iter *it_ = tdp_iter_start(&(iter), root, min_level, \

@@ -268,9 +268,9 @@ static bool collect_table(struct kvm *kvm, const struct kvm_memory_slot *slot,
  * meanwhile.  A log that began with all pages closed nothing, and D from before stays,
  * but those pages are in it.
  */
-static void prove_closed(const struct kvm_memory_slot *slot, struct tdp_iter *iter)
+static void prove_closed(const struct kvm_memory_slot *slot, tdp_ptep_t sptep, u64 link)
 {
-	const struct mmu_table *table = spte_child(iter->old);
+	const struct mmu_table *table = spte_child(link);
 	unsigned long any = 0;
 	int i;
 
@@ -279,20 +279,39 @@ static void prove_closed(const struct kvm_memory_slot *slot, struct tdp_iter *it
 	for (i = 0; i < SPTE_ENT_PER_PAGE; i += BITS_PER_LONG)
 		any |= dirty_mask(table->spt + i, false) &
 		       ~logged_mask(slot, table->gfn + i - slot->base_gfn);
-	WARN_ONCE(any && tdp_read(iter->sptep) == iter->old,
-		  "D in a closed region: gfn %llx\n", iter->gfn);
+	WARN_ONCE(any && tdp_read(sptep) == link,
+		  "D in a closed region: gfn %llx\n", table->gfn);
 }
 
-/* Is there a table of a region, in which D may be set? */
-static bool has_to_be_collected(const struct kvm_memory_slot *slot, struct tdp_iter *iter)
+/* Is there a table of a region, in which D may be set?  @link: the value of @sptep. */
+static bool has_to_be_collected(const struct kvm_memory_slot *slot, tdp_ptep_t sptep,
+				u64 link)
 {
-	const u64 region = spte_region(iter->old);
+	const u64 region = spte_region(link);
 
-	if (!spte_present_table(iter->old, PG_LEVEL_2M))
+	if (!spte_present_table(link, PG_LEVEL_2M))
 		return false;
 	if (region == SPTE_REGION_CLOSED)
-		prove_closed(slot, iter);
+		prove_closed(slot, sptep, link);
 	return region == SPTE_REGION_OPEN || region == SPTE_REGION_CLOSING;
+}
+
+/* How many of the SPTEs that come next in the walk's table need not be looked at. */
+static int count_left_out(const struct kvm_memory_slot *slot, const struct tdp_iter *iter)
+{
+	const gfn_t first = gfn_round_for_level(iter->gfn, PG_LEVEL_1G);
+	const gfn_t end = min(iter->end, first + KVM_PAGES_PER_HPAGE(PG_LEVEL_1G));
+	const int left = (end - 1 - iter->gfn) / SPTE_ENT_PER_PAGE;
+	int nr = 0;
+
+	while (nr < left) {
+		tdp_ptep_t sptep = iter->sptep + nr + 1;
+
+		if (has_to_be_collected(slot, sptep, tdp_read(sptep)))
+			break;
+		nr++;
+	}
+	return nr;
 }
 
 /* Return: true if TLBs have to be flushed: D was taken, or the region was closed. */
@@ -325,8 +344,11 @@ static bool collect_root(struct kvm *kvm, struct tdp_table *root,
 	rcu_read_lock();
 	tdp_for_each_level(iter, root, PG_LEVEL_2M, start, end) {
 		/* The others take no time, in which anybody could want mmu_lock. */
-		if (iter.level == PG_LEVEL_2M && !has_to_be_collected(slot, &iter))
+		if (iter.level == PG_LEVEL_2M &&
+		    !has_to_be_collected(slot, iter.sptep, iter.old)) {
+			tdp_iter_skip(&iter, count_left_out(slot, &iter));
 			continue;
+		}
 		if (!tdp_yield(kvm, &iter, false, true) && iter.level == PG_LEVEL_2M)
 			flush |= collect_region(kvm, slot, report, &iter);
 	}

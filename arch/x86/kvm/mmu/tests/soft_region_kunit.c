@@ -104,6 +104,23 @@ static void region_closes(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, region_log_is(t, 1, 1));
 }
 
+/* Closed regions are left out as one, but not the region behind them. */
+static void region_found_behind_closed(struct kunit *test)
+{
+	struct region_test *t = region_create(test);
+
+	region_set_flags(t, REGION_LOG);
+	region_write(t, 0, REGION_PART);
+	KUNIT_EXPECT_TRUE(test, region_log_is(t, 0, REGION_PART));
+	KUNIT_EXPECT_TRUE(test, region_log_is_empty(t));
+	KUNIT_EXPECT_TRUE(test, region_log_is_empty(t));
+	KUNIT_EXPECT_EQ(test, region_state(t, 0), SPTE_REGION_CLOSED);
+	KUNIT_EXPECT_EQ(test, region_state(t, REGION_PAGES), SPTE_REGION_CLOSED);
+
+	KUNIT_EXPECT_EQ(test, region_write(t, REGION_PAGES + 3, 1), 1);
+	KUNIT_EXPECT_TRUE(test, region_log_is(t, REGION_PAGES + 3, 1));
+}
+
 /* A region that closes, where a CPU wrote between the look at D and the flush. */
 static struct region_test *create_closing(struct kunit *test)
 {
@@ -417,6 +434,7 @@ static struct kunit_case region_cases[] = {
 	KUNIT_CASE_PARAM(region_log_flushes, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_reads_are_not_logged, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_closes, hardware_gen_params),
+	KUNIT_CASE_PARAM(region_found_behind_closed, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_second_look, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_opens_while_it_closes, hardware_gen_params),
 	KUNIT_CASE_PARAM(region_taken_in_one_pass, hardware_gen_params),
