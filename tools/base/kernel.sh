@@ -100,7 +100,8 @@ check_config
 lock_o
 "$here/base.sh"
 mkdir -p "$BUILD"
-if [ "$CONFIG" = fast ] || [ "$MODULES" = stock ]; then
+# What is measured on these kernels is compared with stock's modules.
+if [ "$MODULES" = stock ] || [ "$CONFIG" = fast ] || [ "$CONFIG" = lockstat ]; then
 	if ! built stock "$(base_sum)" || [ ! -d "$STOCK_MODULES" ]; then
 		need_disk 3000 "the $CONFIG kernel"
 		need_memory 1000 "the $CONFIG kernel"

@@ -65,7 +65,6 @@ bench: qemu ## what users wait for: stock's modules against ours (TESTS)
 
 bench-holds: qemu ## how long mmu_lock is held at most, of bench's operations (TESTS)
 	@$(B)/deps.sh base tree kernel vm kselftest
-	@CONFIG=lockstat MODULES=stock $(B)/kernel.sh
 	@CONFIG=lockstat MODULES=ours $(B)/kernel.sh
 	@CONFIG=lockstat $(V)/build-bench.sh
 	@$(V)/vm bench-holds

@@ -136,6 +136,7 @@ static void run_rounds(const struct bench *bench, uint64_t parameter)
 	struct scene scene = { .parameter = parameter };
 	unsigned int i, round;
 
+	calibrate();
 	if (bench->open)
 		bench->open(&scene);
 	for (round = 0; round < bench->rounds; round++)
@@ -156,7 +157,6 @@ void run_bench(const struct bench *bench, const char *parameter)
 
 	if (can_count_holds())
 		run = run_for_holds;
-	calibrate();
 	if (parameter || !bench->parameter_count) {
 		run(bench, parameter ? strtoull(parameter, NULL, 0) : 0);
 		return;

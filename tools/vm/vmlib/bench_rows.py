@@ -59,7 +59,7 @@ class Key:
 
 
 class Rows:
-    """Costs, one of each measure, by key and (variant, npt)"""
+    """Costs, by key, (variant, npt) and the field of a measure"""
 
     def __init__(self, versions, measures=COSTS):
         self.versions = list(versions)
@@ -67,7 +67,9 @@ class Rows:
         self.costs = {}
 
     def add(self, key, column, cost):
-        self.costs.setdefault(key, {})[column] = cost
+        """One cost of each measure"""
+        names = [measure.field for measure in self.measures]
+        self.costs.setdefault(key, {})[column] = dict(zip(names, cost))
 
     def keys(self, npt):
         """Those that both variants have"""
@@ -76,8 +78,7 @@ class Rows:
 
     def pair(self, key, npt, field):
         """What stock and ours cost"""
-        index = [measure.field for measure in self.measures].index(field)
-        return tuple(self.costs[key][variant, npt][index]
+        return tuple(self.costs[key][variant, npt][field]
                      for variant in VARIANTS)
 
     def ratio(self, key, npt, field):
