@@ -143,10 +143,12 @@ static int state_set_guest_debug(struct kvm_vcpu *vcpu, union kvm_vcpu_state *st
 	return kvm_arch_vcpu_ioctl_set_guest_debug(vcpu, &state->guest_debug);
 }
 
-static const struct {
-	unsigned int ioctl;
+struct kvm_vcpu_state_ioctl {
+	unsigned int nr;
 	int (*access)(struct kvm_vcpu *vcpu, union kvm_vcpu_state *state);
-} kvm_vcpu_state_ioctls[] = {
+};
+
+static const struct kvm_vcpu_state_ioctl kvm_vcpu_state_ioctls[] = {
 	{ KVM_GET_REGS, state_get_regs },
 	{ KVM_SET_REGS, state_set_regs },
 	{ KVM_GET_SREGS, state_get_sregs },
@@ -163,34 +165,36 @@ static const struct {
  * The ioctl's number says how large its structure is and which way it goes:
  * _IOC_WRITE into the kernel before, _IOC_READ back after success.
  */
-static int kvm_vcpu_access_state(struct kvm_vcpu *vcpu, int i, void __user *argp)
+static int kvm_vcpu_access_state(struct kvm_vcpu *vcpu,
+				 const struct kvm_vcpu_state_ioctl *ioctl,
+				 void __user *argp)
 {
-	const unsigned int ioctl = kvm_vcpu_state_ioctls[i].ioctl;
 	union kvm_vcpu_state *state __free(kfree) = kzalloc(sizeof(*state), GFP_KERNEL);
 	int r;
 
 	if (!state)
 		return -ENOMEM;
-	if ((_IOC_DIR(ioctl) & _IOC_WRITE) &&
-	    copy_from_user(state, argp, _IOC_SIZE(ioctl)))
+	if ((_IOC_DIR(ioctl->nr) & _IOC_WRITE) &&
+	    copy_from_user(state, argp, _IOC_SIZE(ioctl->nr)))
 		return -EFAULT;
 
-	r = kvm_vcpu_state_ioctls[i].access(vcpu, state);
-	if (!r && (_IOC_DIR(ioctl) & _IOC_READ) &&
-	    copy_to_user(argp, state, _IOC_SIZE(ioctl)))
+	r = ioctl->access(vcpu, state);
+	if (!r && (_IOC_DIR(ioctl->nr) & _IOC_READ) &&
+	    copy_to_user(argp, state, _IOC_SIZE(ioctl->nr)))
 		r = -EFAULT;
 	return r;
 }
 
 /* Return: -ENOIOCTLCMD for any other ioctl. */
-static int kvm_vcpu_ioctl_state(struct kvm_vcpu *vcpu, unsigned int ioctl,
+static int kvm_vcpu_ioctl_state(struct kvm_vcpu *vcpu, unsigned int nr,
 				void __user *argp)
 {
+	const struct kvm_vcpu_state_ioctl *ioctl = kvm_vcpu_state_ioctls;
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(kvm_vcpu_state_ioctls); i++)
-		if (kvm_vcpu_state_ioctls[i].ioctl == ioctl)
-			return kvm_vcpu_access_state(vcpu, i, argp);
+	for (i = 0; i < ARRAY_SIZE(kvm_vcpu_state_ioctls); i++, ioctl++)
+		if (ioctl->nr == nr)
+			return kvm_vcpu_access_state(vcpu, ioctl, argp);
 	return -ENOIOCTLCMD;
 }
 
