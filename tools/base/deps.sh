@@ -20,7 +20,7 @@ group_packages()
 		esac
 		;;
 	vm) echo qemu-system-x86 busybox-static cpio kmod python3 ;;
-	deb) echo debhelper dh-dkms dpkg-dev lintian git ;;
+	deb) echo build-essential debhelper dh-dkms dpkg-dev lintian git ;;
 	qemu) echo dpkg-dev xz-utils patch gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libpixman-1-dev libfdt-dev libattr1-dev libcap-ng-dev ;;
 	bochs) echo bochs bochs-term bochsbios seabios ;;
 	bench) echo gnuplot-nox ;;
