@@ -27,13 +27,14 @@ make_root()
 }
 
 # inside ROOT COMMAND...: the repository is /src there. Its mounts are in a namespace
-# that ends with it.
+# that ends with it. ROOT is a mount too: else "inside" would not work inside of it.
 inside()
 {
 	# shellcheck disable=SC2016
 	unshare --mount --propagation private bash -ec '
 		root=$1 repo=$2
 		shift 2
+		mount --bind "$root" "$root"
 		for dir in proc sys dev; do
 			mount --rbind "/$dir" "$root/$dir"
 		done
