@@ -9,7 +9,7 @@ COLUMNS = [(variant, npt) for npt in NPT for variant in VARIANTS]
 KEY_FIELDS = ["bench", "operation", "parameter", "of", "per", "npt"]
 # From here on, a ratio counts as worse: less is shown as 1.00.
 WORSE = 1.005
-NAME_WIDTH = 43
+NAME_WIDTH = 52
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +128,13 @@ def table(rows):
         yield ""
 
 
+def ratio_cell(ratio):
+    """Its six places have room for two digits behind the point of a small one."""
+    if ratio is None:
+        return f"{'-':>6}"
+    return f"{ratio:>6.2f}" if ratio < 100 else f"{ratio:>6.0f}"
+
+
 def row(rows, key, npt):
     cells = []
     for measure in rows.measures:
@@ -135,7 +142,7 @@ def row(rows, key, npt):
         ratio = rows.ratio(key, npt, measure.field)
         cells.append(f"{stock / measure.scale:>13,.{measure.digits}f}"
                      f"{ours / measure.scale:>13,.{measure.digits}f}"
-                     + ("     -" if ratio is None else f"{ratio:>6.2f}"))
+                     + ratio_cell(ratio))
     return f"  {key.name:{NAME_WIDTH - 2}}" + "".join(cells)
 
 
