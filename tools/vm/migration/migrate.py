@@ -162,13 +162,18 @@ class Qemu:
             raise Failure(f"QEMU's exit status is {status}")
 
 
+def completed(state):
+    """QEMU says so a moment before it knows how long it took."""
+    return state.get("status") == "completed" and state["total-time"]
+
+
 def send(source, uri, console):
     """Migrates; what QEMU says of it in the end."""
     source.execute("migrate-set-parameters", max_bandwidth=BANDWIDTH,
                    downtime_limit=SHORT)
     source.execute("migrate", uri=uri)
     limit = SHORT
-    while (state := source.execute("query-migrate")).get("status") != "completed":
+    while not completed(state := source.execute("query-migrate")):
         if state.get("status") in ("failed", "cancelled"):
             raise Failure(f"QEMU: {state.get('error-desc', state['status'])}")
         if limit == SHORT and state.get("ram", {}).get("dirty-sync-count", 0) >= ROUNDS:
