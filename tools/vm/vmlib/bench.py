@@ -164,7 +164,9 @@ def record(rows, kind):
         before, _, after = file.read().partition(kind.marker)
     # What comes next begins with another title.
     _, title, rest = after.partition(BENCH.marker)
-    text = "\n".join([*rows.versions, "", text_of(rows)])
+    # All rows of both tables would be too long for one mail.
+    shown = [*table(rows.brief())] if kind == BENCH_HOLDS else [text_of(rows)]
+    text = "\n".join([*rows.versions, "", *shown])
     with open(DOC, "w", encoding="utf-8") as file:
         file.write(f"{before}{kind.marker}\n{text}\n")
         if title:

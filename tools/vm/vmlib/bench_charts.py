@@ -55,12 +55,6 @@ def quoted(text):
     return "'" + text.replace("'", "''") + "'"
 
 
-def at_largest(rows, npt):
-    """Keys, each operation with its largest parameter only"""
-    last = {(key.bench, key.operation): key for key in rows.keys(npt)}
-    return list(last.values())
-
-
 def color(ratio):
     if f"{ratio:.2f}" == "1.00":
         return SAME
@@ -69,7 +63,7 @@ def color(ratio):
 
 def ratios(rows, npt):
     """Bars from 1, to the left where ours takes less time than stock"""
-    bars = [(key, rows.ratio(key, npt, "ns")) for key in at_largest(rows, npt)]
+    bars = [(key, rows.ratio(key, npt, "ns")) for key in rows.at_largest().keys(npt)]
     bars = [(key, ratio) for key, ratio in bars if ratio]
     if not bars:
         return None

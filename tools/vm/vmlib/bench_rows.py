@@ -76,6 +76,23 @@ class Rows:
         return [key for key, costs in self.costs.items()
                 if all((variant, npt) in costs for variant in VARIANTS)]
 
+    def at_largest(self):
+        """Each operation with its largest parameter only, which comes last"""
+        last = {(key.bench, key.operation): key for key in self.costs}
+        return self._with_keys(last.values())
+
+    def brief(self):
+        """at_largest(), without operations that cost nothing in any column"""
+        rows = self.at_largest()
+        return rows._with_keys(
+            key for key, columns in rows.costs.items()
+            if any(cost for costs in columns.values() for cost in costs.values()))
+
+    def _with_keys(self, keys):
+        rows = Rows(self.versions, self.measures)
+        rows.costs = {key: self.costs[key] for key in keys}
+        return rows
+
     def pair(self, key, npt, field):
         """What stock and ours cost"""
         return tuple(self.costs[key][variant, npt][field]
