@@ -216,8 +216,9 @@ static void zap_slot_yields_to_fault(struct kunit *test)
 	zap_slot(t, slot);
 	unmap_hook_end(test, &fault->hook);
 
-	/* Not begun, if nothing was unmapped. */
-	wake_up_process(fault->task);
+	/* If nothing was unmapped, it has not begun; else its task may be gone. */
+	if (!fault->waits)
+		wake_up_process(fault->task);
 	wait_for_completion(&fault->done);
 	KUNIT_EXPECT_TRUE(test, fault->waits);
 	KUNIT_EXPECT_EQ(test, fault->tables, NR_TABLES - 1 + 2);
