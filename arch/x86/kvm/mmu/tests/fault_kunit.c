@@ -19,11 +19,9 @@
  * before.  No VMX or SVM is needed.
  */
 #include <kunit/test.h>
-#include <linux/completion.h>
 #include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/jiffies.h>
-#include <linux/kthread.h>
 #include <linux/kvm_host.h>
 #include <linux/mman.h>
 #include <linux/mmap_lock.h>
@@ -42,6 +40,7 @@
 #include "mmu/mmutrace.h"
 #include "mmu/zap.h"
 #include "shadow_vm.h"
+#include "test_helper.h"
 #include "test_tdp.h"
 #include "x86.h"
 
@@ -51,7 +50,7 @@
 #define SECOND		(TEST_GFN + 1)
 
 /* For what takes microseconds unless it is broken. */
-#define TIMEOUT		(30 * HZ)
+#define TIMEOUT_MS	(30 * MSEC_PER_SEC)
 
 static const struct format_case legacy = { .name = "legacy", .ad = true };
 
@@ -63,7 +62,6 @@ static const struct format_case legacy = { .name = "legacy", .ad = true };
  * @was_tdp: tdp_enabled before the test
  * @gfn: where the vCPU faults
  * @r: RET_PF_*
- * @done: the vCPU's thread uses nothing of this any more
  */
 struct fault_test {
 	struct tdp_test *t;
@@ -72,7 +70,6 @@ struct fault_test {
 	bool was_tdp;
 	gfn_t gfn;
 	int r;
-	struct completion done;
 };
 
 static struct fault_test *create_prot(struct kunit *test, unsigned long prot)
@@ -90,7 +87,6 @@ static struct fault_test *create_prot(struct kunit *test, unsigned long prot)
 			       prot, MAP_ANONYMOUS | MAP_PRIVATE, 0);
 	KUNIT_ASSERT_NE(test, f->hva, 0);
 	f->kvm->mm = current->mm;
-	init_completion(&f->done);
 
 	mem.userspace_addr = f->hva;
 	KUNIT_ASSERT_EQ(test, 0, kvm_set_memory_region(f->kvm, &mem));
@@ -137,14 +133,12 @@ static int fault_at(struct fault_test *f, gfn_t gfn)
 	return r;
 }
 
-static int vcpu_fn(void *data)
+/* For a helper, which is the vCPU's thread then. */
+static void vcpu_fn(void *data)
 {
 	struct fault_test *f = data;
 
-	kthread_use_mm(f->kvm->mm);
 	f->r = fault_at(f, f->gfn);
-	kthread_unuse_mm(f->kvm->mm);
-	kthread_complete_and_exit(&f->done, 0);
 }
 
 static void invalidate_begin(struct kvm *kvm, gfn_t start, gfn_t end)
@@ -183,14 +177,14 @@ static void map_undisturbed(struct kunit *test)
 static void stale_before_pin(struct kunit *test)
 {
 	struct fault_test *f = create(test);
-	const unsigned long late = jiffies + TIMEOUT;
-	struct task_struct *vcpu;
+	struct test_helper *vcpu = test_helper_create(test);
+	const unsigned long late = jiffies + msecs_to_jiffies(TIMEOUT_MS);
 	bool waits;
 
 	f->gfn = SECOND;
 	mmap_write_lock(f->kvm->mm);
-	vcpu = kthread_run(vcpu_fn, f, "kunit-vcpu");
-	while (!rwsem_is_contended(&f->kvm->mm->mmap_lock) && !IS_ERR(vcpu) &&
+	test_helper_begin(vcpu, vcpu_fn, f);
+	while (!rwsem_is_contended(&f->kvm->mm->mmap_lock) &&
 	       time_before(jiffies, late))
 		usleep_range(100, 200);
 	waits = rwsem_is_contended(&f->kvm->mm->mmap_lock);
@@ -200,50 +194,30 @@ static void stale_before_pin(struct kunit *test)
 	kvm_mmu_invalidate_end(f->kvm);
 	write_unlock(&f->kvm->mmu_lock);
 	mmap_write_unlock(f->kvm->mm);
-	if (!IS_ERR(vcpu))
-		wait_for_completion(&f->done);
 
 	KUNIT_EXPECT_TRUE(test, waits);
+	KUNIT_EXPECT_TRUE(test, test_helper_wait(vcpu, TIMEOUT_MS));
 	KUNIT_EXPECT_EQ(test, f->r, RET_PF_RETRY);
 	KUNIT_EXPECT_FALSE(test, mapped(f, SECOND));
 	destroy(f);
 }
 
-/* The vCPU's thread, on another CPU than this one, which stays. */
-static struct task_struct *create_vcpu_elsewhere(struct kunit *test,
-						 struct fault_test *f)
-{
-	const unsigned int here = cpumask_first(cpu_online_mask);
-	const unsigned int there = cpumask_next(here, cpu_online_mask);
-	struct task_struct *vcpu;
-
-	set_cpus_allowed_ptr(current, cpumask_of(here));
-	vcpu = kthread_create(vcpu_fn, f, "kunit-vcpu");
-	if (!IS_ERR(vcpu))
-		kthread_bind(vcpu, there);
-	return vcpu;
-}
-
 /* @ended: the invalidation is over when the vCPU gets mmu_lock. */
-static bool race_for_mmu_lock(struct fault_test *f, struct task_struct *vcpu,
+static bool race_for_mmu_lock(struct fault_test *f, struct test_helper *vcpu,
 			      gfn_t invalidated, bool ended)
 {
 	struct kvm *kvm = f->kvm;
-	unsigned long late;
 	bool waits;
 
 	write_lock(&kvm->mmu_lock);
-	wake_up_process(vcpu);
-	late = jiffies + TIMEOUT;
-	while (!rwlock_is_contended(&kvm->mmu_lock) && time_before(jiffies, late))
-		cpu_relax();
-	waits = rwlock_is_contended(&kvm->mmu_lock);
+	test_helper_begin(vcpu, vcpu_fn, f);
+	waits = test_helper_contends(&kvm->mmu_lock, TIMEOUT_MS);
 
 	invalidate_begin(kvm, invalidated, invalidated + 1);
 	if (ended)
 		kvm_mmu_invalidate_end(kvm);
 	write_unlock(&kvm->mmu_lock);
-	wait_for_completion(&f->done);
+	waits &= test_helper_wait(vcpu, TIMEOUT_MS);
 
 	write_lock(&kvm->mmu_lock);
 	if (!ended)
@@ -256,7 +230,7 @@ static bool race_for_mmu_lock(struct fault_test *f, struct task_struct *vcpu,
 static void test_stale_after_pin(struct kunit *test, gfn_t invalidated, bool ended,
 				 bool retry)
 {
-	struct task_struct *vcpu;
+	struct test_helper *vcpu;
 	struct fault_test *f;
 
 	if (num_online_cpus() < 2)
@@ -264,14 +238,11 @@ static void test_stale_after_pin(struct kunit *test, gfn_t invalidated, bool end
 
 	f = create(test);
 	f->gfn = SECOND;
-	vcpu = create_vcpu_elsewhere(test, f);
-	if (IS_ERR(vcpu)) {
-		KUNIT_FAIL(test, "no vCPU thread");
-	} else {
-		KUNIT_EXPECT_TRUE(test, race_for_mmu_lock(f, vcpu, invalidated, ended));
-		KUNIT_EXPECT_EQ(test, f->r, retry ? RET_PF_RETRY : RET_PF_FIXED);
-		KUNIT_EXPECT_EQ(test, mapped(f, SECOND), !retry);
-	}
+	test_stay_on_cpu(test);
+	vcpu = test_helper_create(test);
+	KUNIT_EXPECT_TRUE(test, race_for_mmu_lock(f, vcpu, invalidated, ended));
+	KUNIT_EXPECT_EQ(test, f->r, retry ? RET_PF_RETRY : RET_PF_FIXED);
+	KUNIT_EXPECT_EQ(test, mapped(f, SECOND), !retry);
 	destroy(f);
 }
 

@@ -13,8 +13,8 @@
 #include "mmu/fault.h"
 #include "mmu/mmu_internal.h"
 #include "mmu/mmutrace.h"
-#include "soft_helper.h"
 #include "soft_ops_internal.h"
+#include "test_helper.h"
 
 /* Of one who waits for a helper that may itself have to wait. */
 #define LATE_MS	50
@@ -47,7 +47,7 @@ static struct soft_slot *shared_ram(struct soft_run *run, const struct soft_op *
  */
 struct soft_late {
 	struct task_struct *main;
-	struct soft_helper *helper;
+	struct test_helper *helper;
 	struct kvm_vcpu *vcpu;
 	struct soft_access write;
 	int end;
@@ -71,8 +71,8 @@ static void fault_is_late(void *data, struct kvm_page_fault *fault)
 		return;
 	late->main = NULL;
 	late->met = true;
-	soft_helper_begin(late->helper, write_late, late);
-	late->missed = !soft_helper_spin(late->helper, LATE_MS);
+	test_helper_begin(late->helper, write_late, late);
+	late->missed = !test_helper_spin(late->helper, LATE_MS);
 }
 
 static void end_late(void *late)
@@ -86,7 +86,7 @@ struct soft_late *soft_late_create(struct kunit *test)
 	struct soft_late *late = kunit_kzalloc(test, sizeof(*late), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, late);
-	late->helper = soft_helper_create(test);
+	late->helper = test_helper_create(test);
 	KUNIT_ASSERT_EQ(test, 0,
 			register_trace_kvm_mmu_spte_requested(fault_is_late, late));
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, end_late, late));
@@ -158,7 +158,7 @@ void soft_op_late(struct soft_run *run, const struct soft_op *op)
 	WRITE_ONCE(late->main, current);
 	end = soft_run_vcpu(run, vcpu, &read);
 	WRITE_ONCE(late->main, NULL);
-	if (late->missed && !soft_helper_wait(late->helper, SLOW_MS))
+	if (late->missed && !test_helper_wait(late->helper, SLOW_MS))
 		soft_differ(run, "gfn %#x: the write beside it hangs", op->a);
 	check_late(run, op, end, &read, before);
 	run->nr_late += late->met;
@@ -182,8 +182,8 @@ void soft_op_late(struct soft_run *run, const struct soft_op *op)
  * @hangs: somebody who waits for nobody hangs
  */
 struct soft_slow {
-	struct soft_helper *vmm;
-	struct soft_helper *guest;
+	struct test_helper *vmm;
+	struct test_helper *guest;
 	struct soft_run *run;
 	const struct soft_op *op;
 	struct soft_slot slot;
@@ -199,8 +199,8 @@ struct soft_slow *soft_slow_create(struct kunit *test)
 	struct soft_slow *slow = kunit_kzalloc(test, sizeof(*slow), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, slow);
-	slow->vmm = soft_helper_create(test);
-	slow->guest = soft_helper_create(test);
+	slow->vmm = test_helper_create(test);
+	slow->guest = test_helper_create(test);
 	return slow;
 }
 
@@ -251,11 +251,11 @@ static void fault_is_slow(void *data)
 
 	slow->run->vm->memory->driver->slow = NULL;
 	slow->begun = true;
-	soft_helper_begin(slow->vmm, change_slot, slow);
+	test_helper_begin(slow->vmm, change_slot, slow);
 	for (i = 0; i < 100 && !slow->vmm_done && !change_waits(slow); i++)
-		slow->vmm_done = soft_helper_wait(slow->vmm, 1);
-	soft_helper_begin(slow->guest, begin_to_nest, slow);
-	slow->hangs = !soft_helper_wait(slow->guest, SLOW_MS);
+		slow->vmm_done = test_helper_wait(slow->vmm, 1);
+	test_helper_begin(slow->guest, begin_to_nest, slow);
+	slow->hangs = !test_helper_wait(slow->guest, SLOW_MS);
 }
 
 /* What the change comes to. */
@@ -264,7 +264,7 @@ static void end_slow(struct soft_run *run, struct soft_as *as)
 	struct soft_slow *slow = run->slow;
 	int must;
 
-	if (!slow->vmm_done && !soft_helper_wait(slow->vmm, SLOW_MS))
+	if (!slow->vmm_done && !test_helper_wait(slow->vmm, SLOW_MS))
 		slow->hangs = true;
 	if (slow->hangs) {
 		soft_differ(run, "slot %#x: a change of flags hangs", slow->id);

@@ -13,10 +13,10 @@
 #include <linux/slab.h>
 
 #include "soft_hardware.h"
-#include "soft_helper.h"
 #include "soft_ops_internal.h"
 #include "soft_vm.h"
 #include "soft_witness.h"
+#include "test_helper.h"
 
 #define EPISODE_OPS	2000
 #define SHRINK_MS	60000
@@ -80,7 +80,7 @@ static struct random_test *new_test(struct kunit *test)
 
 	soft_vendor_load(test, test->param_value);
 	t->memory = soft_memory_create(test, SOFT_PAGES);
-	soft_stay_on_cpu(test);
+	test_stay_on_cpu(test);
 	t->run.witness = soft_witness_create(test);
 	t->run.late = soft_late_create(test);
 	t->run.slow = soft_slow_create(test);

@@ -6,8 +6,8 @@
 #include "mmu/tdp_pte.h"
 #include "soft_check.h"
 #include "soft_cpu.h"
-#include "soft_helper.h"
 #include "soft_region.h"
+#include "test_helper.h"
 
 void region_set_flags(struct region_test *t, u32 flags)
 {

@@ -17,6 +17,7 @@
 
 #include "soft_vendor.h"
 #include "soft_vm.h"
+#include "test_helper.h"
 
 /* Any will do. */
 static const struct soft_hardware hardware = {
@@ -28,18 +29,10 @@ static const struct soft_hardware hardware = {
 /* What kvm->last_boosted_vcpu says when no vCPU was boosted. */
 #define NOBODY		1000
 
-static void stay_on_any_cpu(void *unused)
-{
-	set_cpus_allowed_ptr(current, cpu_possible_mask);
-}
-
 static struct soft_vm *new_vm(struct kunit *test)
 {
-	const int cpu = raw_smp_processor_id();
-
 	soft_vendor_load(test, &hardware);
-	KUNIT_ASSERT_EQ(test, 0, set_cpus_allowed_ptr(current, cpumask_of(cpu)));
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, stay_on_any_cpu, NULL));
+	test_stay_on_cpu(test);
 	return soft_vm_create(test, NR_VCPUS, soft_memory_create(test, 1));
 }
 

@@ -6,16 +6,14 @@
  * No VMX or SVM is needed.
  */
 #include <kunit/test.h>
-#include <linux/completion.h>
 #include <linux/cpumask.h>
-#include <linux/jiffies.h>
-#include <linux/kthread.h>
 #include <linux/kvm_host.h>
 #include <linux/sched.h>
 
 #include "mmu.h"
 #include "mmu/mmio.h"
 #include "forced_yields.h"
+#include "test_helper.h"
 #include "test_tdp_pages.h"
 #include "unmap_hook.h"
 
@@ -131,71 +129,62 @@ static void zap_slot_yields_by_table(struct kunit *test)
 }
 
 /* For what takes microseconds unless it is broken. */
-#define TIMEOUT		(30 * HZ)
+#define TIMEOUT_MS	(30 * MSEC_PER_SEC)
 
 /**
  * struct waiting_fault - a thread that wants mmu_lock for reading, as a fault does
  * @hook: lets it wait when the first table is gone
  * @t: what is mapped
  * @zapper: the test's thread
- * @task: the thread, on another CPU
- * @waits: it has begun to wait
+ * @helper: the thread, on another CPU
+ * @begun: it does
+ * @waits: it waited when the first table was gone
  * @tables: how many it found when it got mmu_lock
- * @done: it uses nothing of this any more
  */
 struct waiting_fault {
 	struct unmap_hook hook;
 	struct tdp_test *t;
 	struct task_struct *zapper;
-	struct task_struct *task;
+	struct test_helper *helper;
+	bool begun;
 	bool waits;
 	s64 tables;
-	struct completion done;
 };
 
-static int waiting_fault_fn(void *data)
+static void waiting_fault_fn(void *data)
 {
 	struct waiting_fault *fault = data;
 
 	read_lock(&fault->t->kvm->mmu_lock);
 	fault->tables = tdp_test_tables(fault->t);
 	read_unlock(&fault->t->kvm->mmu_lock);
-	kthread_complete_and_exit(&fault->done, 0);
 }
 
 static void let_fault_wait(void *data)
 {
-	const unsigned long late = jiffies + TIMEOUT;
 	struct waiting_fault *fault = data;
-	rwlock_t *lock = &fault->t->kvm->mmu_lock;
 
-	if (current != fault->zapper || fault->waits)
+	if (current != fault->zapper || fault->begun)
 		return;
 
-	wake_up_process(fault->task);
-	while (!rwlock_is_contended(lock) && time_before(jiffies, late))
-		cpu_relax();
-	fault->waits = true;
+	fault->begun = true;
+	test_helper_begin(fault->helper, waiting_fault_fn, fault);
+	fault->waits = test_helper_contends(&fault->t->kvm->mmu_lock, TIMEOUT_MS);
 }
 
 static struct waiting_fault *create_waiting_fault(struct kunit *test,
 						  struct tdp_test *t)
 {
 	struct waiting_fault *fault = kunit_kzalloc(test, sizeof(*fault), GFP_KERNEL);
-	const unsigned int here = cpumask_first(cpu_online_mask);
 
 	KUNIT_ASSERT_NOT_NULL(test, fault);
 	fault->hook.call = let_fault_wait;
 	fault->hook.data = fault;
 	fault->t = t;
 	fault->zapper = current;
-	init_completion(&fault->done);
-	set_cpus_allowed_ptr(current, cpumask_of(here));
+	test_stay_on_cpu(test);
+	fault->helper = test_helper_create(test);
 	unmap_hook_begin(test, &fault->hook);
-
-	fault->task = kthread_create(waiting_fault_fn, fault, "kunit-fault");
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, fault->task);
-	kthread_bind(fault->task, cpumask_next(here, cpu_online_mask));
 	return fault;
 }
 
@@ -216,11 +205,8 @@ static void zap_slot_yields_to_fault(struct kunit *test)
 	zap_slot(t, slot);
 	unmap_hook_end(test, &fault->hook);
 
-	/* If nothing was unmapped, it has not begun; else its task may be gone. */
-	if (!fault->waits)
-		wake_up_process(fault->task);
-	wait_for_completion(&fault->done);
-	KUNIT_EXPECT_TRUE(test, fault->waits);
+	KUNIT_ASSERT_TRUE(test, fault->waits);
+	KUNIT_EXPECT_TRUE(test, test_helper_wait(fault->helper, TIMEOUT_MS));
 	KUNIT_EXPECT_EQ(test, fault->tables, NR_TABLES - 1 + 2);
 	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 0);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Threads that help a test, see soft_helper.h.
+ * Threads that help a test, see test_helper.h.
  */
 #include <kunit/test.h>
 #include <linux/cpumask.h>
@@ -10,14 +10,14 @@
 #include <linux/sched/clock.h>
 #include <linux/sched/mm.h>
 
-#include "soft_helper.h"
+#include "test_helper.h"
 
 static void stay_on_any_cpu(void *unused)
 {
 	set_cpus_allowed_ptr(current, cpu_possible_mask);
 }
 
-void soft_stay_on_cpu(struct kunit *test)
+void test_stay_on_cpu(struct kunit *test)
 {
 	const struct cpumask *mask = cpumask_of(raw_smp_processor_id());
 
@@ -28,9 +28,10 @@ void soft_stay_on_cpu(struct kunit *test)
 
 static int run_helper(void *data)
 {
-	struct soft_helper *helper = data;
+	struct test_helper *helper = data;
 
-	kthread_use_mm(helper->mm);
+	if (helper->mm)
+		kthread_use_mm(helper->mm);
 	for (;;) {
 		wait_for_completion(&helper->go);
 		if (!helper->fn)
@@ -38,21 +39,22 @@ static int run_helper(void *data)
 		helper->fn(helper->data);
 		complete(&helper->done);
 	}
-	kthread_unuse_mm(helper->mm);
-	kthread_complete_and_exit(&helper->done, 0);
+	if (helper->mm)
+		kthread_unuse_mm(helper->mm);
+	kthread_complete_and_exit(&helper->ended, 0);
 }
 
 static void end_helper(void *data)
 {
-	struct soft_helper *helper = data;
+	struct test_helper *helper = data;
 
-	soft_helper_begin(helper, NULL, NULL);
-	wait_for_completion(&helper->done);
+	test_helper_begin(helper, NULL, NULL);
+	wait_for_completion(&helper->ended);
 }
 
-struct soft_helper *soft_helper_create(struct kunit *test)
+struct test_helper *test_helper_create(struct kunit *test)
 {
-	struct soft_helper *helper = kunit_kzalloc(test, sizeof(*helper), GFP_KERNEL);
+	struct test_helper *helper = kunit_kzalloc(test, sizeof(*helper), GFP_KERNEL);
 	struct task_struct *task;
 	int cpu;
 
@@ -60,17 +62,18 @@ struct soft_helper *soft_helper_create(struct kunit *test)
 	helper->mm = current->mm;
 	init_completion(&helper->go);
 	init_completion(&helper->done);
+	init_completion(&helper->ended);
 	cpu = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
 	if (cpu >= nr_cpu_ids)
 		cpu = raw_smp_processor_id();
-	task = kthread_create_on_cpu(run_helper, helper, cpu, "soft_helper/%u");
+	task = kthread_create_on_cpu(run_helper, helper, cpu, "test_helper/%u");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
 	wake_up_process(task);
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, end_helper, helper));
 	return helper;
 }
 
-void soft_helper_begin(struct soft_helper *helper, void (*fn)(void *data),
+void test_helper_begin(struct test_helper *helper, void (*fn)(void *data),
 		       void *data)
 {
 	helper->fn = fn;
@@ -78,7 +81,19 @@ void soft_helper_begin(struct soft_helper *helper, void (*fn)(void *data),
 	complete(&helper->go);
 }
 
-bool soft_helper_spin(struct soft_helper *helper, unsigned int ms)
+bool test_helper_contends(rwlock_t *lock, unsigned int ms)
+{
+	const u64 end = local_clock() + (u64)ms * NSEC_PER_MSEC;
+
+	while (!rwlock_is_contended(lock)) {
+		if (local_clock() >= end)
+			return false;
+		cpu_relax();
+	}
+	return true;
+}
+
+bool test_helper_spin(struct test_helper *helper, unsigned int ms)
 {
 	const u64 end = local_clock() + (u64)ms * NSEC_PER_MSEC;
 
@@ -90,7 +105,7 @@ bool soft_helper_spin(struct soft_helper *helper, unsigned int ms)
 	return false;
 }
 
-bool soft_helper_wait(struct soft_helper *helper, unsigned int ms)
+bool test_helper_wait(struct test_helper *helper, unsigned int ms)
 {
 	return wait_for_completion_timeout(&helper->done, msecs_to_jiffies(ms));
 }

@@ -4,41 +4,47 @@
  * two of them meet where two CPUs would meet by chance.  The test's own thread
  * stays on one CPU meanwhile.
  */
-#ifndef __KVM_X86_MMU_SOFT_HELPER_H
-#define __KVM_X86_MMU_SOFT_HELPER_H
+#ifndef __KVM_X86_MMU_TEST_HELPER_H
+#define __KVM_X86_MMU_TEST_HELPER_H
 
 #include <kunit/test.h>
 #include <linux/completion.h>
 #include <linux/sched.h>
+#include <linux/spinlock.h>
 
 /**
- * struct soft_helper - a thread in the test's address space, on another CPU
- * @mm: that one
+ * struct test_helper - a thread in the test's address space, on another CPU
+ * @mm: that one, if the test has one
  * @fn: what it does next; NULL: it ends
  * @data: for @fn
  * @go: it may
  * @done: it has
+ * @ended: it uses nothing of this any more
  */
-struct soft_helper {
+struct test_helper {
 	struct mm_struct *mm;
 	void (*fn)(void *data);
 	void *data;
 	struct completion go;
 	struct completion done;
+	struct completion ended;
 };
 
 /* The test's thread stays on the CPU that it is on. */
-void soft_stay_on_cpu(struct kunit *test);
+void test_stay_on_cpu(struct kunit *test);
 
 /* Goes with the test; on the next CPU, if there is another one. */
-struct soft_helper *soft_helper_create(struct kunit *test);
+struct test_helper *test_helper_create(struct kunit *test);
 
 /* It begins to do @fn, in any context; once it has done it, it can do the next. */
-void soft_helper_begin(struct soft_helper *helper, void (*fn)(void *data),
+void test_helper_begin(struct test_helper *helper, void (*fn)(void *data),
 		       void *data);
 
-/* It has done it; spins or sleeps for as long as @ms. */
-bool soft_helper_spin(struct soft_helper *helper, unsigned int ms);
-bool soft_helper_wait(struct soft_helper *helper, unsigned int ms);
+/* A helper waits for @lock, which the test holds for writing; spins for at most @ms. */
+bool test_helper_contends(rwlock_t *lock, unsigned int ms);
 
-#endif /* __KVM_X86_MMU_SOFT_HELPER_H */
+/* It has done it; spins or sleeps for as long as @ms. */
+bool test_helper_spin(struct test_helper *helper, unsigned int ms);
+bool test_helper_wait(struct test_helper *helper, unsigned int ms);
+
+#endif /* __KVM_X86_MMU_TEST_HELPER_H */
