@@ -7,7 +7,6 @@
 #include "soft_check.h"
 #include "soft_cpu.h"
 #include "soft_region.h"
-#include "test_helper.h"
 
 void region_set_flags(struct region_test *t, u32 flags)
 {
