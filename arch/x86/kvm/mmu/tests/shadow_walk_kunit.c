@@ -8,9 +8,7 @@
  * No VMX or SVM is needed.
  */
 #include <kunit/test.h>
-#include <linux/completion.h>
 #include <linux/cpumask.h>
-#include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/kvm_host.h>
 #include <linux/xarray.h>
@@ -20,6 +18,7 @@
 #include "mmu/shadow_internal.h"
 #include "shadow_vm.h"
 #include "test_format.h"
+#include "test_helper.h"
 
 #define TABLE	(SHADOW_TEST_GFN + 0x13)
 #define GFN_A	(SHADOW_TEST_GFN + 0x51)
@@ -28,23 +27,26 @@
 /* In ms, with interrupts off: it ends early if nobody waits. */
 #define WALK_LENGTH	20
 
+/* For what takes milliseconds unless it is broken. */
+#define TIMEOUT_MS	(30 * MSEC_PER_SEC)
+
 /**
  * struct held_walk - a walk that takes its time
- * @vcpu: whose it is
+ * @helper: the thread that walks
+ * @vcpu: whose walk it is
  * @inside: it has begun
  * @over: what must wait for it is done
  * @early: that was before it has ended
- * @ended: it has
  */
 struct held_walk {
+	struct test_helper *helper;
 	struct kvm_vcpu *vcpu;
 	bool inside;
 	bool over;
 	bool early;
-	struct completion ended;
 };
 
-static int walk_slowly(void *data)
+static void walk_slowly(void *data)
 {
 	const ktime_t end = ktime_add_ms(ktime_get(), WALK_LENGTH);
 	struct held_walk *walk = data;
@@ -55,7 +57,6 @@ static int walk_slowly(void *data)
 		cpu_relax();
 	walk->early = READ_ONCE(walk->over);
 	shadow_walk_end(walk->vcpu);
-	kthread_complete_and_exit(&walk->ended, 0);
 }
 
 /* The VM's only vCPU, from now on; vcpu_gone() before the VM goes. */
@@ -76,7 +77,6 @@ static void vcpu_gone(struct shadow_test *t)
 static struct held_walk *begin_walk(struct kunit *test, struct shadow_test *t)
 {
 	struct held_walk *walk = kunit_kzalloc(test, sizeof(*walk), GFP_KERNEL);
-	struct task_struct *task;
 
 	KUNIT_ASSERT_NOT_NULL(test, walk);
 	if (num_online_cpus() < 2)
@@ -84,21 +84,23 @@ static struct held_walk *begin_walk(struct kunit *test, struct shadow_test *t)
 
 	vcpu_online(test, t);
 	walk->vcpu = t->vcpu;
-	init_completion(&walk->ended);
-	task = kthread_run(walk_slowly, walk, "kunit-walk");
-	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	test_stay_on_cpu(test);
+	walk->helper = test_helper_create(test);
+	test_helper_begin(walk->helper, walk_slowly, walk);
 	while (!READ_ONCE(walk->inside))
 		cond_resched();
 	return walk;
 }
 
-/* Return: did the walk outlast what had to wait for it? */
+/* Return: did the walk outlast what had to wait for it, or not end at all? */
 static bool end_walk(struct shadow_test *t, struct held_walk *walk)
 {
+	bool ended;
+
 	WRITE_ONCE(walk->over, true);
-	wait_for_completion(&walk->ended);
+	ended = test_helper_wait(walk->helper, TIMEOUT_MS);
 	vcpu_gone(t);
-	return walk->early;
+	return !ended || walk->early;
 }
 
 static void free_waits_for_walks(struct kunit *test)
