@@ -28,7 +28,7 @@ group_packages()
 	verify) echo spin gcc libc6-dev python3 ;;
 	coverage) echo lcov git gcc ;;
 	series) echo git perl python3 patch ;;
-	series-build) echo clang ;;
+	series-build) echo clang ccache ;;
 	check) echo sparse perl python3 ;;
 	cross) echo gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu ;;
 	*) die "deps.sh: no group named '$1'" ;;

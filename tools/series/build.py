@@ -8,6 +8,9 @@ by its number, and builds by their names: of BUILDS below, in that order.
 A build is of what its sources are, O/series-build/built lists what was built: it is
 not built again, be it for another mail or in another run.  Files of ours that are not
 linked yet are not among them; those of the MMU are compiled where they come.
+
+The compilers are those of ccache: most mails leave most objects as they were, and so
+do two builds that differ in the vendor.
 """
 import collections
 import hashlib
@@ -23,6 +26,7 @@ from steps import StepError, lay
 
 MODULES = {"amd": "arch/x86/kvm/kvm-amd.ko", "intel": "arch/x86/kvm/kvm-intel.ko"}
 TESTS = ("arch/x86/kvm/mmu/tests/", "virt/kvm/tests/")
+CCACHE = "/usr/lib/ccache"
 MAKEFILES = {"arch/x86/kvm/": "arch/x86/kvm/Makefile",
              "virt/kvm/": "virt/kvm/Makefile.kvm"}
 
@@ -168,6 +172,9 @@ class Builder:
         fragments = [os.path.join(self.series.repo, "configs", f"{name}.config")
                      for name in build.fragments]
         return {**os.environ, "KVM_TREE": self.tree, "CONFIG": "fast",
+                "PATH": f"{CCACHE}:{os.environ['PATH']}",
+                "CCACHE_DIR": os.path.join(self.folder, "ccache"),
+                "CCACHE_MAXSIZE": "2G",
                 "KVM_BUILD": os.path.join(self.folder, build.name),
                 "KVM_FRAGMENTS": " ".join(fragments), "KVM_MAKE": build.make}
 
