@@ -192,14 +192,14 @@ static struct spte_leaf_args tdp_leaf_args(struct kvm *kvm, const struct tdp_ite
 static int tdp_map_leaf(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 			struct tdp_iter *iter, bool mmu_writable)
 {
-	struct spte_leaf_args args = tdp_leaf_args(vcpu->kvm, iter, fault->slot,
-						   fault->prefetch);
+	struct spte_leaf_args args;
 	u64 spte;
 	int r;
 
 	if (tdp_leaf_suffices(fault, iter))
 		return RET_PF_SPURIOUS;
 
+	args = tdp_leaf_args(vcpu->kvm, iter, fault->slot, fault->prefetch);
 	args.pfn = fault->pfn;
 	args.nx_huge = fault->nx_mitigation;
 	args.host_writable = fault->map_writable;
