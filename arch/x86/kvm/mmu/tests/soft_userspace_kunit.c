@@ -2,8 +2,8 @@
 /*
  * What a VMM can do to KVM's core that a sane one does not: in a ring that is its
  * own to write (virt/kvm/dirty_ring.c), to a guest_memfd while a slot is being bound
- * to it (virt/kvm/memslot.c), and with attributes of all frames there can be
- * (virt/kvm/mem_attributes.c).
+ * to it, by a move to where no slot can be (both virt/kvm/memslot.c), and with
+ * attributes of all frames there can be (virt/kvm/mem_attributes.c).
  */
 #include <kunit/test.h>
 #include <linux/completion.h>
@@ -12,8 +12,10 @@
 #include <linux/kvm.h>
 #include <linux/kvm_host.h>
 #include <linux/sched.h>
+#include <linux/srcu.h>
 #include <linux/xarray.h>
 
+#include "mmu.h"
 #include "soft_hardware.h"
 #include "soft_vm.h"
 
@@ -207,6 +209,41 @@ static void gmem_is_bound_last(struct kunit *test)
 						  0, KVM_MEM_GUEST_MEMFD));
 }
 
+/* Moves */
+
+static bool has_memory(struct soft_vm *vm, gfn_t gfn)
+{
+	guard(srcu)(&vm->kvm->srcu);
+	return kvm_is_visible_gfn(vm->kvm, gfn);
+}
+
+/*
+ * x86 refuses it when the slot is INVALID already: it is back, with what its log knew,
+ * and can be moved to elsewhere.
+ */
+static void move_beyond_last_gfn(struct kunit *test)
+{
+	struct soft_vm *vm = new_vm(test, &(struct soft_vm_kind) {});
+	const u32 flags = KVM_MEM_LOG_DIRTY_PAGES;
+	u64 log;
+
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, SLOT, GFN, NR_PAGES, 0, flags));
+	KUNIT_EXPECT_EQ(test, write_page(vm, 5), SOFT_RAM);
+	KUNIT_EXPECT_EQ(test, -EINVAL, soft_vm_set_slot(vm, SLOT, kvm_mmu_max_gfn(),
+							NR_PAGES, 0, flags));
+
+	KUNIT_ASSERT_TRUE(test, has_memory(vm, GFN));
+	KUNIT_EXPECT_EQ(test, write_page(vm, 6), SOFT_RAM);
+	KUNIT_EXPECT_EQ(test, write_page(vm, NR_PAGES), SOFT_MMIO);
+	KUNIT_EXPECT_EQ(test, 0, soft_vm_get_dirty_log(vm, SLOT, &log, 1));
+	KUNIT_EXPECT_EQ(test, log, BIT(5) | BIT(6));
+
+	KUNIT_EXPECT_EQ(test, 0, soft_vm_set_slot(vm, SLOT, GFN + NR_PAGES, NR_PAGES, 0,
+						  flags));
+	KUNIT_EXPECT_EQ(test, write_page(vm, 6), SOFT_MMIO);
+	KUNIT_EXPECT_EQ(test, write_page(vm, NR_PAGES), SOFT_RAM);
+}
+
 /* Attributes */
 
 /* To take away what a few have costs these few, however large the range is. */
@@ -230,6 +267,7 @@ static struct kunit_case userspace_cases[] = {
 	KUNIT_CASE_PARAM(ring_entries_of_nothing, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(ring_is_full, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(gmem_is_bound_last, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(move_beyond_last_gfn, soft_hardware_gen_params),
 	KUNIT_CASE(attributes_of_all),
 	{}
 };
