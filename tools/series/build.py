@@ -92,6 +92,8 @@ class Builder:
         # By name of the build: how many were built, how long that took, all
         self.count, self.seconds = collections.Counter(), collections.Counter()
         self.done = collections.Counter()
+        # By name of the build: the Kconfig files that it was configured with
+        self.configured = {}
 
     def read_built(self):
         try:
@@ -186,8 +188,16 @@ class Builder:
             raise SeriesError(f"{build.name}: {script} failed")
         return done.stdout
 
+    def configure(self, build):
+        """Few mails change a Kconfig file."""
+        kconfig = [lay.read(os.path.join(self.tree, path)) for path in self.paths
+                   if os.path.basename(path).startswith("Kconfig")]
+        if self.configured.get(build.name) != kconfig:
+            self.run(build, "configure.sh", *["--lenient"] if build.lenient else [])
+            self.configured[build.name] = kconfig
+
     def make(self, build, label, objects):
-        self.run(build, "configure.sh", *["--lenient"] if build.lenient else [])
+        self.configure(build)
         if build.arch != "x86":
             self.run(build, "build.sh", label, *build.targets())
             self.check_warnings(build)
