@@ -6,12 +6,13 @@
  *
  * L2 executes UD2.  KVM_RUN must not go on for ever, and whatever L2 does to itself
  * is L1's to hear of: an exit for a shutdown, or for a fault in L1's tables.  Without
- * a VMCB to tell it, L1 shuts down.
+ * a VMCB to tell it, L1 shuts down; it goes on if userspace has the vCPU run again.
  *
  * Breaks of KVM that make this test fail:
  *  - emulate the instruction that an event of L2 interrupted;
  *  - end KVM_RUN with an error for what L2 alone has done;
- *  - inject a #GP into L2 for a VMCB that is not there.
+ *  - inject a #GP into L2 for a VMCB that is not there;
+ *  - shut down without L1's registers and root.
  */
 #include <signal.h>
 #include <string.h>
@@ -76,6 +77,8 @@ static void l1_svm(struct svm_test_data *svm)
 	if (missing == VMCB)
 		vmcb->control.intercept_exceptions = BIT(UD_VECTOR) | BIT(GP_VECTOR);
 	run_guest(vmcb, svm->vmcb_gpa);
+	if (missing == VMCB)
+		GUEST_DONE();
 	l1_exits(vmcb->control.exit_code, SVM_EXIT_SHUTDOWN, SVM_EXIT_NPF);
 }
 
@@ -139,13 +142,18 @@ static void map_holes(struct kvm_vm *vm)
 	*pde = HOLE_GPA | (*pde & 0xfff);
 }
 
+static void add_vmcb(struct kvm_vm *vm)
+{
+	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, VMCB_GPA, VMCB_SLOT, 1, 0);
+}
+
 static vm_vaddr_t alloc_svm(struct kvm_vm *vm)
 {
 	struct svm_test_data *svm;
 	vm_vaddr_t gva;
 
 	vcpu_alloc_svm(vm, &gva);
-	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, VMCB_GPA, VMCB_SLOT, 1, 0);
+	add_vmcb(vm);
 	virt_map(vm, VMCB_GVA, VMCB_GPA, 1);
 	svm = addr_gva2hva(vm, gva);
 	svm->vmcb = (void *)VMCB_GVA;
@@ -179,7 +187,8 @@ static void run_case(struct kvm_vm *vm, struct kvm_vcpu *vcpu)
 	}
 	if (missing == VMCB) {
 		TEST_ASSERT_KVM_EXIT_REASON(vcpu, KVM_EXIT_SHUTDOWN);
-		return;
+		add_vmcb(vm);
+		run_limited(vcpu);
 	}
 	TEST_ASSERT_KVM_EXIT_REASON(vcpu, KVM_EXIT_IO);
 	if (get_ucall(vcpu, &uc) == UCALL_ABORT)
