@@ -270,22 +270,43 @@ static struct dentry *kvm_create_vm_dir(const char *fdname)
 	return ERR_PTR(-EEXIST);
 }
 
-static int kvm_create_vm_stat_file(struct kvm *kvm, unsigned int nr)
+static struct kvm_stat_data *kvm_alloc_vm_stat(struct kvm *kvm, unsigned int nr)
 {
-	const struct kvm_stats_desc *desc = kvm_stat_desc(nr);
-	struct kvm_stat_data *stat;
+	struct kvm_stat_data *stat = kzalloc(sizeof(*stat), GFP_KERNEL_ACCOUNT);
 
-	stat = kzalloc(sizeof(*stat), GFP_KERNEL_ACCOUNT);
 	if (!stat)
-		return -ENOMEM;
+		return NULL;
 
 	stat->kind = kvm_stat_kind(nr);
-	stat->desc = desc;
+	stat->desc = kvm_stat_desc(nr);
 	stat->kvm = kvm;
-	kvm->debugfs_stat_data[nr] = stat;
+	return stat;
+}
 
-	debugfs_create_file(desc->name, kvm_stat_file_mode(desc),
-			    kvm->debugfs_dentry, stat, &kvm_vm_stat_fops);
+/*
+ * All that can fail comes before the first file: who has a file open uses its data and
+ * the VM until he closes it.
+ */
+static int kvm_create_vm_stat_files(struct kvm *kvm)
+{
+	struct kvm_stat_data **stats;
+	unsigned int nr;
+
+	stats = kcalloc(kvm_nr_stats(), sizeof(*stats), GFP_KERNEL_ACCOUNT);
+	kvm->debugfs_stat_data = stats;
+	if (!stats)
+		return -ENOMEM;
+
+	for (nr = 0; nr < kvm_nr_stats(); nr++) {
+		stats[nr] = kvm_alloc_vm_stat(kvm, nr);
+		if (!stats[nr])
+			return -ENOMEM;
+	}
+
+	for (nr = 0; nr < kvm_nr_stats(); nr++)
+		debugfs_create_file(stats[nr]->desc->name,
+				    kvm_stat_file_mode(stats[nr]->desc),
+				    kvm->debugfs_dentry, stats[nr], &kvm_vm_stat_fops);
 	return 0;
 }
 
@@ -327,7 +348,7 @@ void kvm_destroy_vm_debugfs(struct kvm *kvm)
 int kvm_create_vm_debugfs(struct kvm *kvm, const char *fdname)
 {
 	struct dentry *dir;
-	unsigned int nr;
+	int r;
 
 	if (!debugfs_initialized())
 		return 0;
@@ -337,23 +358,12 @@ int kvm_create_vm_debugfs(struct kvm *kvm, const char *fdname)
 		return 0;
 
 	kvm->debugfs_dentry = dir;
-	kvm->debugfs_stat_data = kcalloc(kvm_nr_stats(),
-					 sizeof(kvm->debugfs_stat_data[0]),
-					 GFP_KERNEL_ACCOUNT);
-	if (!kvm->debugfs_stat_data)
-		goto destroy;
-
-	for (nr = 0; nr < kvm_nr_stats(); nr++) {
-		if (kvm_create_vm_stat_file(kvm, nr))
-			goto destroy;
-	}
-
-	kvm_arch_create_vm_debugfs(kvm);
-	return 0;
-
-destroy:
-	kvm_destroy_vm_debugfs(kvm);
-	return -ENOMEM;
+	r = kvm_create_vm_stat_files(kvm);
+	if (r)
+		kvm_destroy_vm_debugfs(kvm);
+	else
+		kvm_arch_create_vm_debugfs(kvm);
+	return r;
 }
 
 #ifdef __KVM_HAVE_ARCH_VCPU_DEBUGFS
