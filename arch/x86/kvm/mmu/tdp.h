@@ -112,8 +112,9 @@ int tdp_map(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault, bool mmu_writab
  * @fault: has just been mapped, in the same section of mmu_lock
  *
  * Fills entries of the table that the fault has its leaf in, without sleeping, and with
- * A clear.  Does nothing unless the leaf is a 4K page, on CPUs without A bits, while an
- * invalidation is in progress, nor where KVM watches a gfn of the same 2M.
+ * A clear.  It does so for 4K leaves only, and not: on CPUs without A bits; in VMs that
+ * can have private memory; if an invalidation is in progress, or one ended since the
+ * fault began; where KVM watches a gfn of the same 2M.
  *
  * Context: mmu_lock for reading; kvm->srcu.
  */

@@ -120,7 +120,7 @@ static inline struct tdp_iter *tdp_iter_next(struct tdp_iter *iter)
 /**
  * tdp_iter_skip() - leave out SPTEs
  * @iter: the walk, at its lowest level
- * @nr: how many behind the current one; they are in its table, and before @iter->end
+ * @nr: how many come after the current one; they are in its table, and before @iter->end
  *
  * The walk is then at the last of them, which it has not read.
  */

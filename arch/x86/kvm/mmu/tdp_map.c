@@ -128,15 +128,15 @@ static int tdp_map_mmio(struct kvm_vcpu *vcpu, struct tdp_iter *iter)
 }
 
 /*
- * If the SPTE lets the guest write without a fault, log the page now, after the SPTE was
- * set.  The log is read under mmu_lock for reading too: it takes the mark first and then
- * looks at the SPTE, which it finds.  Both sides have full barriers.
+ * Outside of regions.  If the SPTE lets the guest write without a fault, log the page
+ * now, after the SPTE was set.  The log is read under mmu_lock for reading too: it takes
+ * the mark first and then looks at the SPTE, which it finds.  Both sides have full
+ * barriers.
  */
 static void tdp_log_writable(struct kvm *kvm, const struct kvm_page_fault *fault,
 			     const struct tdp_iter *iter, u64 spte)
 {
-	if (!spte_writable(spte) || !kvm_slot_dirty_track_enabled(fault->slot) ||
-	    tdp_in_region(kvm, iter->root->table.role, fault->slot, iter->gfn))
+	if (!spte_writable(spte) || !kvm_slot_dirty_track_enabled(fault->slot))
 		return;
 
 	/* level_choose() maps nothing larger in a logged slot. */
@@ -214,7 +214,8 @@ static int tdp_map_leaf(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 	if (r == RET_PF_RETRY)
 		return r;
 
-	tdp_log_writable(vcpu->kvm, fault, iter, spte);
+	if (!args.clean)
+		tdp_log_writable(vcpu->kvm, fault, iter, spte);
 	trace_kvm_mmu_set_spte(iter->level, iter->gfn,
 			       rcu_dereference(iter->sptep));
 
@@ -348,7 +349,7 @@ static int tdp_count_none(tdp_ptep_t sptep, int max)
 }
 
 /*
- * Map up to @nr pages from the walk's SPTE on, some at a time, and move the walk behind
+ * Map up to @nr pages from the walk's SPTE on, some at a time, and move the walk past
  * them.  Return: false if the host lacks one, present and writable.
  */
 static bool tdp_prefetch_run(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot,

@@ -9,9 +9,10 @@
  *
  * A table is SP_ALLOC while it is private, SP_ACTIVE from just before it is
  * linked, SP_ZAPPED once it is unlinked.  The thread that unlinks it takes down what is
- * below.  mmu_lock for writing keeps others away, so the entries are only counted.
- * mmu_lock for reading does not, so each entry is frozen as it is accounted for, and
- * nobody maps anything there unnoticed.  RCU waits for readers before a table is freed.
+ * below.  mmu_lock for writing keeps others away, so the entries are only counted,
+ * unless a log by regions needs their D.  mmu_lock for reading does not, so each entry is
+ * frozen as it is accounted for, and nobody maps anything there unnoticed.  RCU waits for
+ * readers before a table is freed.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -128,7 +129,10 @@ static void tdp_check_value(u64 spte)
 	KVM_MMU_WARN_ON(spte_causes_ve(spte));
 }
 
-/* Under mmu_lock for writing only the CPU and the fast page fault change the SPTE. */
+/*
+ * Under mmu_lock for writing only the CPU, the fast page fault and ageing change the
+ * SPTE.  What ageing does may be lost, see spte_volatile().
+ */
 static u64 tdp_replace(u64 *sptep, u64 old, u64 spte, int level)
 {
 	tdp_check_value(spte);

@@ -5,11 +5,11 @@
  *
  * What is held while an SPTE is changed, and how it is changed:
  *
- *  mmu_lock for writing   tdp_set(): nobody but the CPU and the fast page fault
- *                         interferes; atomic where spte_volatile()
+ *  mmu_lock for writing   tdp_set(): only the CPU, the fast page fault and ageing
+ *                         interfere; atomic where spte_volatile()
  *  mmu_lock for reading   tdp_set_atomic(), tdp_zap_atomic(): cmpxchg against
  *                         what the walk has read; SPTE_FROZEN is left alone
- *  RCU alone              fast_fault.c: sets W, R, X only
+ *  RCU alone              fast_fault.c: gives R, X, W back, and D with W
  *  any of these           tdp_clear_bits() (with mmu_lock), tdp_clear_accessed():
  *                         take bits from a present leaf
  *  regions                tdp_set_region(), tdp_take_dirty(): see tdp_region.h
@@ -127,7 +127,7 @@ bool tdp_set_region(tdp_ptep_t sptep, u64 *link, u64 region);
  * A cmpxchg, as in tdp_clear_bits().  The caller flushes TLBs.
  *
  * Return: true if it was a present leaf with D, and has no D any more.
- * Context: RCU, mmu_lock for reading, and nobody but the log has a use for D.
+ * Context: RCU, mmu_lock, and nobody but the log has a use for D.
  */
 static inline bool tdp_take_dirty(u64 *sptep)
 {

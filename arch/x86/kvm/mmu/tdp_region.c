@@ -6,7 +6,8 @@
  * slots_lock, and flushes before letting it go.  Until then, a CPU that has D in its
  * TLB writes without a trace, but to a page that is being reported.  Afterwards the next
  * write sets D again, or finds its region closed.  Whoever removes a leaf marks its page
- * with mmu_lock for writing, so a collection either sees D or comes after the mark.
+ * with mmu_lock for writing, or with slots_lock, so a collection either sees D or comes
+ * after the mark.
  */
 #include <linux/kvm_host.h>
 #include <linux/moduleparam.h>
@@ -108,8 +109,8 @@ static void close_stale(struct kvm *kvm, struct tdp_iter *iter)
 	while (spte_present_table(iter->old, PG_LEVEL_2M) &&
 	       spte_region(iter->old) != SPTE_REGION_STALE) {
 		/*
-		 * OPENING: a vCPU takes D away that is from before an older log, and
-		 * maybe not all D: a fault may be late, and map a leaf with D behind it.
+		 * OPENING: a fault that knows an older log takes D away.  Wait for its
+		 * end: a late fault may map a leaf with D where it has looked already.
 		 */
 		if (spte_region(iter->old) != SPTE_REGION_OPENING) {
 			if (set_region(kvm, iter->sptep, &iter->old, SPTE_REGION_STALE))

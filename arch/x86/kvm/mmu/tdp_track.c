@@ -8,7 +8,7 @@
  *
  * An SPTE that lacks the bit may be skipped after a plain read: if W or D is set later,
  * the page is marked dirty later, too, after it was taken out of the bitmap, and so for
- * the next round.
+ * the next round.  In a region D itself is the mark, for the next collection.
  *
  * Ageing takes no lock but RCU.  A walk may then see tables and roots that are
  * zapped already; what it changes there has no effect.
