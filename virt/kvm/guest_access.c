@@ -17,7 +17,6 @@
  */
 #include <linux/hugetlb.h>
 #include <linux/mm.h>
-#include <linux/sched/mm.h>
 #include <linux/uaccess.h>
 
 #include "kvm_core.h"

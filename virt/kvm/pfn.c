@@ -14,7 +14,6 @@
  * Authors: Avi Kivity, Yaniv Kamay
  */
 #include <linux/mm.h>
-#include <linux/sched/mm.h>
 #include <linux/swap.h>
 
 #include "kvm_core.h"

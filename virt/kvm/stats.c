@@ -26,7 +26,6 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/pid.h>
-#include <linux/rcupdate.h>
 #include <linux/slab.h>
 
 #include "kvm_core.h"

@@ -21,7 +21,6 @@
 #include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/pid.h>
-#include <linux/rcupdate.h>
 #include <linux/rcuwait.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>

@@ -19,12 +19,10 @@
 #include <linux/lockdep.h>
 #include <linux/mutex.h>
 #include <linux/pid.h>
-#include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 #include <linux/signal.h>
 #include <linux/slab.h>
 #include <linux/srcu.h>
-#include <linux/string.h>
 #include <linux/uaccess.h>
 
 #include <trace/events/kvm.h>
@@ -185,17 +183,14 @@ static int kvm_vcpu_access_state(struct kvm_vcpu *vcpu,
 	return r;
 }
 
-/* Return: -ENOIOCTLCMD for any other ioctl. */
-static int kvm_vcpu_ioctl_state(struct kvm_vcpu *vcpu, unsigned int nr,
-				void __user *argp)
+static const struct kvm_vcpu_state_ioctl *kvm_vcpu_find_state_ioctl(unsigned int nr)
 {
-	const struct kvm_vcpu_state_ioctl *ioctl = kvm_vcpu_state_ioctls;
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(kvm_vcpu_state_ioctls); i++, ioctl++)
-		if (ioctl->nr == nr)
-			return kvm_vcpu_access_state(vcpu, ioctl, argp);
-	return -ENOIOCTLCMD;
+	for (i = 0; i < ARRAY_SIZE(kvm_vcpu_state_ioctls); i++)
+		if (kvm_vcpu_state_ioctls[i].nr == nr)
+			return &kvm_vcpu_state_ioctls[i];
+	return NULL;
 }
 
 /* kvm_sigset_activate() installs @sigset around the vCPU's runs. */
@@ -324,7 +319,7 @@ static long kvm_vcpu_ioctl_locked(struct file *filp, unsigned int ioctl,
 {
 	struct kvm_vcpu *vcpu = filp->private_data;
 	void __user *argp = (void __user *)arg;
-	int r;
+	const struct kvm_vcpu_state_ioctl *state;
 
 	switch (ioctl) {
 	case KVM_RUN:
@@ -337,10 +332,12 @@ static long kvm_vcpu_ioctl_locked(struct file *filp, unsigned int ioctl,
 	case KVM_PRE_FAULT_MEMORY:
 		return kvm_vcpu_ioctl_pre_fault(vcpu, argp);
 #endif
-	default:
-		r = kvm_vcpu_ioctl_state(vcpu, ioctl, argp);
-		return r == -ENOIOCTLCMD ? kvm_arch_vcpu_ioctl(filp, ioctl, arg) : r;
 	}
+
+	state = kvm_vcpu_find_state_ioctl(ioctl);
+	if (state)
+		return kvm_vcpu_access_state(vcpu, state, argp);
+	return kvm_arch_vcpu_ioctl(filp, ioctl, arg);
 }
 
 /**
