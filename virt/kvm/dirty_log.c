@@ -424,8 +424,8 @@ int kvm_vm_clear_dirty_log(struct kvm *kvm,
  *
  * Options that only manual mode has need KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE.
  *
- * Context: Takes no lock: an ioctl of the log, or a new slot, that races with it goes
- * by the old options or by the new ones.
+ * Context: Takes slots_lock: a change of a slot, or an ioctl of the log, goes by one
+ * set of options.
  * Return: 0, or -EINVAL for unknown options or flags.
  */
 int kvm_enable_manual_dirty_log(struct kvm *kvm,
@@ -437,7 +437,9 @@ int kvm_enable_manual_dirty_log(struct kvm *kvm,
 	if (cap->flags || cap->args[0] & ~allowed)
 		return -EINVAL;
 
+	mutex_lock(&kvm->slots_lock);
 	kvm->manual_dirty_log_protect = cap->args[0];
+	mutex_unlock(&kvm->slots_lock);
 	return 0;
 }
 

@@ -2,7 +2,8 @@
 /*
  * What a VMM can do to KVM's core that a sane one does not: in a ring that is its
  * own to write (virt/kvm/dirty_ring.c), to a guest_memfd while a slot is being bound
- * to it, by a move to where no slot can be (both virt/kvm/memslot.c), and with
+ * to it, by a move to where no slot can be (both virt/kvm/memslot.c), with options of
+ * the dirty log that change when it likes (virt/kvm/dirty_log.c), and with
  * attributes of all frames there can be (virt/kvm/mem_attributes.c).
  */
 #include <kunit/test.h>
@@ -244,6 +245,55 @@ static void move_beyond_last_gfn(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, write_page(vm, NR_PAGES), SOFT_RAM);
 }
 
+/* Options of the dirty log */
+
+/**
+ * struct enabling - a thread of the VMM that enables manual mode
+ * @vm: the VM
+ * @error: of the ioctl
+ * @done: the thread uses nothing of this any more
+ */
+struct enabling {
+	struct soft_vm *vm;
+	int error;
+	struct completion done;
+};
+
+static int enable_manual_log(void *data)
+{
+	struct kvm_enable_cap cap = {
+		.cap = KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
+		.args = { KVM_DIRTY_LOG_MANUAL_CAPS },
+	};
+	struct enabling *e = data;
+	struct mm_struct *mm = e->vm->kvm->mm;
+
+	kthread_use_mm(mm);
+	e->error = soft_file_ioctl(e->vm, e->vm->file, KVM_ENABLE_CAP, &cap, sizeof(cap));
+	kthread_unuse_mm(mm);
+	kthread_complete_and_exit(&e->done, 0);
+}
+
+/* A change of a slot looks at them twice: they do not change in between. */
+static void log_options_wait(struct kunit *test)
+{
+	struct soft_vm *vm = new_vm(test, &(struct soft_vm_kind) {});
+	struct enabling e = { .vm = vm };
+	struct task_struct *task;
+
+	init_completion(&e.done);
+	mutex_lock(&vm->kvm->slots_lock);
+	task = kthread_run(enable_manual_log, &e, "kunit-enabling");
+	msleep(100);
+	KUNIT_EXPECT_EQ(test, vm->kvm->manual_dirty_log_protect, 0);
+	mutex_unlock(&vm->kvm->slots_lock);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	wait_for_completion(&e.done);
+
+	KUNIT_EXPECT_EQ(test, e.error, 0);
+	KUNIT_EXPECT_EQ(test, vm->kvm->manual_dirty_log_protect, KVM_DIRTY_LOG_MANUAL_CAPS);
+}
+
 /* Attributes */
 
 /* To take away what a few have costs these few, however large the range is. */
@@ -268,6 +318,7 @@ static struct kunit_case userspace_cases[] = {
 	KUNIT_CASE_PARAM(ring_is_full, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(gmem_is_bound_last, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(move_beyond_last_gfn, soft_hardware_gen_params),
+	KUNIT_CASE(log_options_wait),
 	KUNIT_CASE(attributes_of_all),
 	{}
 };
