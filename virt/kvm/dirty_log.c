@@ -346,12 +346,11 @@ static bool clear_dirty_bits(struct kvm *kvm, struct kvm_memory_slot *slot,
 
 	for (i = 0; i < words; i += nr) {
 		nr = min(words - i, KVM_DIRTY_WORDS);
-		if (!clear_words(bits + i, wanted + i, cleared, nr))
-			continue;
-
-		any = true;
-		kvm_arch_trap_dirty_pages(kvm, slot, log->first_page +
-					  i * BITS_PER_LONG, cleared, nr);
+		if (clear_words(bits + i, wanted + i, cleared, nr)) {
+			any = true;
+			kvm_arch_trap_dirty_pages(kvm, slot, log->first_page +
+						  i * BITS_PER_LONG, cleared, nr);
+		}
 		cond_resched();
 	}
 	return any;
