@@ -150,10 +150,10 @@ void kvm_mmu_free_memory_cache(struct kvm_mmu_memory_cache *mc)
  * kvm_mmu_memory_cache_alloc() - take an object out of a cache
  * @mc: the cache; the caller topped it up
  *
- * No caller can back out of a half-built page table, and most link what they
- * get without looking: to them NULL is the address of host memory.  So a cache
- * that is empty, which is a bug, may still borrow from the atomic reserves, but
- * if those are empty too the machine stops.
+ * Most callers link the object into a page table without a look: __pa(NULL) there would
+ * give the guest host memory.  So this never returns NULL.  An empty cache is a bug; it
+ * may still get an object from the atomic reserves.  If they have none the machine
+ * stops: new code has no BUG_ON(), and a task that it killed would keep mmu_lock.
  *
  * Context: Any.
  * Return: the object, never NULL.
