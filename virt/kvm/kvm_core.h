@@ -3,8 +3,8 @@
  * Functions by which the files of KVM's generic core call each other.
  *
  * Other parts of KVM call those of <linux/kvm_host.h>; these here stay inside
- * virt/kvm/.  There is one section for each file.  The contract of a function
- * stands at its definition.
+ * virt/kvm/.  There is one section for each file that has any.  The contract of a
+ * function stands at its definition.
  */
 #ifndef __KVM_CORE_H__
 #define __KVM_CORE_H__
@@ -105,7 +105,7 @@ static inline struct kvm_memslots *kvm_inactive_memslots(struct kvm *kvm, u16 as
 	return &kvm->__memslots[as_id][!__kvm_memslots(kvm, as_id)->node_idx];
 }
 
-/* memslot.c: validate, prepare, commit. */
+/* memslot.c: changes of memslots. */
 int kvm_set_user_memory_region(struct kvm *kvm,
 			       const struct kvm_userspace_memory_region2 *mem);
 
