@@ -176,7 +176,8 @@ void __weak kvm_arch_trap_dirty_pages(struct kvm *kvm, struct kvm_memory_slot *s
  * those that mark each page when it faults.
  *
  * Context: slots_lock held; takes mmu_lock.
- * Return: true if the slot's TLB entries must be flushed before it is let go.
+ * Return: true if the slot's TLB entries must be flushed before userspace sees @report,
+ * and before slots_lock is let go.
  */
 bool __weak kvm_arch_collect_dirty_pages(struct kvm *kvm,
 					 const struct kvm_memory_slot *slot,

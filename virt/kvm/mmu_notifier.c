@@ -86,7 +86,7 @@ void kvm_mn_wait_idle(struct kvm *kvm)
  * @flush: flush the VM's TLBs if a handler returned true; a handler that drops
  *	mmu_lock flushes before, also for what was unmapped in the slots before
  *	(flush_due of struct kvm_gfn_range)
- * @may_block: the handler may sleep and reschedule
+ * @may_block: the handler may let go of mmu_lock and reschedule
  * @lockless: the handler takes mmu_lock itself, if it needs it
  */
 struct hva_walk {
