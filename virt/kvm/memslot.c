@@ -64,8 +64,6 @@ static_assert(KVM_MEM_SLOTS_NUM <= SHRT_MAX);
  * @new: the slot as it will be; NULL for KVM_MR_DELETE
  * @invalid: a copy of @old that is marked KVM_MEMSLOT_INVALID and stands in for it
  *	     in the meantime; NULL unless kvm_memslot_needs_copy()
- * @shown: what the active set has in the slot's place, as long as the change is not
- *	   published: @old, or @invalid; NULL for KVM_MR_CREATE
  * @gmem_file: for KVM_MR_CREATE with KVM_MEM_GUEST_MEMFD: a reference that is
  *	       held until the change has ended.  A slot has none of its own, as
  *	       the file pins the VM: closing it unbinds the slot.
@@ -77,7 +75,6 @@ struct kvm_memslot_change {
 	struct kvm_memory_slot *old;
 	struct kvm_memory_slot *new;
 	struct kvm_memory_slot *invalid;
-	struct kvm_memory_slot *shown;
 	struct file *gmem_file;
 };
 
@@ -170,7 +167,6 @@ static int kvm_memslot_validate(struct kvm_memslot_change *c,
 	c->as_id = kvm_user_slot_as_id(mem->slot);
 	slots = __kvm_memslots(c->kvm, c->as_id);
 	c->old = id_to_memslot(slots, id);
-	c->shown = c->old;
 
 	r = kvm_memslot_classify(c->old, mem, &c->kind);
 	if (r <= 0)
@@ -356,9 +352,11 @@ static void kvm_memslot_publish(struct kvm_memslot_change *c,
 static void kvm_memslot_finish(struct kvm_memslot_change *c,
 			       struct kvm_memory_slot *now)
 {
+	/* What the set from before has in the slot's place. */
+	struct kvm_memory_slot *shown = c->invalid ?: c->old;
+
 	kvm_memslots_finish(c->kvm, c->as_id);
-	kvm_memslots_replace(kvm_inactive_memslots(c->kvm, c->as_id), c->shown,
-			     now);
+	kvm_memslots_replace(kvm_inactive_memslots(c->kvm, c->as_id), shown, now);
 }
 
 /*
@@ -379,7 +377,6 @@ static void kvm_memslot_invalidate(struct kvm_memslot_change *c)
 	kvm_memslot_publish(c, c->invalid);
 	mutex_unlock(&kvm->slots_arch_lock);
 	kvm_memslots_finish(kvm, c->as_id);
-	c->shown = c->invalid;
 
 	kvm_arch_flush_shadow_memslot(kvm, c->invalid);
 	kvm_arch_guest_memory_reclaimed(kvm);
