@@ -49,7 +49,6 @@
 #include <linux/uaccess.h>
 
 #include "kvm_core.h"
-#include "kvm_mm.h"
 #include "memslot_tree.h"
 
 /* Slot ids are kept in a short. */
@@ -631,7 +630,5 @@ int kvm_set_user_memory_region(struct kvm *kvm,
 	if (kvm_user_slot_id(mem->slot) >= KVM_USER_MEM_SLOTS)
 		return -EINVAL;
 
-	guard(mutex)(&kvm->slots_lock);
-
-	return __kvm_set_memory_region(kvm, mem);
+	return kvm_set_memory_region(kvm, mem);
 }

@@ -16,13 +16,11 @@
  */
 #include <linux/kvm_host.h>
 #include <linux/lockdep.h>
-#include <linux/mutex.h>
 #include <linux/slab.h>
 #include <linux/srcu.h>
 #include <kunit/visibility.h>
 
 #include "kvm_core.h"
-#include "kvm_mm.h"
 #include "memslot_tree.h"
 
 /* MMIO SPTEs of x86 do not store the lowest bit: it has to be the flag. */
@@ -44,10 +42,9 @@ static_assert(BIT_ULL(0) == KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS);
 void kvm_memslots_publish(struct kvm *kvm, u16 as_id)
 {
 	struct kvm_memslots *active = __kvm_memslots(kvm, as_id);
-	struct kvm_memslots *next = &kvm->__memslots[as_id][!active->node_idx];
+	struct kvm_memslots *next = kvm_inactive_memslots(kvm, as_id);
 	const u64 gen = active->generation;
 
-	lockdep_assert_held(&kvm->slots_lock);
 	lockdep_assert_held(&kvm->slots_arch_lock);
 	WARN_ON_ONCE(gen & KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS);
 
@@ -55,7 +52,6 @@ void kvm_memslots_publish(struct kvm *kvm, u16 as_id)
 	next->generation = kvm_memslots_gen_begin(gen);
 
 	kvm_mn_lock_idle(kvm);
-	lockdep_assert_held(&kvm->mn_invalidate_lock);
 	rcu_assign_pointer(kvm->memslots[as_id], next);
 	kvm_mn_unlock(kvm);
 }
