@@ -370,6 +370,16 @@ void kvm_mmu_track_write(struct kvm_vcpu *vcpu, gpa_t gpa, const u8 *new, int by
 	shadow_track_write(vcpu, gpa, bytes);
 }
 
+/* The gpa of a write that made a fault.  If L1 has tables for L2, @addr is L2's gpa. */
+static gpa_t written_gpa(struct kvm_vcpu *vcpu, gpa_t addr)
+{
+	if (vcpu->arch.mmu->root_role.direct)
+		return addr;
+	if (mmu_is_nested(vcpu))
+		return translate_nested_gpa(vcpu, addr, PFERR_WRITE_MASK, NULL);
+	return kvm_mmu_gva_to_gpa_write(vcpu, addr, NULL);
+}
+
 /*
  * The emulator failed on a write, or should not be asked: zap what shadows the page, so
  * that the guest does the write itself.  last_retry_* keep that from being tried for
@@ -378,13 +388,12 @@ void kvm_mmu_track_write(struct kvm_vcpu *vcpu, gpa_t gpa, const u8 *new, int by
 bool __kvm_mmu_unprotect_gfn_and_retry(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa,
 				       bool always_retry)
 {
-	gpa_t gpa = cr2_or_gpa;
 	bool zapped = false;
+	gpa_t gpa;
 
 	/* Without mmu_lock: a wrong answer only costs an emulation or a search. */
 	if (READ_ONCE(vcpu->kvm->arch.indirect_shadow_pages)) {
-		if (!vcpu->arch.mmu->root_role.direct)
-			gpa = kvm_mmu_gva_to_gpa_write(vcpu, cr2_or_gpa, NULL);
+		gpa = written_gpa(vcpu, cr2_or_gpa);
 		if (gpa != INVALID_GPA)
 			zapped = shadow_unprotect_gfn(vcpu->kvm, gpa_to_gfn(gpa));
 	}

@@ -180,6 +180,61 @@ static void soft_test_delivery_to_table(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, is_tracked(vm, gpa_to_gfn(stack)));
 }
 
+/* L2 turns its own paging on, with a CR3 that L1's tables do not translate. */
+static void set_paging_of_l2(struct kvm_vcpu *vcpu, bool on)
+{
+	soft_cpu_begin(vcpu);
+	kvm_x86_call(set_cr0)(vcpu, X86_CR0_PE | (on ? X86_CR0_PG : 0));
+	kvm_init_mmu(vcpu);
+	soft_cpu_end(vcpu);
+}
+
+/* L1 has another PD for L2 instead: the page of the PML5, which 4 levels leave free. */
+static void replace_pd(struct soft_vm *vm, const struct soft_paging *paging)
+{
+	const struct soft_link *to_pd = &soft_links[2], *to_pt = &soft_links[4];
+	const gfn_t pd = SOFT_TABLE_GFN + SOFT_PML5;
+	const bool ept = paging->mode->ept;
+
+	soft_vm_write(vm, pd, to_pt->word,
+		      soft_link_as(ept, to_pt, SOFT_TABLE_GFN + to_pt->to, RWX));
+	expect_end(vm, 1, (struct soft_access) {
+		.addr = soft_table_gpa(to_pd->table, to_pd->word),
+		.write = true,
+		.value = soft_link_as(ept, to_pd, pd, RWX),
+	}, SOFT_RAM);
+}
+
+/*
+ * L2 has its stack where a table of its own was.  The address that faults is L2's gpa:
+ * it does not go through the tables of L2, but those of L1.
+ */
+static void soft_test_delivery_of_l2_to_table(struct kunit *test)
+{
+	const gfn_t gfn = SOFT_TABLE_GFN + SOFT_PD;
+	const struct soft_hardware *hw = test->param_value;
+	struct soft_paging paging;
+	struct soft_vm *vm;
+	u64 stack;
+
+	if (!hw->tdp)
+		kunit_skip(test, "without nested paging L1 has none either");
+	vm = new_vm(test, &paging);
+	stack = soft_gva(paging.mode, 1);
+	map(vm, &paging, 1, gfn);
+	enter(vm, 0, &paging);
+	expect_end(vm, 0, (struct soft_access) { soft_gva(paging.mode, 0) }, SOFT_RAM);
+	replace_pd(vm, &paging);
+	expect_end(vm, 0, (struct soft_access) { stack }, SOFT_RAM);
+	KUNIT_EXPECT_TRUE(test, is_tracked(vm, gfn));
+
+	set_paging_of_l2(vm->vcpu[0], true);
+	expect_retry(vm, 0, stack);
+	KUNIT_EXPECT_FALSE(test, is_tracked(vm, gfn));
+	set_paging_of_l2(vm->vcpu[0], false);
+	expect_end(vm, 0, (struct soft_access) { stack, .write = true }, SOFT_RAM);
+}
+
 static void track(struct soft_vm *vm, gfn_t gfn)
 {
 	struct kvm *kvm = vm->kvm;
@@ -300,6 +355,7 @@ static void soft_test_tables_in_hole(struct kunit *test)
 
 static struct kunit_case soft_delivery_cases[] = {
 	KUNIT_CASE_PARAM(soft_test_delivery_to_table, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_delivery_of_l2_to_table, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_delivery_retried_once, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_delivery_to_hole, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_delivery_without_root, soft_hardware_gen_params),
