@@ -180,11 +180,10 @@ static void soft_test_delivery_to_table(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, is_tracked(vm, gpa_to_gfn(stack)));
 }
 
-/* L2 turns its own paging on, with a CR3 that L1's tables do not translate. */
-static void set_paging_of_l2(struct kvm_vcpu *vcpu, bool on)
+static void set_cr0_of_l2(struct kvm_vcpu *vcpu, unsigned long cr0)
 {
 	soft_cpu_begin(vcpu);
-	kvm_x86_call(set_cr0)(vcpu, X86_CR0_PE | (on ? X86_CR0_PG : 0));
+	kvm_x86_call(set_cr0)(vcpu, cr0);
 	kvm_init_mmu(vcpu);
 	soft_cpu_end(vcpu);
 }
@@ -228,10 +227,11 @@ static void soft_test_delivery_of_l2_to_table(struct kunit *test)
 	expect_end(vm, 0, (struct soft_access) { stack }, SOFT_RAM);
 	KUNIT_EXPECT_TRUE(test, is_tracked(vm, gfn));
 
-	set_paging_of_l2(vm->vcpu[0], true);
+	/* L2 has paging of its own, with a CR3 that L1's tables do not translate. */
+	set_cr0_of_l2(vm->vcpu[0], X86_CR0_PE | X86_CR0_PG);
 	expect_retry(vm, 0, stack);
 	KUNIT_EXPECT_FALSE(test, is_tracked(vm, gfn));
-	set_paging_of_l2(vm->vcpu[0], false);
+	set_cr0_of_l2(vm->vcpu[0], X86_CR0_PE);
 	expect_end(vm, 0, (struct soft_access) { stack, .write = true }, SOFT_RAM);
 }
 
@@ -330,6 +330,37 @@ static void soft_test_delivery_without_root(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, deliver(vm, 1, DF_VECTOR, root, 0).shutdown);
 }
 
+/*
+ * L2 is in real mode, and L1 does not map its IDT, whose entries have 4 bytes there: the
+ * event's is within the limit, and its fault an exit to L1.
+ */
+static void soft_test_delivery_in_real_mode(struct kunit *test)
+{
+	const struct soft_hardware *hw = test->param_value;
+	struct soft_paging paging;
+	struct soft_vcpu *sv;
+	struct soft_vm *vm;
+	u64 stack;
+
+	if (!hw->tdp)
+		kunit_skip(test, "KVM does not run it");
+	vm = new_vm(test, &paging);
+	sv = to_soft_vcpu(vm->vcpu[0]);
+	stack = soft_gva(paging.mode, 0);
+	map(vm, &paging, 0, NO_GFN);
+	enter(vm, 0, &paging);
+	expect_end(vm, 0, (struct soft_access) { stack }, SOFT_MMIO);
+
+	set_cr0_of_l2(&sv->vcpu, 0);
+	sv->idt = (struct desc_ptr) {
+		.address = soft_gva(paging.mode, 1), .size = 32 * 4 - 1,
+	};
+	expect_delivery(vm, deliver(vm, 0, AC_VECTOR, stack, WRITE_DENIED), 1, NONE,
+			false);
+	KUNIT_EXPECT_TRUE(test, sv->nested_fault.nested_page_fault);
+	KUNIT_EXPECT_EQ(test, sv->nested_fault.address, sv->idt.address + AC_VECTOR * 4);
+}
+
 /* A fault of the guest, or an exit to L1; and no more than that. */
 static void soft_test_tables_in_hole(struct kunit *test)
 {
@@ -359,6 +390,7 @@ static struct kunit_case soft_delivery_cases[] = {
 	KUNIT_CASE_PARAM(soft_test_delivery_retried_once, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_delivery_to_hole, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_delivery_without_root, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_delivery_in_real_mode, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_tables_in_hole, soft_hardware_gen_params),
 	{}
 };
