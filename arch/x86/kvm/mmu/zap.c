@@ -41,12 +41,8 @@ bool kvm_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
 {
 	bool flush = range->flush_due;
 
-	/*
-	 * A fault that looked up the slot before this must not map it after: it sees
-	 * the invalidation, or the holder of slots_lock has waited for it (SRCU).
-	 */
-	lockdep_assert_once(kvm->mmu_invalidate_in_progress ||
-			    lockdep_is_held(&kvm->slots_lock));
+	/* A fault that looked up the slot before the invalidation maps nothing after. */
+	lockdep_assert_once(kvm->mmu_invalidate_in_progress);
 
 	if (kvm_memslots_have_rmaps(kvm))
 		flush = shadow_zap_gfn_range(kvm, range->slot, range->start,
