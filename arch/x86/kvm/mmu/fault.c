@@ -79,6 +79,8 @@ static int fault_noslot(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 
 static int fault_error_pfn(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 {
+	unsigned long hva;
+
 	if (is_sigpending_pfn(fault->pfn)) {
 		kvm_handle_signal_exit(vcpu);
 		return -EINTR;
@@ -89,9 +91,8 @@ static int fault_error_pfn(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 		/* In a read-only slot only writes are MMIO: cache nothing. */
 		return RET_PF_EMULATE;
 	case KVM_PFN_ERR_HWPOISON:
-		send_sig_mceerr(BUS_MCEERR_AR,
-				(void __user *)gfn_to_hva_memslot(fault->slot, fault->gfn),
-				PAGE_SHIFT, current);
+		hva = gfn_to_hva_memslot(fault->slot, fault->gfn);
+		send_sig_mceerr(BUS_MCEERR_AR, (void __user *)hva, PAGE_SHIFT, current);
 		return RET_PF_RETRY;
 	default:
 		return -EFAULT;

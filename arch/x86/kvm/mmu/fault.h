@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Page faults: where they come from (page_fault.c), resolve -> pin -> level -> map
- * (fault.c), and the lockless fix (fast_fault.c).
+ * Page faults: where they come from (page_fault.c), resolve -> pin -> commit (fault.c),
+ * and the lockless fix (fast_fault.c).
  */
 #ifndef __KVM_X86_MMU_FAULT_H
 #define __KVM_X86_MMU_FAULT_H

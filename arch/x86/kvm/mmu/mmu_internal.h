@@ -424,7 +424,8 @@ struct kvm_page_fault {
  * RET_PF_RETRY: let the guest try again; something changed underneath.
  * RET_PF_EMULATE: no mapping can serve the access (MMIO): emulate it.
  * RET_PF_WRITE_PROTECTED: a write to a page that KVM write-protects.
- * RET_PF_INVALID: an MMIO SPTE of another generation: handle it as a fault.
+ * RET_PF_INVALID: this step cannot serve the fault (an MMIO SPTE that does not count; a
+ *	leaf that one cmpxchg does not fix): take the long way.
  * RET_PF_FIXED: the mapping is there now.
  * RET_PF_SPURIOUS: it was there already.
  */
