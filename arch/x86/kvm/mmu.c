@@ -236,21 +236,6 @@ void kvm_mmu_slot_try_split_huge_pages(struct kvm *kvm,
 	read_unlock(&kvm->mmu_lock);
 }
 
-/*
- * kvm_mmu_slot_try_split_huge_pages() for gfns from @start to before @end.  Context:
- * slots_lock; mmu_lock for writing, which is let go.
- */
-void kvm_mmu_try_split_huge_pages(struct kvm *kvm,
-				  const struct kvm_memory_slot *memslot,
-				  u64 start, u64 end, int target_level)
-{
-	if (!tdp_enabled)
-		return;
-	if (kvm_memslots_have_rmaps(kvm))
-		shadow_split_range(kvm, memslot, start, end, target_level);
-	tdp_split_range(kvm, memslot, start, end, target_level, false);
-}
-
 /* Is the next write trapped?  Not with PML: the CPU logs it, if D is clear. */
 static bool log_dirty_by_write(void)
 {
@@ -284,14 +269,11 @@ static void trap_direct(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn
 	tdp_clear_dirty_masked(kvm, slot, gfn, mask, log_dirty_by_write());
 }
 
-/* The part of shadow paging.  mmu_lock is held for writing. */
+/* The part of shadow paging, where the VM has rmaps.  mmu_lock is held for writing. */
 static void trap_shadow(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn,
 			unsigned long mask)
 {
 	const gfn_t first = gfn + __ffs(mask), last = gfn + __fls(mask);
-
-	if (!kvm_memslots_have_rmaps(kvm))
-		return;
 
 	if (log_dirty_has_huge(kvm)) {
 		if (tdp_enabled && READ_ONCE(eager_page_split))
@@ -301,21 +283,15 @@ static void trap_shadow(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn
 	shadow_clear_dirty_masked(kvm, slot, gfn, mask, log_dirty_by_write());
 }
 
-/* @shared: mmu_lock is held for reading, which is for VMs without rmaps; else for writing. */
-static void trap_pages(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn,
-		       unsigned long mask, bool shared)
-{
-	trap_direct(kvm, slot, gfn, mask, shared);
-	if (!shared)
-		trap_shadow(kvm, slot, gfn, mask);
-}
-
-/* mmu_lock is held for writing. */
+/*
+ * Never called: x86 has its own kvm_arch_trap_dirty_pages().  The generic one, which is
+ * linked as well, refers to it.
+ */
 void kvm_arch_mmu_enable_log_dirty_pt_masked(struct kvm *kvm,
 					     struct kvm_memory_slot *slot,
 					     gfn_t gfn_offset, unsigned long mask)
 {
-	trap_pages(kvm, slot, slot->base_gfn + gfn_offset, mask, false);
+	WARN_ON_ONCE(1);
 }
 
 /*
@@ -338,8 +314,11 @@ void kvm_arch_trap_dirty_pages(struct kvm *kvm, struct kvm_memory_slot *slot,
 	else
 		write_lock(&kvm->mmu_lock);
 	for (i = 0; i < nr; i++, gfn += BITS_PER_LONG) {
-		if (masks[i])
-			trap_pages(kvm, slot, gfn, masks[i], shared);
+		if (!masks[i])
+			continue;
+		trap_direct(kvm, slot, gfn, masks[i], shared);
+		if (!shared)
+			trap_shadow(kvm, slot, gfn, masks[i]);
 	}
 	mmu_prove_flushed(kvm);
 	if (shared)
