@@ -65,7 +65,6 @@ static int fault_noslot(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 
 	fault->slot = NULL;
 	fault->pfn = KVM_PFN_NOSLOT;
-	fault->hva = KVM_HVA_ERR_BAD;
 	fault->map_writable = false;
 
 	/*
@@ -174,7 +173,7 @@ static int fault_pin_shared(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 
 	fault->pfn = __gfn_to_pfn_memslot(fault->slot, fault->gfn, false, false,
 					  &async, fault->write,
-					  &fault->map_writable, &fault->hva);
+					  &fault->map_writable, NULL);
 	if (!async)
 		return RET_PF_CONTINUE;
 	if (fault_go_async(vcpu, fault))
@@ -183,7 +182,7 @@ static int fault_pin_shared(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	/* Wait for the page, or until a signal comes. */
 	fault->pfn = __gfn_to_pfn_memslot(fault->slot, fault->gfn, false, true,
 					  NULL, fault->write,
-					  &fault->map_writable, &fault->hva);
+					  &fault->map_writable, NULL);
 	return RET_PF_CONTINUE;
 }
 
@@ -458,7 +457,6 @@ int fault_handle(struct kvm_vcpu *vcpu, gpa_t addr, u64 error_code, bool prefetc
 		.req_level = PG_LEVEL_4K,
 		.goal_level = PG_LEVEL_4K,
 		.pfn = KVM_PFN_ERR_FAULT,
-		.hva = KVM_HVA_ERR_BAD,
 	};
 	int r;
 

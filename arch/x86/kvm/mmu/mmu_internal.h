@@ -380,7 +380,6 @@ unsigned int pte_list_count(struct kvm_rmap_head *rmap_head);
  * @mmu_seq: kvm->mmu_invalidate_seq from before the slot was looked up
  * @pfn: the host's page, rounded down to @goal_level when that is known
  * @page: the host's page, kept by a reference; NULL if @pfn has none
- * @hva: its address in the VMM
  * @map_writable: the host lets it be written
  *
  * @self_map_write: it writes to a table that its own translation goes through,
@@ -410,7 +409,6 @@ struct kvm_page_fault {
 	unsigned long mmu_seq;
 	kvm_pfn_t pfn;
 	struct page *page;
-	hva_t hva;
 	bool map_writable;
 
 	bool self_map_write;

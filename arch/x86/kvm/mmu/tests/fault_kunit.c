@@ -124,7 +124,6 @@ static int fault_at(struct fault_test *f, gfn_t gfn)
 		.is_tdp = true,
 		.max_level = PG_LEVEL_4K,
 		.pfn = KVM_PFN_ERR_FAULT,
-		.hva = KVM_HVA_ERR_BAD,
 	};
 	const int idx = srcu_read_lock(&f->kvm->srcu);
 	const int r = fault_tdp(f->t->vcpu, &fault);
@@ -328,7 +327,6 @@ static void read_only_page_stays_sync(struct kunit *test)
 		.is_tdp = true,
 		.max_level = PG_LEVEL_4K,
 		.pfn = KVM_PFN_ERR_FAULT,
-		.hva = KVM_HVA_ERR_BAD,
 	};
 	u64 word;
 	int idx;
