@@ -47,6 +47,15 @@ bool guest_walk(struct guest_walk *walk, struct kvm_vcpu *vcpu,
 	return walk_32(walk, vcpu, mmu, addr, access);
 }
 
+gfn_t guest_table_gfn(const struct kvm_mmu *mmu, u64 root)
+{
+	if (mmu->gva_to_gpa == guest_gva_to_gpa_64)
+		return gpa_to_gfn(root & guest_fmt_64.addr);
+	if (mmu->gva_to_gpa == guest_gva_to_gpa_ept)
+		return gpa_to_gfn(root & guest_fmt_ept.addr);
+	return gpa_to_gfn(root & guest_fmt_32.addr);
+}
+
 static __always_inline gpa_t gva_to_gpa(guest_walk_fn walk_fn,
 					struct kvm_vcpu *vcpu, struct kvm_mmu *mmu,
 					gpa_t addr, u64 access,

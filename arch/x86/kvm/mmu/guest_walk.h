@@ -78,6 +78,14 @@ gpa_t guest_gva_to_gpa_none(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu, gpa_t ad
 			    u64 access, struct x86_exception *exception);
 
 /**
+ * guest_table_gfn() - the table that a root or a PDPTE leads to
+ * @mmu: the format
+ * @root: CR3, a nested root, or a PDPTE: guest_walk() ignores bits that are no address,
+ *	and 32-bit paging has no tables above 4G
+ */
+gfn_t guest_table_gfn(const struct kvm_mmu *mmu, u64 root);
+
+/**
  * guest_gpte_changed() - does a gPTE differ from what a walk read
  * @vcpu: the vCPU
  * @walk: the walk

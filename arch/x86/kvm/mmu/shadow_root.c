@@ -20,6 +20,7 @@
 #include <linux/kvm_host.h>
 #include <linux/mutex.h>
 
+#include "guest_walk.h"
 #include "mmu.h"
 #include "page_track.h"
 #include "root.h"
@@ -228,19 +229,20 @@ static int load_direct(struct kvm_vcpu *vcpu)
 /* On SVM, PDPTRs are read from the guest's memory, which may sleep. */
 static gfn_t pdptr_gfn(struct kvm_vcpu *vcpu, int i)
 {
-	const u64 pdptr = vcpu->arch.mmu->get_pdptr(vcpu, i);
+	struct kvm_mmu *mmu = vcpu->arch.mmu;
+	const u64 pdptr = mmu->get_pdptr(vcpu, i);
+	const gfn_t gfn = guest_table_gfn(mmu, pdptr);
 
-	if (!(pdptr & PT_PRESENT_MASK) ||
-	    !kvm_vcpu_is_visible_gfn(vcpu, gpa_to_gfn(pdptr)))
+	if (!(pdptr & PT_PRESENT_MASK) || !kvm_vcpu_is_visible_gfn(vcpu, gfn))
 		return GFN_NONE;
-	return gpa_to_gfn(pdptr);
+	return gfn;
 }
 
 static int load_indirect(struct kvm_vcpu *vcpu)
 {
 	struct kvm_mmu *mmu = vcpu->arch.mmu;
 	struct root_plan plan = { .pgd = root_guest_pgd(vcpu, mmu) };
-	const gfn_t top = gpa_to_gfn(plan.pgd & GENMASK_ULL(51, PAGE_SHIFT));
+	const gfn_t top = guest_table_gfn(mmu, plan.pgd);
 	const bool pdptrs = mmu->cpu_role.base.level == PT32E_ROOT_LEVEL;
 	int i, r;
 

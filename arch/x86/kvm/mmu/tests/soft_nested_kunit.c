@@ -5,10 +5,12 @@
  */
 #include <kunit/test.h>
 #include <linux/kvm_host.h>
+#include <linux/sizes.h>
 
 #include "mmu.h"
 #include "mmu/fault.h"
 #include "mmu/spte.h"
+#include "soft_cpu.h"
 #include "soft_hardware.h"
 #include "soft_nested.h"
 #include "soft_paging.h"
@@ -131,6 +133,50 @@ static void soft_test_fetch_execute_only(struct kunit *test)
 	expect_end(vm, (struct soft_access) { addr }, SOFT_EXIT);
 }
 
+/* VMRUN with an nCR3 above 4G, where @paging has it below. */
+static void enter_above_4g(struct soft_vm *vm, const struct soft_paging *paging)
+{
+	enter(vm, 0, paging);
+	to_soft_vcpu(vm->vcpu[0])->nested_root |= SZ_4G;
+}
+
+/*
+ * The tables of 32-bit paging are below 4G, whatever else is in the register.  What is
+ * above, nothing or memory, is no table, and L1's changes are seen where the table is.
+ */
+static void soft_test_root_above_4g(struct kunit *test)
+{
+	const struct soft_link *link = &soft_links[SOFT_LINK_OF_PT0];
+	const struct soft_hardware *hw = test->param_value;
+	struct soft_vm *vm = new_vm(test);
+	struct soft_paging l1 = nested_paging();
+	struct soft_access write = {
+		.addr = soft_table_gpa(link->table, link->word),
+		.write = true,
+		.value = soft_gpte(SOFT_TABLE_GFN + SOFT_PT1, RWX),
+	};
+
+	if (hw->ept)
+		kunit_skip(test, "EPT has no such mode");
+	l1.mode = soft_nested_mode(SOFT_32BIT);
+	soft_make_links(vm, SOFT_TABLE_GFN, l1.mode->ept);
+	map(vm, &l1, 0, 0x155, RWX);
+	map(vm, &l1, SOFT_PT_ENTRIES, 0x166, RWX);
+
+	enter_above_4g(vm, &l1);
+	expect_read(vm, 0, soft_gva(l1.mode, 0), 0x155);
+	leave(vm, 0);
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 1, gpa_to_gfn(SZ_4G), NR_PAGES, 0,
+						  0));
+	enter_above_4g(vm, &l1);
+	expect_read(vm, 0, soft_gva(l1.mode, 0), 0x155);
+
+	leave(vm, 0);
+	expect_end(vm, write, SOFT_RAM);
+	enter_above_4g(vm, &l1);
+	expect_read(vm, 0, soft_gva(l1.mode, 0), 0x166);
+}
+
 static u64 leaf_spte(struct soft_vm *vm, u64 addr)
 {
 	u64 sptes[PT64_ROOT_MAX_LEVEL + 1];
@@ -237,6 +283,7 @@ static void soft_test_log_of_l2(struct kunit *test)
 static struct kunit_case soft_nested_cases[] = {
 	KUNIT_CASE_PARAM(soft_test_two_levels, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_fetch_execute_only, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_root_above_4g, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_prefetch_nothing, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_tables_of_both, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_log_of_l2, soft_hardware_gen_params),

@@ -9,6 +9,7 @@
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
 #include <linux/page-flags.h>
+#include <linux/sizes.h>
 #include <linux/tracepoint.h>
 #include <linux/uaccess.h>
 
@@ -297,6 +298,27 @@ static void soft_test_pdptrs_without_slot(struct kunit *test)
 	soft_cpu_end(vm->vcpu[1]);
 }
 
+/*
+ * Userspace may set registers that the guest could not load: bits that are no address
+ * lead nowhere else.
+ */
+static void soft_test_pdptr_of_userspace(struct kunit *test)
+{
+	struct soft_vm *vm = new_guest(test, &pae, WRITABLE | USER);
+
+	vm->vcpu[1]->arch.walk_mmu->pdptrs[1] |= BIT_ULL(62);
+	KUNIT_EXPECT_EQ(test, soft_guest_page_at(vm, &pae, 0), DATA_GFN);
+}
+
+static void soft_test_cr3_of_userspace(struct kunit *test)
+{
+	const struct soft_paging paging = { .mode = &soft_modes[SOFT_32BIT] };
+	struct soft_vm *vm = new_guest(test, &paging, WRITABLE | USER);
+
+	vm->vcpu[1]->arch.cr3 |= SZ_4G;
+	KUNIT_EXPECT_EQ(test, soft_guest_page_at(vm, &paging, 0), DATA_GFN);
+}
+
 /* Tables of another process begin here: as the first one's, but for the PTs. */
 #define OTHER_GFN	0x40
 #define OTHER_ROOT	gfn_to_gpa(OTHER_GFN + SOFT_PML4)
@@ -481,6 +503,8 @@ static struct kunit_case paging_cases[] = {
 	KUNIT_CASE(soft_test_prefetch_rights),
 	KUNIT_CASE(soft_test_pae_sync),
 	KUNIT_CASE(soft_test_pdptrs_without_slot),
+	KUNIT_CASE(soft_test_pdptr_of_userspace),
+	KUNIT_CASE(soft_test_cr3_of_userspace),
 	KUNIT_CASE(soft_test_cached_roots),
 	KUNIT_CASE(soft_test_root_of_role),
 	KUNIT_CASE(soft_test_gpte_race),
