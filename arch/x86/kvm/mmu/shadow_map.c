@@ -279,6 +279,10 @@ static void prefetch_around(struct shadow_map *map, int ret, const u64 *gptes)
 	if (ret < 0 || ret == RET_PF_SPURIOUS)
 		return;
 
+	/* Each gfn may be private, which only faults look up. */
+	if (kvm_arch_has_private_mem(map->vcpu->kvm))
+		return;
+
 	/* A page that is being invalidated must not be mapped: leave that to faults. */
 	if (unlikely(map->vcpu->kvm->mmu_invalidate_in_progress))
 		return;

@@ -25,6 +25,7 @@
 #define RX		2
 #define RW		7
 #define ONLY_X		0
+#define ACCESSED	0x10
 
 /* Of L1's tables, as the VMM writes them before KVM has looked at them. */
 static void map(struct soft_vm *vm, const struct soft_paging *paging, int n,
@@ -44,7 +45,7 @@ static struct soft_paging nested_paging(void)
 	};
 }
 
-static struct soft_vm *new_vm(struct kunit *test)
+static struct soft_vm *new_vm_kind(struct kunit *test, const struct soft_vm_kind *kind)
 {
 	const struct soft_hardware *hw = test->param_value;
 	struct soft_vm *vm;
@@ -52,10 +53,17 @@ static struct soft_vm *new_vm(struct kunit *test)
 	if (!hw->tdp)
 		kunit_skip(test, "without nested paging L1 has none either");
 	soft_vendor_load(test, hw);
-	vm = soft_vm_create(test, 2, soft_memory_create(test, NR_PAGES));
+	vm = soft_vm_create_kind(test, 2, soft_memory_create(test, NR_PAGES), kind);
 	soft_vm_mark_pages(vm, 0, NR_PAGES);
 	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, 0, NR_PAGES, 0, 0));
 	return vm;
+}
+
+static struct soft_vm *new_vm(struct kunit *test)
+{
+	const struct soft_vm_kind plain = {};
+
+	return new_vm_kind(test, &plain);
 }
 
 static void enter(struct soft_vm *vm, int id, const struct soft_paging *paging)
@@ -218,6 +226,25 @@ static void soft_test_prefetch_nothing(struct kunit *test)
 	expect_end(vm, (struct soft_access) { beside, .fetch = true }, SOFT_EXIT);
 }
 
+/* What L1 has made private is not mapped for L2 with its shared neighbour. */
+static void soft_test_private_beside_shared(struct kunit *test)
+{
+	const struct soft_vm_kind kind = { .private = true };
+	struct soft_vm *vm = new_vm_kind(test, &kind);
+	const struct soft_paging l1 = nested_paging();
+	const u64 addr = soft_gva(l1.mode, 7), beside = soft_gva(l1.mode, 8);
+
+	soft_make_links(vm, SOFT_TABLE_GFN, l1.mode->ept);
+	map(vm, &l1, 7, 0x155, RWX);
+	map(vm, &l1, 8, 0x156, RWX | ACCESSED);
+	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_private(vm, 0x156, 1, true));
+
+	enter(vm, 0, &l1);
+	expect_read(vm, 0, addr, 0x155);
+	KUNIT_EXPECT_EQ(test, leaf_spte(vm, beside), SPTE_NONE);
+	expect_end(vm, (struct soft_access) { beside }, -EFAULT);
+}
+
 /*
  * L1 uses for itself the tables that it has given to L2, and its CPU sets Accessed
  * and Dirty in what KVM protects from writes.
@@ -285,6 +312,7 @@ static struct kunit_case soft_nested_cases[] = {
 	KUNIT_CASE_PARAM(soft_test_fetch_execute_only, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_root_above_4g, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_prefetch_nothing, soft_hardware_gen_params),
+	KUNIT_CASE_PARAM(soft_test_private_beside_shared, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_tables_of_both, soft_hardware_gen_params),
 	KUNIT_CASE_PARAM(soft_test_log_of_l2, soft_hardware_gen_params),
 	{}
