@@ -202,6 +202,9 @@ struct kvm_mmu_page *shadow_page_get_direct(struct kvm *kvm,
 					    const struct shadow_caches *caches,
 					    gfn_t gfn, union kvm_mmu_page_role role);
 
+/* Let go of mmu_lock if it is wanted, after shadow_zap_finish(). */
+void shadow_zap_pause(struct kvm *kvm, struct shadow_zap *zap);
+
 /* shadow_quota.c */
 
 /* How many more pages the VM may have. */

@@ -374,6 +374,16 @@ void __shadow_zap_finish(struct kvm *kvm, struct shadow_zap *zap)
 
 /* Zapping many. */
 
+void shadow_zap_pause(struct kvm *kvm, struct shadow_zap *zap)
+{
+	if (!need_resched() && !rwlock_needbreak(&kvm->mmu_lock))
+		return;
+
+	shadow_zap_finish(kvm, zap);
+	mmu_prove_flushed(kvm);
+	cond_resched_rwlock_write(&kvm->mmu_lock);
+}
+
 static struct kvm_mmu_page *oldest_page(struct kvm *kvm)
 {
 	struct list_head *pages = &kvm->arch.active_mmu_pages;
@@ -432,11 +442,7 @@ void shadow_zap_gfn_tables(struct kvm *kvm, int as_id, gfn_t start, gfn_t end,
 
 	while ((sp = index_first(kvm, &range))) {
 		shadow_page_zap(kvm, sp, zap);
-		if (!need_resched() && !rwlock_needbreak(&kvm->mmu_lock))
-			continue;
-
-		shadow_zap_finish(kvm, zap);
-		cond_resched_rwlock_write(&kvm->mmu_lock);
+		shadow_zap_pause(kvm, zap);
 	}
 }
 
@@ -469,11 +475,7 @@ void shadow_zap_gfn_direct(struct kvm *kvm, int as_id, gfn_t start, gfn_t end,
 			return;
 		while ((sp = find_direct(kvm, as_id, gfn, end)))
 			shadow_page_zap(kvm, sp, zap);
-		if (!need_resched() && !rwlock_needbreak(&kvm->mmu_lock))
-			continue;
-
-		shadow_zap_finish(kvm, zap);
-		cond_resched_rwlock_write(&kvm->mmu_lock);
+		shadow_zap_pause(kvm, zap);
 	}
 }
 
@@ -503,13 +505,8 @@ void shadow_zap_tables(struct kvm *kvm)
 
 	lockdep_assert_held_write(&kvm->mmu_lock);
 
-	while (zap_next_table(kvm, &start, &zap)) {
-		if (!need_resched() && !rwlock_needbreak(&kvm->mmu_lock))
-			continue;
-
-		shadow_zap_finish(kvm, &zap);
-		cond_resched_rwlock_write(&kvm->mmu_lock);
-	}
+	while (zap_next_table(kvm, &start, &zap))
+		shadow_zap_pause(kvm, &zap);
 	shadow_zap_finish(kvm, &zap);
 }
 

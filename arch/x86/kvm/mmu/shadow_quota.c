@@ -14,7 +14,6 @@
  */
 #include <linux/kvm_host.h>
 #include <linux/list.h>
-#include <linux/sched.h>
 
 #include "mmu.h"
 #include "shadow_internal.h"
@@ -118,12 +117,8 @@ void shadow_change_quota(struct kvm *kvm, unsigned long pages)
 
 	write_lock(&kvm->mmu_lock);
 	while (reclaim_batch(kvm, pages, &zap)) {
-		if (!need_resched() && !rwlock_needbreak(&kvm->mmu_lock))
-			continue;
-
 		kvm->arch.n_max_mmu_pages = max(pages, kvm->arch.n_used_mmu_pages);
-		shadow_zap_finish(kvm, &zap);
-		cond_resched_rwlock_write(&kvm->mmu_lock);
+		shadow_zap_pause(kvm, &zap);
 	}
 	kvm->arch.n_max_mmu_pages = max(pages, kvm->arch.n_used_mmu_pages);
 	shadow_zap_finish(kvm, &zap);

@@ -398,16 +398,13 @@ int shadow_sync_children(struct kvm_vcpu *vcpu, struct kvm_mmu_page *parent,
 
 	while ((nr = shadow_find_unsync(parent, found, 0))) {
 		sync_pages(vcpu, found, nr, &zap);
-		if (!need_resched() && !rwlock_needbreak(&kvm->mmu_lock))
-			continue;
-
-		shadow_zap_finish(kvm, &zap);
-		if (!can_yield) {
+		if (can_yield) {
+			shadow_zap_pause(kvm, &zap);
+		} else if (need_resched() || rwlock_needbreak(&kvm->mmu_lock)) {
+			shadow_zap_finish(kvm, &zap);
 			kvm_make_request(KVM_REQ_MMU_SYNC, vcpu);
 			return -EINTR;
 		}
-		mmu_prove_flushed(kvm);
-		cond_resched_rwlock_write(&kvm->mmu_lock);
 	}
 
 	shadow_zap_finish(kvm, &zap);
