@@ -175,6 +175,9 @@ shadow_child_role(const struct kvm_mmu_page *sp, int index, bool direct,
 /* How many pages are zapped between two chances to let go of mmu_lock. */
 #define SHADOW_ZAP_BATCH	10UL
 
+/* How many are freed together, where they need not be freed before that. */
+#define SHADOW_FREE_BATCH	(100 * SHADOW_ZAP_BATCH)
+
 /* Where a new page's memory comes from. */
 struct shadow_caches {
 	struct kvm_mmu_memory_cache *header;

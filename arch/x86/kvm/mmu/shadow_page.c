@@ -394,13 +394,14 @@ static struct kvm_mmu_page *oldest_page(struct kvm *kvm)
 
 /*
  * No flush is due before mmu_lock is let go: vCPUs have to load another root, or never
- * run again.  Lockless walks are waited for at the end.
+ * run again.  So many pages can share one flush; but to free all of them at once would
+ * take long.
  */
 static void zap_from_oldest(struct kvm *kvm, bool only_obsolete)
 {
 	struct shadow_zap zap = {};
 	struct kvm_mmu_page *sp;
-	unsigned long batch = 0;
+	unsigned long zapped = 0;
 
 	lockdep_assert_held_write(&kvm->mmu_lock);
 
@@ -410,9 +411,10 @@ static void zap_from_oldest(struct kvm *kvm, bool only_obsolete)
 			break;
 
 		shadow_page_zap(kvm, sp, &zap);
-		if (++batch >= SHADOW_ZAP_BATCH &&
-		    cond_resched_rwlock_write(&kvm->mmu_lock))
-			batch = 0;
+		if (++zapped % SHADOW_FREE_BATCH == 0)
+			shadow_zap_finish(kvm, &zap);
+		if (zapped % SHADOW_ZAP_BATCH == 0)
+			cond_resched_rwlock_write(&kvm->mmu_lock);
 	}
 
 	shadow_zap_finish(kvm, &zap);

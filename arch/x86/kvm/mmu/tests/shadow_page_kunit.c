@@ -346,6 +346,25 @@ static void state_obsolete(struct kunit *test)
 	shadow_test_finish(t, &zap);
 }
 
+/* They are freed as they go, with a flush for many, and not all at the end. */
+static void many_go_in_batches(struct kunit *test)
+{
+	struct shadow_test *t = shadow_test_create(test, NULL);
+	const u64 *flushes = &t->kvm->stat.generic.remote_tlb_flush_requests;
+	u64 before;
+	int i;
+
+	for (i = 0; i < 2 * SHADOW_FREE_BATCH + 1; i++)
+		shadow_test_get(test, t, i, shadow_test_direct(PG_LEVEL_4K));
+
+	before = *flushes;
+	shadow_test_begin(t);
+	shadow_zap_all(t->kvm);
+	shadow_test_end(t);
+	KUNIT_EXPECT_EQ(test, *flushes - before, 3);
+	KUNIT_EXPECT_EQ(test, t->kvm->arch.n_used_mmu_pages, 0);
+}
+
 /* The index by gfn. */
 
 #define NR_TABLES	64
@@ -489,6 +508,7 @@ static struct kunit_case shadow_page_cases[] = {
 	KUNIT_CASE(state_unsync_goes),
 	KUNIT_CASE(state_few_parents),
 	KUNIT_CASE(state_obsolete),
+	KUNIT_CASE(many_go_in_batches),
 	KUNIT_CASE(index_ranges),
 	KUNIT_CASE(direct_pages_of_a_range),
 	{}
