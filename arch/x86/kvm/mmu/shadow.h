@@ -164,8 +164,9 @@ void shadow_zap_mmio(struct kvm *kvm);
  * shadow_fault_begin() - make room for the tables of a fault
  * @vcpu: the vCPU
  *
- * Making room may zap any page, even the vCPU's own root.  So the root is checked
- * here, afterwards, and every fault that maps something must come through here.
+ * Making room may zap any page but roots; the vCPU's root may have gone before.  So
+ * nothing may be found before this, and every fault that maps something must come
+ * through here.
  *
  * Return: 0; -EAGAIN if the vCPU has to load another root first; -ENOSPC if the
  * quota leaves no page.

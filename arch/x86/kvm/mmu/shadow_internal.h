@@ -16,8 +16,9 @@
  *      so a role that is derived from it cannot either.   [CVE-2026-80726]
  *  I4  A present SPTE is replaced only by the shadow_clear*() functions and
  *      those that call them, which account for it, MMIO SPTEs too.   [CVE-2026-23401, -23402]
- *  I5  Making room may zap any page, a root too.  So shadow_fault_begin() looks at
- *      the vCPU's root after it made room, never before.   [CVE-2026-64561]
+ *  I5  Making room may zap any page but roots.  A root may have been zapped before
+ *      mmu_lock was taken.  So shadow_fault_begin() makes room first, and looks at the
+ *      vCPU's root last: no page that was found before is relied on.  [CVE-2026-64561]
  */
 #ifndef __KVM_X86_MMU_SHADOW_INTERNAL_H
 #define __KVM_X86_MMU_SHADOW_INTERNAL_H

@@ -6,9 +6,9 @@
  * kvm->arch.n_used_mmu_pages is the length of active_mmu_pages.  The quota is no hard
  * limit: it is checked before a fault, which may then take a few pages more.
  *
- * Making room may zap any page, so a page that was found before cannot be relied on:
- * the callers of reclaim_pages() use none, and shadow_fault_begin() looks at the vCPU's
- * root afterwards.
+ * Making room may zap any page but roots, so a page that was found before cannot be
+ * relied on: the callers of reclaim_pages() use none.  shadow_fault_begin() looks at
+ * the vCPU's root afterwards: it may have gone before.
  *
  * Locks: mmu_lock for writing.
  */
