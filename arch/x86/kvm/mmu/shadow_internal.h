@@ -349,7 +349,7 @@ bool shadow_update(struct kvm *kvm, u64 *sptep, u64 spte);
 /* Age a present leaf, atomically; true if it had been accessed.  No flush. */
 bool shadow_clear_accessed(u64 *sptep);
 
-/* Clear W of a present leaf that has no D; true if it was set.  No flush. */
+/* Clear W of a present leaf, atomically; true if it was set.  No flush. */
 bool shadow_clear_writable(u64 *sptep);
 
 /* Store what the guest's tables grant now by an entry whose gfn stays. */
