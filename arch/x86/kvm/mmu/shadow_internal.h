@@ -14,8 +14,9 @@
  *  I3  A page is in one state (enum sp_state); a ZAPPED page is in no index and
  *      has no present SPTE and no parent.  Its role does not tell that it is gone,
  *      so a role that is derived from it cannot either.   [CVE-2026-80726]
- *  I4  A present SPTE is replaced only by the shadow_clear*() functions and
- *      those that call them, which account for it, MMIO SPTEs too.   [CVE-2026-23401, -23402]
+ *  I4  A present SPTE is removed, also by an MMIO SPTE, only by functions of
+ *      shadow_pte.c that account for it; what replaces it in place is a leaf of the
+ *      same gfn and pfn (shadow_update()).   [CVE-2026-23401, -23402]
  *  I5  Making room may zap any page but roots.  A root may have been zapped before
  *      mmu_lock was taken.  So shadow_fault_begin() makes room first, and looks at the
  *      vCPU's root last: no page that was found before is relied on.  [CVE-2026-64561]

@@ -222,8 +222,8 @@ static bool has_to_recover(struct kvm *kvm, const struct kvm_memory_slot *slot, 
 }
 
 /*
- * Could a huge page stand in the place of @sp?  Not if it shadows a table of the guest.  Of
- * tables of 4K pages, has_to_recover() has chosen those where the host has one.
+ * Could a huge page stand in the place of @sp?  Not if it shadows a table of the guest.
+ * Of tables of 4K pages, has_to_recover() has chosen those where the host has one.
  */
 static bool can_be_huge(struct kvm *kvm, const struct kvm_memory_slot *slot,
 			const struct kvm_mmu_page *sp)
