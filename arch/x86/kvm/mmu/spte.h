@@ -13,11 +13,11 @@
  *   1 0 0  the guest or KVM forbids it: a read-only gPTE, a shadowed table
  *   0 0 0  the host forbids it
  *
- * No other combination exists: spte_check_writable().  A fault replaces a leaf by
- * one with fewer of the bits only if it needs a right that the leaf lacks.  M is
- * cleared under mmu_lock, and TLBs are flushed before the lock is dropped, also
- * if W was clear: a stale writable translation may be cached since W was cleared
- * without a flush.
+ * No other combination exists: spte_check_writable().  With direct paging, a fault
+ * replaces a leaf by one with fewer of the bits only if it needs a right that the
+ * leaf lacks; with shadow paging it stores what it found.  M is cleared under
+ * mmu_lock, and TLBs are flushed before the lock is dropped, also if W was clear: a
+ * stale writable translation may be cached since W was cleared without a flush.
  *
  * Before M is set, under mmu_lock, the host's mm is told that the page is dirty
  * (mmu_tell_dirty()): from then on the guest may write without KVM's notice.
