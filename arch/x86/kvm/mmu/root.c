@@ -117,7 +117,7 @@ int kvm_mmu_create(struct kvm_vcpu *vcpu)
 	vcpu->mmu_table_cache.kmem_cache = tdp_table_cache;
 	vcpu->mmu_table_cache.gfp_zero = __GFP_ZERO;
 	arch->mmu_shadow_page_cache.init_value = SPTE_NONE;
-	/* mmu_shadowed_info_cache is not zeroed: an entry is read when it is set. */
+	arch->mmu_shadowed_info_cache.gfp_zero = __GFP_ZERO;
 
 	arch->mmu = &arch->root_mmu;
 	arch->walk_mmu = &arch->root_mmu;

@@ -119,7 +119,8 @@ static inline struct kvm_mmu_page *shadow_table_next(struct shadow_gfn_iter *ite
 /**
  * shadow_gfn() - the gfn that an entry maps, or would map
  * @sp: the page
- * @index: the entry; in an indirect page: one that is present, or was for a walker
+ * @index: the entry; in an indirect page the gfn means something if the SPTE is
+ *	present, or a walk has found it so
  */
 static inline gfn_t shadow_gfn(const struct kvm_mmu_page *sp, int index)
 {

@@ -467,12 +467,13 @@ void shadow_sync_roots(struct kvm_vcpu *vcpu)
 static void sync_addr_entry(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, int i)
 {
 	struct shadow_zap zap = {};
-	const gfn_t gfn = shadow_gfn(sp, i);
+	gfn_t gfn;
 	int r;
 
 	if (READ_ONCE(sp->spt[i]) == SPTE_NONE)
 		return;
 
+	gfn = shadow_gfn(sp, i);
 	r = shadow_sync_spte(vcpu, sp, i);
 	if (r < 0)
 		shadow_clear(vcpu->kvm, sp, i, &zap);
