@@ -378,10 +378,21 @@ void shadow_track_write(struct kvm_vcpu *vcpu, gpa_t gpa, int bytes);
 bool shadow_unprotect_gfn(struct kvm *kvm, gfn_t gfn);
 
 /*
- * shadow_track.c: as the functions of tdp.h; mmu_lock for writing.  The caller has
- * checked kvm_memslots_have_rmaps().
+ * shadow_track.c: as the functions of tdp.h, unless it is said; mmu_lock for writing.
+ * The caller has checked kvm_memslots_have_rmaps().
  */
 
+/**
+ * shadow_zap_gfn_range() - unmap gfns of a slot
+ * @kvm: the VM
+ * @slot: the slot
+ * @start: first gfn
+ * @end: first gfn beyond
+ * @can_yield: let go of mmu_lock when it is wanted
+ * @flush: a flush is due already, for any gfns; what is due is done before a yield
+ *
+ * Return: true if a flush is due.
+ */
 bool shadow_zap_gfn_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
 			  gfn_t start, gfn_t end, bool can_yield, bool flush);
 bool shadow_zap_slot(struct kvm *kvm, const struct kvm_memory_slot *slot);
@@ -406,7 +417,10 @@ bool shadow_write_protect_gfn(struct kvm *kvm, const struct kvm_memory_slot *slo
 void shadow_split_range(struct kvm *kvm, const struct kvm_memory_slot *slot,
 			gfn_t start, gfn_t end, int target_level);
 
-/* Zap direct pages that a huge page could replace; the next fault maps it. */
+/*
+ * Unmap what direct tables map where a huge page could be; the next fault maps that.
+ * TLBs are flushed.
+ */
 void shadow_recover_huge(struct kvm *kvm, const struct kvm_memory_slot *slot);
 
 #endif /* __KVM_X86_MMU_SHADOW_H */

@@ -9,7 +9,8 @@
  * the root for a guest without paging: it makes direct tables, down to the level
  * that the host allows, and the leaf.
  *
- * Faults hold mmu_lock for writing, and flush once, at their end.
+ * Faults hold mmu_lock for writing, and flush once, at their end, but for what a step
+ * needs at once.
  */
 #include <linux/kvm_host.h>
 
