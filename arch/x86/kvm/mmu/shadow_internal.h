@@ -517,7 +517,7 @@ struct shadow_rmap_walk {
 	bool flush_due;
 };
 
-/* Handles one list, which is not empty; true: a flush is due. */
+/* Handles one list, which is not empty; with @flush_on_yield, true: a flush is due. */
 typedef bool (*rmap_handler_t)(struct kvm *kvm, struct kvm_rmap_head *head,
 			       const struct kvm_memory_slot *slot);
 
@@ -527,7 +527,8 @@ typedef bool (*rmap_handler_t)(struct kvm *kvm, struct kvm_rmap_head *head,
  * @walk: which lists
  * @handler: called for each
  *
- * Return: true if the caller must flush TLBs, also for what was due before.
+ * Return: the OR of what the handler returned; with @flush_on_yield that is: a flush is
+ * due, also for what was due before.
  */
 bool shadow_rmap_walk(struct kvm *kvm, const struct shadow_rmap_walk *walk,
 		      rmap_handler_t handler);

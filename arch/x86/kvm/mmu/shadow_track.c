@@ -137,7 +137,7 @@ bool shadow_test_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
  *
  * Return: true if TLBs must be flushed.
  */
-static bool wrprot(struct kvm *kvm, u64 *sptep)
+static bool wrprot_spte(struct kvm *kvm, u64 *sptep)
 {
 	return READ_ONCE(*sptep) & PT_WRITABLE_MASK && shadow_clear_writable(sptep);
 }
@@ -172,7 +172,7 @@ static bool clean(struct kvm *kvm, u64 *sptep)
 static bool wrprot_list(struct kvm *kvm, struct kvm_rmap_head *head,
 			const struct kvm_memory_slot *slot)
 {
-	return change_list(kvm, head, wrprot);
+	return change_list(kvm, head, wrprot_spte);
 }
 
 static bool clean_list(struct kvm *kvm, struct kvm_rmap_head *head,
