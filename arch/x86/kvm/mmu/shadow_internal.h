@@ -60,56 +60,40 @@ static inline void shadow_hash_add(struct kvm *kvm, struct kvm_mmu_page *sp)
  */
 int shadow_alloc_hash(struct kvm *kvm);
 
-/* A loop over the pages of @gfn that are not obsolete; @next links to the rest. */
-struct shadow_gfn_iter {
+/* A loop over pages of tables at @gfn that are not obsolete; @next links to the rest. */
+struct shadow_table_iter {
 	struct kvm *kvm;
 	gfn_t gfn;
 	struct hlist_node **next;
 };
 
-static inline struct shadow_gfn_iter shadow_gfn_iter(struct kvm *kvm, gfn_t gfn)
+static inline struct shadow_table_iter shadow_table_iter(struct kvm *kvm, gfn_t gfn)
 {
-	return (struct shadow_gfn_iter) {
+	return (struct shadow_table_iter) {
 		.kvm = kvm,
 		.gfn = gfn,
 		.next = &shadow_bucket(kvm, gfn)->first,
 	};
 }
 
-/* The next page, or NULL at the end. */
-static inline struct kvm_mmu_page *shadow_gfn_next(struct shadow_gfn_iter *iter)
+/* The next page that shadows a table, or NULL at the end. */
+static inline struct kvm_mmu_page *shadow_table_next(struct shadow_table_iter *iter)
 {
 	struct kvm_mmu_page *sp;
 
 	while (*iter->next) {
 		sp = hlist_entry(*iter->next, struct kvm_mmu_page, hash_link);
 		iter->next = &sp->hash_link.next;
-		if (sp->gfn == iter->gfn && !shadow_sp_obsolete(iter->kvm, sp))
+		if (sp->gfn == iter->gfn && sp_has_gptes(sp) &&
+		    !shadow_sp_obsolete(iter->kvm, sp))
 			return sp;
 	}
 	return NULL;
 }
 
-/* The next page that shadows a table, or NULL at the end. */
-static inline struct kvm_mmu_page *shadow_table_next(struct shadow_gfn_iter *iter)
-{
-	struct kvm_mmu_page *sp;
-
-	do {
-		sp = shadow_gfn_next(iter);
-	} while (sp && !sp_has_gptes(sp));
-
-	return sp;
-}
-
-/* Every page of @gfn that can be used.  The body must not zap. */
-#define shadow_for_each_gfn(kvm, sp, gfn)				\
-	for (struct shadow_gfn_iter it_ = shadow_gfn_iter(kvm, gfn);	\
-	     ((sp) = shadow_gfn_next(&it_));)
-
 /* Every page that shadows a table at @gfn.  The body must not zap. */
 #define shadow_for_each_table(kvm, sp, gfn)				\
-	for (struct shadow_gfn_iter it_ = shadow_gfn_iter(kvm, gfn);	\
+	for (struct shadow_table_iter it_ = shadow_table_iter(kvm, gfn);	\
 	     ((sp) = shadow_table_next(&it_));)
 
 /* What an entry of an indirect page translates to (kvm_mmu_page::translation). */

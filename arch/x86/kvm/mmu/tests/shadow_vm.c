@@ -136,8 +136,9 @@ bool shadow_test_exists(struct shadow_test *t, gfn_t gfn,
 	bool exists = false;
 
 	shadow_test_begin(t);
-	shadow_for_each_gfn(t->kvm, sp, gfn)
-		exists |= sp->role.word == role.word;
+	hlist_for_each_entry(sp, shadow_bucket(t->kvm, gfn), hash_link)
+		exists |= sp->gfn == gfn && sp->role.word == role.word &&
+			  !shadow_sp_obsolete(t->kvm, sp);
 	shadow_test_end(t);
 	return exists;
 }
