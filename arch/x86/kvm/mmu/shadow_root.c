@@ -6,8 +6,7 @@
  *   4 or 5 levels          a page that shadows the guest's root
  *   PAE                    pae_root: four pages, of what the PDPTRs link to
  *   32-bit, 2 levels       pae_root: four pages of one table, a quadrant each
- *   none (no paging)       pae_root: four direct pages of 1G each; or one direct
- *                          page of 4 or 5 levels
+ *   none (no paging)       pae_root: four direct pages of 1G each
  *
  * An L1 that is not in long mode may have nested tables of the 2nd and 3rd form,
  * while NPT of the host has 4 or 5 levels: then pae_root is below a PML4, and maybe a
@@ -25,6 +24,7 @@
 #include "page_track.h"
 #include "root.h"
 #include "shadow_internal.h"
+#include "shadow_walk.h"
 
 #define NR_PDPTRS	4
 
@@ -41,15 +41,6 @@ struct root_plan {
 	gpa_t pgd;
 	gfn_t gfn[NR_PDPTRS];
 };
-
-/* Are the roots four pages below pae_root, or is it one page? */
-static bool has_pae_root(const struct kvm_mmu *mmu)
-{
-	if (mmu->root_role.direct)
-		return mmu->root_role.level == PT32E_ROOT_LEVEL;
-
-	return mmu->cpu_role.base.level < PT64_ROOT_4LEVEL;
-}
 
 /* Entries of pae_root; a CPU with 4 or 5 levels wants rights there too. */
 static u64 pdpte_bits(const struct kvm_mmu *mmu)
@@ -192,7 +183,7 @@ static hpa_t take_pae_pages(struct kvm_vcpu *vcpu, const struct root_plan *plan)
 static int take_roots(struct kvm_vcpu *vcpu, const struct root_plan *plan)
 {
 	struct kvm_mmu *mmu = vcpu->arch.mmu;
-	const bool pae = has_pae_root(mmu);
+	const bool pae = mmu_has_pae_root(mmu);
 	hpa_t root;
 	int r;
 
@@ -218,7 +209,7 @@ static int load_direct(struct kvm_vcpu *vcpu)
 	struct root_plan plan = {};
 	int i;
 
-	if (WARN_ON_ONCE(vcpu->arch.mmu->root_role.level < PT32E_ROOT_LEVEL))
+	if (WARN_ON_ONCE(vcpu->arch.mmu->root_role.level != PT32E_ROOT_LEVEL))
 		return -EIO;
 
 	for (i = 0; i < NR_PDPTRS; i++)
@@ -267,7 +258,7 @@ int shadow_roots_load(struct kvm_vcpu *vcpu)
 	if (mmu->root_role.direct)
 		return load_direct(vcpu);
 
-	if (has_pae_root(mmu) && mmu->root_role.level >= PT64_ROOT_4LEVEL)
+	if (mmu_has_pae_root(mmu) && mmu->root_role.level >= PT64_ROOT_4LEVEL)
 		r = alloc_upper_tables(mmu);
 	return r ?: load_indirect(vcpu);
 }

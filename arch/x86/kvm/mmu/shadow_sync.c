@@ -454,7 +454,7 @@ void shadow_sync_roots(struct kvm_vcpu *vcpu)
 	if (mmu_is_dummy_root(mmu->root.hpa))
 		return;
 
-	if (mmu->cpu_role.base.level >= PT64_ROOT_4LEVEL) {
+	if (!mmu_has_pae_root(mmu)) {
 		sync_root(vcpu, root_to_sp(mmu->root.hpa));
 		return;
 	}

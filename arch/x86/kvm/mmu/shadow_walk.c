@@ -14,19 +14,6 @@
 
 /* One address. */
 
-/*
- * Does the walk begin with the four entries of pae_root?  That is for guests with 32-bit
- * addresses; with nested NPT, pae_root is below a PML4, and maybe a PML5.
- */
-static bool root_is_pae(const struct kvm_mmu *mmu)
-{
-	if (mmu->root_role.level == PT32E_ROOT_LEVEL)
-		return true;
-
-	return !mmu->root_role.direct &&
-	       mmu->cpu_role.base.level < PT64_ROOT_4LEVEL;
-}
-
 void shadow_iter_start(struct shadow_iter *iter, struct kvm_vcpu *vcpu,
 		       hpa_t root, u64 addr)
 {
@@ -39,7 +26,7 @@ void shadow_iter_start(struct shadow_iter *iter, struct kvm_vcpu *vcpu,
 	if (WARN_ON_ONCE(!VALID_PAGE(root)) || mmu_is_dummy_root(root))
 		return;
 
-	if (!root_is_pae(mmu)) {
+	if (!mmu_has_pae_root(mmu)) {
 		iter->level = mmu->root_role.level;
 		return;
 	}

@@ -12,6 +12,15 @@
 
 #include "mmu_internal.h"
 
+/*
+ * Are the roots the four pages of pae_root, or is it one page?  They are four for guests
+ * with 32-bit addresses; with nested NPT, pae_root is below a PML4, and maybe a PML5.
+ */
+static inline bool mmu_has_pae_root(const struct kvm_mmu *mmu)
+{
+	return mmu->cpu_role.base.level < PT64_ROOT_4LEVEL;
+}
+
 /**
  * struct shadow_iter - the SPTEs that translate one address, from the root down
  * @addr: the address, gva or nested gpa

@@ -203,7 +203,6 @@ static void child_role_at_all_indices(struct kunit *test)
  * @name: for the test's report
  * @level: of KVM's root
  * @guest_level: of the guest's, 0 without paging
- * @direct: nothing is shadowed
  * @pae: the walk begins below pae_root
  * @top: the level that it begins at
  */
@@ -211,7 +210,6 @@ struct root_kind {
 	const char *name;
 	int level;
 	int guest_level;
-	bool direct;
 	bool pae;
 	int top;
 };
@@ -220,9 +218,7 @@ static const struct root_kind root_kinds[] = {
 	{ "4-level", .level = 4, .guest_level = 4, .top = 4 },
 	{ "5-level", .level = 5, .guest_level = 5, .top = 5 },
 	{ "4-level guest, 5-level root", .level = 5, .guest_level = 4, .top = 5 },
-	{ "direct, 4-level", .level = 4, .direct = true, .top = 4 },
-	{ "direct, 5-level", .level = 5, .direct = true, .top = 5 },
-	{ "no paging", .level = 3, .direct = true, .pae = true, .top = 2 },
+	{ "no paging", .level = 3, .pae = true, .top = 2 },
 	{ "32-bit", .level = 3, .guest_level = 2, .pae = true, .top = 2 },
 	{ "PAE", .level = 3, .guest_level = 3, .pae = true, .top = 2 },
 	{ "32-bit below PML4", .level = 4, .guest_level = 2, .pae = true, .top = 2 },
@@ -278,7 +274,6 @@ static struct test_path *path_create(struct kunit *test,
 
 	mmu = path->vcpu->arch.mmu;
 	mmu->root_role.level = kind->level;
-	mmu->root_role.direct = kind->direct;
 	mmu->cpu_role.base.level = kind->guest_level;
 	mmu->root.hpa = __pa(path->table[kind->top]);
 	if (kind->pae) {
