@@ -288,6 +288,7 @@ static int change_gfn(struct kvm *kvm, gfn_t gfn,
 	slot = gfn_to_memslot(kvm, gfn);
 	if (slot)
 		change(kvm, slot, gfn);
+	mmu_prove_flushed(kvm);
 	write_unlock(&kvm->mmu_lock);
 	srcu_read_unlock(&kvm->srcu, idx);
 	return slot ? 0 : -EINVAL;

@@ -5,8 +5,9 @@
  * (spte.h)?
  *
  * A writer that takes M notes, for the CPU it runs on, that the VM needs a flush.  Any
- * flush of the VM after that will do.  It is checked before mmu_lock is let go.  A holder
- * of mmu_lock stays on its CPU; not so under PREEMPT_RT, where nothing is noted.
+ * flush of the VM after that will do.  Whoever may have taken M checks it before mmu_lock
+ * is let go.  A holder of mmu_lock stays on its CPU; not so under PREEMPT_RT, where
+ * nothing is noted.
  */
 #ifndef __KVM_X86_MMU_PROVE_H
 #define __KVM_X86_MMU_PROVE_H
