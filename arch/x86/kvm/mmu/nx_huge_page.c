@@ -218,7 +218,8 @@ void nx_huge_page_track(struct kvm *kvm, struct mmu_table *table)
 
 void nx_huge_page_untrack(struct kvm *kvm, struct mmu_table *table)
 {
-	table->nx_huge_page_disallowed = false;
+	/* With mmu_lock for reading, level_step_down() may read it meanwhile. */
+	WRITE_ONCE(table->nx_huge_page_disallowed, false);
 	if (list_empty(&table->nx_link))
 		return;
 
