@@ -69,8 +69,9 @@ enum sp_state {
  * @state: enum sp_state; written under mmu_lock for writing, or by the thread that
  *	links or unlinks the table
  * @tdp: it is part of a struct tdp_table, else of a struct kvm_mmu_page
- * @nx_huge_page_disallowed: the table is here because the guest executes from a range
- *	that could be huge but for the iTLB multihit mitigation
+ * @nx_huge_page_disallowed: made for a fetch, with the iTLB multihit mitigation on: no
+ *	huge page replaces it (level_step_down()); on @nx_link's list if only the
+ *	mitigation forbids one
  *
  * page_private() of the page of @spt points to the struct mmu_table.
  */
