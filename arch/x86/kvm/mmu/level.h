@@ -73,8 +73,9 @@ bool level_watched(struct kvm *kvm, const struct kvm_memory_slot *slot, gfn_t gf
 /**
  * level_choose() - choose the level of a fault
  * @vcpu: the vCPU
- * @fault: its pfn is pinned, and not invalidated since; huge_page_disallowed,
- *	req_level and goal_level are set, and pfn is rounded down to goal_level
+ * @fault: its pfn is pinned, and not invalidated since
+ *
+ * Sets huge_page_disallowed, req_level and goal_level, and rounds pfn down to goal_level.
  *
  * Context: mmu_lock; kvm->srcu.
  */
