@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * SPTEs as values: what one says, and how one is made.  Nothing here reads or
- * writes a page table: that is for tdp_pte.h and shadow_pte.c alone.
+ * writes a page table.  tdp_pte.[ch], shadow_pte.c and fast_fix() store SPTEs.
  *
  * Why a present leaf may not be writable, by the bits H (host-writable), M
  * (MMU-writable), W:
