@@ -33,15 +33,18 @@ bool mmio_spte_current(struct kvm_vcpu *vcpu, u64 spte)
 {
 	/* kvm->srcu keeps the set; its generation may change as it is settled. */
 	const u64 gen = READ_ONCE(kvm_vcpu_memslots(vcpu)->generation);
+	const bool valid = mmio_spte_gen_matches(spte, gen);
 
 	trace_check_mmio_spte(spte, gen & MMIO_SPTE_GEN_MASK,
-			      get_mmio_spte_generation(spte));
-	return likely(mmio_spte_gen_matches(spte, gen));
+			      get_mmio_spte_generation(spte), valid);
+	return likely(valid);
 }
 
 bool mmio_direct_current(u64 spte, u64 gen)
 {
+	const bool valid = !(gen & KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS);
+
 	trace_check_mmio_spte(spte, gen & MMIO_SPTE_GEN_MASK,
-			      get_mmio_spte_generation(spte));
-	return likely(!(gen & KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS));
+			      get_mmio_spte_generation(spte), valid);
+	return likely(valid);
 }

@@ -111,8 +111,8 @@ gfn_t mmio_spte_gfn(u64 spte);
  * @access: ACC_* that the guest's tables grant; what the format cannot keep is
  *	dropped
  *
- * @gen may be odd, and may be newer than the lookup: then the entry never
- * matches, see the top of this file.
+ * With shadow paging, @gen may be odd, or newer than the lookup: then the entry never
+ * matches, see the top of this file.  With direct paging the generation is not compared.
  *
  * Return: the value of the SPTE.
  */

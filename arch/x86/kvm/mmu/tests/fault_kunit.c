@@ -498,9 +498,9 @@ static void mmio_of_protected_vcpu(struct kunit *test)
 	destroy(f);
 }
 
-/* The update ends when the vCPU has read the SPTE and not yet judged it. */
+/* The update ends when the vCPU has read the SPTE. */
 static void end_update(void *data, u64 spte, unsigned int kvm_gen,
-		       unsigned int spte_gen)
+		       unsigned int spte_gen, bool valid)
 {
 	set_flux(data, false);
 }
