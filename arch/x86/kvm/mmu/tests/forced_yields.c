@@ -36,17 +36,15 @@ struct forced_yields *forced_yields_begin(struct kunit *test, unsigned int limit
 
 	yields = kunit_kzalloc(test, sizeof(*yields), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, yields);
-	yields->hook.call = something_went;
-	yields->hook.data = yields;
 	yields->task = current;
 	yields->switches = nr_switches() - 1;
 	yields->limit = limit;
-	unmap_hook_begin(test, &yields->hook);
+	yields->hook = unmap_hook_begin(test, something_went, yields);
 	return yields;
 }
 
 void forced_yields_end(struct kunit *test, struct forced_yields *yields)
 {
-	unmap_hook_end(test, &yields->hook);
+	unmap_hook_end(test, yields->hook);
 	cond_resched();
 }

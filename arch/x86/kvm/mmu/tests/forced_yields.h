@@ -20,7 +20,7 @@
  * @switches: how often it had been scheduled away when it was wanted last
  */
 struct forced_yields {
-	struct unmap_hook hook;
+	struct unmap_hook *hook;
 	struct task_struct *task;
 	unsigned int limit;
 	unsigned int wanted;

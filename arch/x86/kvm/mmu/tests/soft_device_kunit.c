@@ -346,43 +346,59 @@ static void device_without_file(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, list_empty(&vm->kvm->devices));
 }
 
+static const struct kvm_io_device_ops silent_ops;
+
+/* The VM ends what is on its buses: create them before it, to end after it. */
+static struct kvm_io_device *new_io_devices(struct kunit *test, unsigned int nr)
+{
+	struct kvm_io_device *devs = kunit_kcalloc(test, nr, sizeof(*devs), GFP_KERNEL);
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, devs);
+	for (i = 0; i < nr; i++)
+		devs[i].ops = &silent_ops;
+	return devs;
+}
+
+/* slots_lock is held. */
+static void put_on_bus(struct soft_vm *vm, gpa_t addr, struct kvm_io_device *dev)
+{
+	KUNIT_EXPECT_EQ(vm->test, 0, kvm_io_bus_register_dev(vm->kvm, KVM_MMIO_BUS,
+							     addr, 8, dev));
+}
+
+static void take_off_bus(struct soft_vm *vm, struct kvm_io_device *dev)
+{
+	KUNIT_EXPECT_EQ(vm->test, 0, kvm_io_bus_unregister_dev(vm->kvm, KVM_MMIO_BUS,
+							       dev));
+}
+
+static struct kvm_io_device *device_at(struct kvm *kvm, enum kvm_bus bus, gpa_t addr)
+{
+	guard(srcu)(&kvm->srcu);
+	return kvm_io_bus_get_dev(kvm, bus, addr);
+}
+
 /* On a bus the device is found by any of its addresses, as long as it is there. */
 static void device_on_bus(struct kunit *test)
 {
-	static const struct kvm_io_device_ops no_ops;
-	struct kvm_io_device dev = { .ops = &no_ops }, next = { .ops = &no_ops };
+	struct kvm_io_device *devs = new_io_devices(test, 2);
 	struct soft_vm *vm = new_vm(test);
 	struct kvm *kvm = vm->kvm;
-	int idx;
 
 	mutex_lock(&kvm->slots_lock);
-	KUNIT_ASSERT_EQ(test, 0, kvm_io_bus_register_dev(kvm, KVM_MMIO_BUS, 0x1000,
-							 8, &dev));
-	KUNIT_ASSERT_EQ(test, 0, kvm_io_bus_register_dev(kvm, KVM_MMIO_BUS, 0x1008,
-							 8, &next));
-	idx = srcu_read_lock(&kvm->srcu);
-	KUNIT_EXPECT_PTR_EQ(test, kvm_io_bus_get_dev(kvm, KVM_MMIO_BUS, 0x1007), &dev);
-	KUNIT_EXPECT_PTR_EQ(test, kvm_io_bus_get_dev(kvm, KVM_MMIO_BUS, 0x1008), &next);
-	KUNIT_EXPECT_NULL(test, kvm_io_bus_get_dev(kvm, KVM_MMIO_BUS, 0x1010));
-	KUNIT_EXPECT_NULL(test, kvm_io_bus_get_dev(kvm, KVM_PIO_BUS, 0x1000));
-	srcu_read_unlock(&kvm->srcu, idx);
+	put_on_bus(vm, 0x1000, &devs[0]);
+	put_on_bus(vm, 0x1008, &devs[1]);
+	KUNIT_EXPECT_PTR_EQ(test, device_at(kvm, KVM_MMIO_BUS, 0x1007), &devs[0]);
+	KUNIT_EXPECT_PTR_EQ(test, device_at(kvm, KVM_MMIO_BUS, 0x1008), &devs[1]);
+	KUNIT_EXPECT_NULL(test, device_at(kvm, KVM_MMIO_BUS, 0x1010));
+	KUNIT_EXPECT_NULL(test, device_at(kvm, KVM_PIO_BUS, 0x1000));
 
-	KUNIT_EXPECT_EQ(test, 0, kvm_io_bus_unregister_dev(kvm, KVM_MMIO_BUS, &dev));
-	idx = srcu_read_lock(&kvm->srcu);
-	KUNIT_EXPECT_NULL(test, kvm_io_bus_get_dev(kvm, KVM_MMIO_BUS, 0x1007));
-	KUNIT_EXPECT_PTR_EQ(test, kvm_io_bus_get_dev(kvm, KVM_MMIO_BUS, 0x1008), &next);
-	srcu_read_unlock(&kvm->srcu, idx);
-	KUNIT_EXPECT_EQ(test, 0, kvm_io_bus_unregister_dev(kvm, KVM_MMIO_BUS, &next));
+	take_off_bus(vm, &devs[0]);
+	KUNIT_EXPECT_NULL(test, device_at(kvm, KVM_MMIO_BUS, 0x1007));
+	KUNIT_EXPECT_PTR_EQ(test, device_at(kvm, KVM_MMIO_BUS, 0x1008), &devs[1]);
+	take_off_bus(vm, &devs[1]);
 	mutex_unlock(&kvm->slots_lock);
-}
-
-static const struct kvm_io_device_ops silent_ops;
-
-static void put_on_bus(struct soft_vm *vm, gpa_t addr, struct kvm_io_device *dev)
-{
-	dev->ops = &silent_ops;
-	KUNIT_ASSERT_EQ(vm->test, 0, kvm_io_bus_register_dev(vm->kvm, KVM_MMIO_BUS,
-							     addr, 8, dev));
 }
 
 static size_t kept(struct soft_vm *vm)
@@ -393,7 +409,7 @@ static size_t kept(struct soft_vm *vm)
 /* A device that comes waits for no reader, and one that goes does. */
 static void bus_waits_for_what_goes(struct kunit *test)
 {
-	struct kvm_io_device dev, next;
+	struct kvm_io_device *devs = new_io_devices(test, 2);
 	struct soft_vm *vm = new_vm(test);
 	struct kvm *kvm = vm->kvm;
 	const struct kvm_io_bus *old;
@@ -401,33 +417,33 @@ static void bus_waits_for_what_goes(struct kunit *test)
 	int devices;
 
 	mutex_lock(&kvm->slots_lock);
-	put_on_bus(vm, 0x1000, &dev);
+	put_on_bus(vm, 0x1000, &devs[0]);
 	old = kvm_get_bus(kvm, KVM_MMIO_BUS);
 	devices = old->dev_count;
 
 	grace = get_state_synchronize_srcu(&kvm->srcu);
-	put_on_bus(vm, 0x1008, &next);
+	put_on_bus(vm, 0x1008, &devs[1]);
 	KUNIT_EXPECT_FALSE(test, poll_state_synchronize_srcu(&kvm->srcu, grace));
 	/* A reader may still have it. */
 	KUNIT_EXPECT_GT(test, kept(vm), 0);
 	KUNIT_EXPECT_EQ(test, old->dev_count, devices);
 
-	KUNIT_EXPECT_EQ(test, 0, kvm_io_bus_unregister_dev(kvm, KVM_MMIO_BUS, &dev));
+	take_off_bus(vm, &devs[0]);
 	KUNIT_EXPECT_TRUE(test, poll_state_synchronize_srcu(&kvm->srcu, grace));
 	KUNIT_EXPECT_EQ(test, kept(vm), 0);
-	KUNIT_EXPECT_EQ(test, 0, kvm_io_bus_unregister_dev(kvm, KVM_MMIO_BUS, &next));
+	take_off_bus(vm, &devs[1]);
 	mutex_unlock(&kvm->slots_lock);
 }
 
 /* Who changes a slot has waited for the readers of buses too. */
 static void bus_is_freed_with_a_slot(struct kunit *test)
 {
+	struct kvm_io_device *dev = new_io_devices(test, 1);
 	struct soft_vm *vm = new_vm(test);
 	struct kvm *kvm = vm->kvm;
-	struct kvm_io_device dev;
 
 	mutex_lock(&kvm->slots_lock);
-	put_on_bus(vm, 0x1000, &dev);
+	put_on_bus(vm, 0x1000, dev);
 	KUNIT_EXPECT_GT(test, kept(vm), 0);
 	mutex_unlock(&kvm->slots_lock);
 
@@ -435,7 +451,7 @@ static void bus_is_freed_with_a_slot(struct kunit *test)
 
 	mutex_lock(&kvm->slots_lock);
 	KUNIT_EXPECT_EQ(test, kept(vm), 0);
-	KUNIT_EXPECT_EQ(test, 0, kvm_io_bus_unregister_dev(kvm, KVM_MMIO_BUS, &dev));
+	take_off_bus(vm, dev);
 	mutex_unlock(&kvm->slots_lock);
 }
 
@@ -444,15 +460,10 @@ static void bus_is_freed_with_a_slot(struct kunit *test)
 /* What is kept for nobody in particular is not much. */
 static void bus_keeps_little(struct kunit *test)
 {
-	struct kvm_io_device *devs;
+	struct kvm_io_device *devs = new_io_devices(test, MANY_DEVICES);
+	struct soft_vm *vm = new_vm(test);
 	size_t most = 0;
-	struct soft_vm *vm;
 	int i;
-
-	/* They end with the VM: they are there until after that. */
-	devs = kunit_kcalloc(test, MANY_DEVICES, sizeof(*devs), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, devs);
-	vm = new_vm(test);
 
 	mutex_lock(&vm->kvm->slots_lock);
 	for (i = 0; i < MANY_DEVICES; i++) {

@@ -102,8 +102,8 @@ static void leaf_during_zap(struct kunit *test)
 {
 	struct soft_access read = { .addr = gfn_to_gpa(GOING) };
 	const struct soft_hardware *hw = test->param_value;
-	struct unmap_hook hook = { .call = complete_slowly };
 	struct going_scene *s;
+	struct unmap_hook *hook;
 	struct soft_slow *slow;
 
 	if (!hw->tdp || num_online_cpus() < 2)
@@ -111,10 +111,9 @@ static void leaf_during_zap(struct kunit *test)
 	s = going_scene_new(test);
 	KUNIT_EXPECT_EQ(test, SOFT_RAM, soft_cpu_run(s->vm->vcpu[0], &read));
 	slow = going_access_slow_page(s);
-	hook.data = slow;
-	unmap_hook_begin(test, &hook);
+	hook = unmap_hook_begin(test, complete_slowly, slow);
 	going_delete_until_zapped(s, GOING_SLOT);
-	unmap_hook_end(test, &hook);
+	unmap_hook_end(test, hook);
 	KUNIT_EXPECT_TRUE(test, completion_done(&slow->given));
 	/* If nothing was zapped, the fault still waits. */
 	complete_all(&slow->given);

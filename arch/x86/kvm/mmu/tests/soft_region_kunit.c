@@ -395,25 +395,41 @@ static void trace_probe(void *data, int as_id, gfn_t gfn, int from, int to)
 	traced->last = from * 10 + to;
 }
 
+static void end_trace(void *traced)
+{
+	unregister_trace_kvm_tdp_mmu_region(trace_probe, traced);
+	tracepoint_synchronize_unregister();
+}
+
+/* Until the test ends. */
+static struct traced *begin_trace(struct kunit *test)
+{
+	struct traced *traced = kunit_kzalloc(test, sizeof(*traced), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, traced);
+	KUNIT_ASSERT_EQ(test, 0,
+			register_trace_kvm_tdp_mmu_region(trace_probe, traced));
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, end_trace, traced));
+	return traced;
+}
+
 /* Each way is counted where W comes or goes, and traced. */
 static void region_counts(struct kunit *test)
 {
 	struct region_test *t = region_create(test);
 	const struct kvm_vm_stat *stat = &t->vm->kvm->stat;
-	struct traced traced = {};
+	struct traced *traced = begin_trace(test);
 
-	KUNIT_ASSERT_EQ(test, 0,
-			register_trace_kvm_tdp_mmu_region(trace_probe, &traced));
 	region_write(t, 0, REGION_PART);
-	KUNIT_EXPECT_EQ(test, traced.nr, 0);
+	KUNIT_EXPECT_EQ(test, traced->nr, 0);
 	region_set_flags(t, REGION_LOG);
-	KUNIT_EXPECT_EQ(test, traced.nr, 2);
-	KUNIT_EXPECT_EQ(test, traced.last, 42);
+	KUNIT_EXPECT_EQ(test, traced->nr, 2);
+	KUNIT_EXPECT_EQ(test, traced->last, 42);
 	KUNIT_EXPECT_EQ(test, stat->dirty_regions_closed, 2);
 
 	region_write(t, 7, 3);
-	KUNIT_EXPECT_EQ(test, traced.nr, 4);
-	KUNIT_EXPECT_EQ(test, traced.last, 34);
+	KUNIT_EXPECT_EQ(test, traced->nr, 4);
+	KUNIT_EXPECT_EQ(test, traced->last, 34);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&stat->dirty_regions_opened), 1);
 	KUNIT_EXPECT_EQ(test, stat->dirty_pages_collected, 0);
 	KUNIT_EXPECT_TRUE(test, region_log_is(t, 7, 3));
@@ -421,11 +437,9 @@ static void region_counts(struct kunit *test)
 
 	KUNIT_EXPECT_TRUE(test, region_log_is_empty(t));
 	KUNIT_EXPECT_TRUE(test, region_log_is_empty(t));
-	KUNIT_EXPECT_EQ(test, traced.nr, 6);
-	KUNIT_EXPECT_EQ(test, traced.last, 10);
+	KUNIT_EXPECT_EQ(test, traced->nr, 6);
+	KUNIT_EXPECT_EQ(test, traced->last, 10);
 	KUNIT_EXPECT_EQ(test, stat->dirty_regions_closed, 3);
-	unregister_trace_kvm_tdp_mmu_region(trace_probe, &traced);
-	tracepoint_synchronize_unregister();
 }
 
 static struct kunit_case region_cases[] = {

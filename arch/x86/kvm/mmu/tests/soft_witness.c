@@ -16,6 +16,7 @@
 #include "soft_check.h"
 #include "soft_ops_internal.h"
 #include "soft_witness.h"
+#include "unmap_hook.h"
 
 static void look(struct soft_witness *witness)
 {
@@ -88,9 +89,7 @@ struct soft_witness *soft_witness_create(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, end_witness,
 							   witness));
 	/* Ends before the thread does. */
-	witness->hook.call = wake;
-	witness->hook.data = witness;
-	unmap_hook_begin(test, &witness->hook);
+	unmap_hook_begin(test, wake, witness);
 	return witness;
 }
 

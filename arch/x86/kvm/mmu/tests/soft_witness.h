@@ -11,11 +11,9 @@
 #include <linux/sched.h>
 
 #include "soft_ops.h"
-#include "unmap_hook.h"
 
 /**
  * struct soft_witness - a thread that comes before the test's own on the same CPU
- * @hook: wakes it
  * @task: the thread
  * @main: the test's
  * @run: what it watches; NULL: nothing
@@ -25,7 +23,6 @@
  * @ended: it has
  */
 struct soft_witness {
-	struct unmap_hook hook;
 	struct task_struct *task;
 	struct task_struct *main;
 	struct soft_run *run;

@@ -270,12 +270,13 @@ static void note_shared(void *data)
 }
 
 /* One entry, collected by userspace: the page at @offset of slot 0. */
-static int reset_ring(struct kunit *test, struct tdp_test *t, u64 offset)
+static int reset_ring(struct tdp_test *t, u64 offset)
 {
 	struct kvm_dirty_ring ring;
-	int r;
+	int r = kvm_dirty_ring_alloc(&ring, 0, PAGE_SIZE);
 
-	KUNIT_ASSERT_EQ(test, 0, kvm_dirty_ring_alloc(&ring, 0, PAGE_SIZE));
+	if (r)
+		return r;
 	ring.dirty_gfns[0].flags = KVM_DIRTY_GFN_F_RESET;
 	ring.dirty_gfns[0].offset = offset;
 	ring.dirty_index = 1;
@@ -288,7 +289,6 @@ static int reset_ring(struct kunit *test, struct tdp_test *t, u64 offset)
 static void ring_reset_shares(struct kunit *test)
 {
 	struct tdp_test *t = create_pages(test);
-	struct unmap_hook hook = { .call = note_shared, .data = t };
 	const bool tdp = tdp_enabled, no_rmaps = tdp_mmu_enabled;
 	/* With PML, D is what is logged. */
 	const u64 bit = kvm_cpu_dirty_log_size() ? spte_fmt.dirty : PT_WRITABLE_MASK;
@@ -297,17 +297,18 @@ static void ring_reset_shares(struct kunit *test)
 		.memory_size = NR_PAGES * PAGE_SIZE,
 		.userspace_addr = kvm_test_hva(FIRST_PAGE),
 	};
+	struct unmap_hook *hook;
 
 	KUNIT_ASSERT_EQ(test, 0, kvm_set_memory_region(t->kvm, &mem));
-	unmap_hook_begin(test, &hook);
+	hook = unmap_hook_begin(test, note_shared, t);
 	tdp_enabled = true;
 	tdp_mmu_enabled = true;
 	mutex_lock(&t->kvm->slots_lock);
-	KUNIT_EXPECT_EQ(test, reset_ring(test, t, SECOND_PAGE - FIRST_PAGE), 1);
+	KUNIT_EXPECT_EQ(test, reset_ring(t, SECOND_PAGE - FIRST_PAGE), 1);
 	mutex_unlock(&t->kvm->slots_lock);
 	tdp_enabled = tdp;
 	tdp_mmu_enabled = no_rmaps;
-	unmap_hook_end(test, &hook);
+	unmap_hook_end(test, hook);
 
 	KUNIT_EXPECT_TRUE(test, t->shared);
 	KUNIT_EXPECT_EQ(test, pages_with(t, spte_fmt.mmu_writable), ALL_PAGES);

@@ -142,7 +142,7 @@ static void zap_slot_yields_by_table(struct kunit *test)
  * @tables: how many it found when it got mmu_lock
  */
 struct waiting_fault {
-	struct unmap_hook hook;
+	struct unmap_hook *hook;
 	struct tdp_test *t;
 	struct task_struct *zapper;
 	struct test_helper *helper;
@@ -178,13 +178,11 @@ static struct waiting_fault *create_waiting_fault(struct kunit *test,
 	struct waiting_fault *fault = kunit_kzalloc(test, sizeof(*fault), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, fault);
-	fault->hook.call = let_fault_wait;
-	fault->hook.data = fault;
 	fault->t = t;
 	fault->zapper = current;
 	test_stay_on_cpu(test);
 	fault->helper = test_helper_create(test);
-	unmap_hook_begin(test, &fault->hook);
+	fault->hook = unmap_hook_begin(test, let_fault_wait, fault);
 	return fault;
 }
 
@@ -203,7 +201,7 @@ static void zap_slot_yields_to_fault(struct kunit *test)
 	slot->npages = NR_TABLES * 512;
 	fault = create_waiting_fault(test, t);
 	zap_slot(t, slot);
-	unmap_hook_end(test, &fault->hook);
+	unmap_hook_end(test, fault->hook);
 
 	KUNIT_ASSERT_TRUE(test, fault->waits);
 	KUNIT_EXPECT_TRUE(test, test_helper_wait(fault->helper, TIMEOUT_MS));

@@ -11,6 +11,11 @@
 #include "mmu/mmutrace.h"
 #include "unmap_hook.h"
 
+struct unmap_hook {
+	void (*call)(void *data);
+	void *data;
+};
+
 static void spte_changed(void *data, int as_id, gfn_t gfn, int level, u64 old,
 			 u64 new)
 {
@@ -33,16 +38,23 @@ static void unhook(void *data)
 	tracepoint_synchronize_unregister();
 }
 
-void unmap_hook_begin(struct kunit *test, struct unmap_hook *hook)
+struct unmap_hook *unmap_hook_begin(struct kunit *test, void (*call)(void *data),
+				    void *data)
 {
+	struct unmap_hook *hook = kunit_kzalloc(test, sizeof(*hook), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, hook);
 	if (!IS_ENABLED(CONFIG_TRACEPOINTS))
 		kunit_skip(test, "there are no tracepoints");
 
+	hook->call = call;
+	hook->data = data;
 	KUNIT_ASSERT_EQ(test, 0,
 			register_trace_kvm_tdp_mmu_spte_changed(spte_changed, hook));
 	KUNIT_ASSERT_EQ(test, 0,
 			register_trace_kvm_mmu_prepare_zap_page(page_zapped, hook));
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, unhook, hook));
+	return hook;
 }
 
 void unmap_hook_end(struct kunit *test, struct unmap_hook *hook)

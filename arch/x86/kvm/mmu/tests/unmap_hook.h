@@ -7,23 +7,19 @@
 
 #include <kunit/test.h>
 
-/**
- * struct unmap_hook - what is called after each change of an SPTE of direct paging,
- *	and for each shadow page that goes
- * @call: the function; by whatever thread of whatever VM, maybe with mmu_lock
- * @data: its argument
- */
-struct unmap_hook {
-	void (*call)(void *data);
-	void *data;
-};
+struct unmap_hook;
 
 /**
- * unmap_hook_begin() - call it from now on
+ * unmap_hook_begin() - from now on, call a function after each change of an SPTE of
+ *	direct paging, and for each shadow page that goes
  * @test: the test, which is skipped if there are no tracepoints
- * @hook: lives as long as the test, and ends with it at the latest
+ * @call: the function; by whatever thread of whatever VM, maybe with mmu_lock
+ * @data: its argument, which lives as long as the test
+ *
+ * Return: ends with the test at the latest.
  */
-void unmap_hook_begin(struct kunit *test, struct unmap_hook *hook);
+struct unmap_hook *unmap_hook_begin(struct kunit *test, void (*call)(void *data),
+				    void *data);
 
 /* It is not called any more. */
 void unmap_hook_end(struct kunit *test, struct unmap_hook *hook);
