@@ -73,7 +73,7 @@ static void close_vm(void *data)
 
 	for (i = 0; i < vm->nr_vcpus; i++)
 		soft_file_close(vm->vcpu_fd[i], vm->vcpu_file[i]);
-	if (vm->kind.private)
+	if (vm->gmem)
 		soft_file_close(vm->gmem_fd, vm->gmem);
 	soft_file_close(vm->fd, vm->file);
 }
@@ -141,11 +141,11 @@ struct soft_vm *soft_vm_create_kind(struct kunit *test, int nr_vcpus,
 	KUNIT_ASSERT_GE(test, vm->fd, 0);
 	vm->file = fget(vm->fd);
 	vm->kvm = vm->file->private_data;
-	if (kind->private)
-		create_gmem(vm);
 	r = kunit_add_action_or_reset(test, close_vm, vm);
 	KUNIT_ASSERT_EQ(test, r, 0);
 
+	if (kind->private)
+		create_gmem(vm);
 	choose_log(vm);
 	for (i = 0; i < nr_vcpus; i++)
 		create_vcpu(vm, i);
