@@ -9,6 +9,7 @@
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
 #include <linux/rcuwait.h>
+#include <linux/sched/task.h>
 
 #include "soft_change.h"
 
@@ -39,18 +40,29 @@ static bool waits_for_notifiers(struct kvm *kvm)
 	return rcuwait_active(&kvm->mn_memslots_update_rcuwait);
 }
 
-static void run_until(struct soft_change *c, bool (*there)(struct kvm *kvm))
+/* No assertion: the caller may hold what the test's cleanup waits for. */
+void soft_change_begin(struct soft_change *c)
 {
-	struct kunit *test = c->vm->test;
-	const unsigned long end = jiffies + PATIENCE;
-	struct task_struct *task;
+	struct task_struct *task = kthread_create(change_slot, c, "kunit-change");
 
 	init_completion(&c->done);
-	task = kthread_run(change_slot, c, "kunit-change");
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	if (IS_ERR(task)) {
+		c->error = PTR_ERR(task);
+		complete(&c->done);
+		return;
+	}
+	c->task = get_task_struct(task);
+	wake_up_process(task);
+}
+
+static void run_until(struct soft_change *c, bool (*there)(struct kvm *kvm))
+{
+	const unsigned long end = jiffies + PATIENCE;
+
+	soft_change_begin(c);
 	while (!there(c->vm->kvm) && !completion_done(&c->done) && time_before(jiffies, end))
 		usleep_range(1000, 2000);
-	KUNIT_EXPECT_TRUE(test, there(c->vm->kvm));
+	KUNIT_EXPECT_TRUE(c->vm->test, there(c->vm->kvm));
 }
 
 void soft_change_until_published(struct soft_change *c)
@@ -81,6 +93,8 @@ void soft_change_publish(struct soft_change *c)
 void soft_change_end(struct soft_change *c)
 {
 	wait_for_completion(&c->done);
+	if (c->task)
+		put_task_struct(c->task);
 	KUNIT_EXPECT_EQ(c->vm->test, c->error, 0);
 }
 

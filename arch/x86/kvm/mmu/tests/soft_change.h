@@ -7,6 +7,7 @@
 #define __KVM_X86_MMU_SOFT_CHANGE_H
 
 #include <linux/completion.h>
+#include <linux/sched.h>
 
 #include "soft_vm.h"
 
@@ -18,6 +19,7 @@
  * @npages: see there
  * @page: see there
  * @flags: see there
+ * @task: the thread; NULL: it could not be created, which is the error
  * @error: of the ioctl
  * @done: the thread uses nothing of this any more
  */
@@ -28,15 +30,19 @@ struct soft_change {
 	unsigned long npages;
 	unsigned long page;
 	u32 flags;
+	struct task_struct *task;
 	int error;
 	struct completion done;
 };
 
-/* Until the change is published; a reader of kvm->srcu keeps it from ending. */
+/* The thread begins to change the slot. */
+void soft_change_begin(struct soft_change *change);
+
+/* Begins, until the change is published; a reader of kvm->srcu keeps it from ending. */
 void soft_change_until_published(struct soft_change *change);
 
 /*
- * Until it would be published, but waits for the end of an invalidation, as it seems
+ * Begins, until it would be published, but waits for the end of an invalidation, as it seems
  * to it; then let it go on.
  */
 void soft_change_until_unpublished(struct soft_change *change);

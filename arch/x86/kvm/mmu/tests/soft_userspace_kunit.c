@@ -9,7 +9,6 @@
 #include <kunit/test.h>
 #include <linux/completion.h>
 #include <linux/delay.h>
-#include <linux/kthread.h>
 #include <linux/kvm.h>
 #include <linux/kvm_host.h>
 #include <linux/sched.h>
@@ -17,6 +16,7 @@
 #include <linux/xarray.h>
 
 #include "mmu.h"
+#include "soft_change.h"
 #include "soft_hardware.h"
 #include "soft_vm.h"
 
@@ -127,29 +127,6 @@ static void ring_is_full(struct kunit *test)
 
 /* guest_memfd */
 
-/**
- * struct binding - a thread of the VMM that creates a slot with private memory
- * @vm: the VM
- * @error: of the ioctl
- * @done: the thread uses nothing of this any more
- */
-struct binding {
-	struct soft_vm *vm;
-	int error;
-	struct completion done;
-};
-
-static int create_private_slot(void *data)
-{
-	struct binding *b = data;
-	struct mm_struct *mm = b->vm->kvm->mm;
-
-	kthread_use_mm(mm);
-	b->error = soft_vm_set_slot(b->vm, SLOT, GFN, NR_PAGES, 0, KVM_MEM_GUEST_MEMFD);
-	kthread_unuse_mm(mm);
-	kthread_complete_and_exit(&b->done, 0);
-}
-
 /* Does a hole in the file reach a slot? */
 static bool hole_is_seen(struct soft_vm *vm)
 {
@@ -159,15 +136,19 @@ static bool hole_is_seen(struct soft_vm *vm)
 	return vm->kvm->mmu_invalidate_seq != seq;
 }
 
-/* It waits for a mutex: nothing else takes it so long. */
-static void wait_until_asleep(struct task_struct *task)
+/* Does it get to where it waits for a mutex?  Nothing else takes it so long. */
+static bool falls_asleep(struct soft_change *change)
 {
 	int asleep = 0, i;
 
-	for (i = 0; i < 10000 && asleep < 20; i++) {
+	for (i = 0; i < 10000 && asleep < 20 && !completion_done(&change->done); i++) {
 		usleep_range(500, 1000);
-		asleep = READ_ONCE(task->__state) & TASK_UNINTERRUPTIBLE ? asleep + 1 : 0;
+		if (READ_ONCE(change->task->__state) & TASK_UNINTERRUPTIBLE)
+			asleep++;
+		else
+			asleep = 0;
 	}
+	return asleep == 20;
 }
 
 /*
@@ -178,27 +159,22 @@ static void wait_until_asleep(struct task_struct *task)
 static void gmem_is_bound_last(struct kunit *test)
 {
 	const struct soft_hardware *hw = test->param_value;
-	struct task_struct *task;
-	struct binding b = {};
+	struct soft_change creation = {
+		.id = SLOT, .gfn = GFN, .npages = NR_PAGES, .flags = KVM_MEM_GUEST_MEMFD,
+	};
 	struct soft_vm *vm;
 
 	if (!hw->tdp)
 		kunit_skip(test, "private memory needs nested paging");
 	vm = new_vm(test, &(struct soft_vm_kind) { .private = true });
-	b.vm = vm;
-	init_completion(&b.done);
+	creation.vm = vm;
 	mutex_lock(&vm->kvm->slots_arch_lock);
-	task = kthread_run(create_private_slot, &b, "kunit-binding");
-	if (!IS_ERR(task)) {
-		wait_until_asleep(task);
-		KUNIT_EXPECT_FALSE(test, completion_done(&b.done));
-		KUNIT_EXPECT_FALSE(test, hole_is_seen(vm));
-	}
+	soft_change_begin(&creation);
+	KUNIT_EXPECT_TRUE(test, falls_asleep(&creation));
+	KUNIT_EXPECT_FALSE(test, hole_is_seen(vm));
 	mutex_unlock(&vm->kvm->slots_arch_lock);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
-	wait_for_completion(&b.done);
+	soft_change_end(&creation);
 
-	KUNIT_EXPECT_EQ(test, b.error, 0);
 	KUNIT_EXPECT_TRUE(test, hole_is_seen(vm));
 	/* Who has the memory of another slot gets none. */
 	KUNIT_EXPECT_EQ(test, -EEXIST, soft_vm_set_slot(vm, SLOT + 1, GFN + NR_PAGES,
