@@ -116,18 +116,6 @@ int kvm_cpu_dirty_log_size(void)
 	return kvm_x86_ops.cpu_dirty_log_size;
 }
 
-bool kvm_mmu_slot_gfn_write_protect(struct kvm *kvm, struct kvm_memory_slot *slot,
-				    u64 gfn, int min_level)
-{
-	bool flush = false;
-
-	if (kvm_memslots_have_rmaps(kvm))
-		flush = shadow_write_protect_gfn(kvm, slot, gfn, min_level);
-	if (tdp_enabled)
-		flush |= tdp_write_protect_gfn(kvm, slot, gfn, min_level);
-	return flush;
-}
-
 bool mmu_write_protect_gfn(struct kvm *kvm, gfn_t gfn)
 {
 	struct kvm_memory_slot *slot;
@@ -143,9 +131,12 @@ bool mmu_write_protect_gfn(struct kvm *kvm, gfn_t gfn)
 		 * were removed before the set was published.
 		 */
 		slot = __gfn_to_memslot(__kvm_memslots(kvm, i), gfn);
-		if (slot)
-			flush |= kvm_mmu_slot_gfn_write_protect(kvm, slot, gfn,
-								PG_LEVEL_4K);
+		if (!slot)
+			continue;
+		if (kvm_memslots_have_rmaps(kvm))
+			flush |= shadow_write_protect_gfn(kvm, slot, gfn);
+		if (tdp_enabled)
+			flush |= tdp_write_protect_gfn(kvm, slot, gfn);
 	}
 	return flush;
 }

@@ -324,21 +324,6 @@ extern struct kmem_cache *mmu_page_header_cache;
 extern struct kmem_cache *tdp_table_cache;
 
 /**
- * kvm_mmu_slot_gfn_write_protect() - trap every write to a gfn, in both MMUs
- * @kvm: the VM
- * @slot: the gfn's slot
- * @gfn: the page
- * @min_level: only mappings of this level and above
- *
- * Clears W and M.
- *
- * Return: true if the caller must flush TLBs before it lets go of mmu_lock.
- * Context: mmu_lock for writing.
- */
-bool kvm_mmu_slot_gfn_write_protect(struct kvm *kvm, struct kvm_memory_slot *slot,
-				    u64 gfn, int min_level);
-
-/**
  * mmu_write_protect_gfn() - trap every write to a gfn, in all address spaces
  * @kvm: the VM
  * @gfn: the page, which counts as a table or as tracked by now, so that faults do not

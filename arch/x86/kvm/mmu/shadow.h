@@ -406,7 +406,7 @@ void shadow_wrprot_huge(struct kvm *kvm, const struct kvm_memory_slot *slot,
 void shadow_clear_dirty_masked(struct kvm *kvm, struct kvm_memory_slot *slot,
 			       gfn_t gfn, unsigned long mask, bool wrprot);
 bool shadow_write_protect_gfn(struct kvm *kvm, const struct kvm_memory_slot *slot,
-			      gfn_t gfn, int min_level);
+			      gfn_t gfn);
 
 /*
  * shadow_split.c: the same holds.  Splitting is for tdp_enabled only, where all shadow

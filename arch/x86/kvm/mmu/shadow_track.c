@@ -228,7 +228,7 @@ void shadow_clear_dirty_masked(struct kvm *kvm, struct kvm_memory_slot *slot,
 }
 
 bool shadow_write_protect_gfn(struct kvm *kvm, const struct kvm_memory_slot *slot,
-			      gfn_t gfn, int min_level)
+			      gfn_t gfn)
 {
 	bool flush = false;
 	int level;
@@ -238,7 +238,7 @@ bool shadow_write_protect_gfn(struct kvm *kvm, const struct kvm_memory_slot *slo
 	if (!slot_has_rmaps(slot))
 		return false;
 
-	for (level = min_level; level <= KVM_MAX_HUGEPAGE_LEVEL; level++)
+	for (level = PG_LEVEL_4K; level <= KVM_MAX_HUGEPAGE_LEVEL; level++)
 		flush |= change_list(kvm, rmap_of(slot, gfn, level), protect);
 
 	return flush;

@@ -238,15 +238,12 @@ void tdp_clear_dirty_masked(struct kvm *kvm, struct kvm_memory_slot *slot,
  * @kvm: the VM
  * @slot: the gfn's slot
  * @gfn: the page
- * @min_level: only mappings of this level and above
  *
- * Return: true if TLBs must be flushed.  A caller that must not miss a write does so
- * before it lets go of mmu_lock; dirty logging may do it later.
+ * Return: true if TLBs must be flushed before the caller lets go of mmu_lock.
  * Context: mmu_lock; for writing, to keep faults from mapping the gfn writable
  * meanwhile.
  */
-bool tdp_write_protect_gfn(struct kvm *kvm, struct kvm_memory_slot *slot,
-			   gfn_t gfn, int min_level);
+bool tdp_write_protect_gfn(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn);
 
 /* tdp_split.c */
 

@@ -202,12 +202,11 @@ void tdp_clear_dirty_masked(struct kvm *kvm, struct kvm_memory_slot *slot,
 }
 
 /* Return: true if M or W was set, so TLBs must be flushed. */
-static bool protect_gfn(struct kvm *kvm, struct tdp_table *root, gfn_t gfn,
-			int min_level)
+static bool protect_gfn(struct kvm *kvm, struct tdp_table *root, gfn_t gfn)
 {
 	struct tdp_iter iter;
 
-	tdp_for_each_level(iter, root, min_level, gfn, gfn + 1) {
+	tdp_for_each(iter, root, gfn, gfn + 1) {
 		if (spte_present_leaf(iter.old, iter.level))
 			return tdp_clear_bits(kvm, &iter, PT_WRITABLE_MASK |
 							  spte_fmt.mmu_writable);
@@ -215,8 +214,7 @@ static bool protect_gfn(struct kvm *kvm, struct tdp_table *root, gfn_t gfn,
 	return false;
 }
 
-bool tdp_write_protect_gfn(struct kvm *kvm, struct kvm_memory_slot *slot,
-			   gfn_t gfn, int min_level)
+bool tdp_write_protect_gfn(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn)
 {
 	struct tdp_table *root;
 	bool flush = false;
@@ -226,7 +224,7 @@ bool tdp_write_protect_gfn(struct kvm *kvm, struct kvm_memory_slot *slot,
 	rcu_read_lock();
 	list_for_each_entry_rcu(root, &kvm->arch.tdp_mmu_roots, link) {
 		if (root_maps_slot(root, slot))
-			flush |= protect_gfn(kvm, root, gfn, min_level);
+			flush |= protect_gfn(kvm, root, gfn);
 	}
 	rcu_read_unlock();
 	return flush;

@@ -274,17 +274,15 @@ static void protect_takes_w_and_m(struct kunit *test)
 {
 	struct track_test *tt = create(test);
 	struct kvm *kvm = tt->t->kvm;
-	bool flush[3];
+	bool flush[2];
 
 	shadow_test_begin(tt->t);
-	flush[0] = shadow_write_protect_gfn(kvm, tt->slot, SECOND, PG_LEVEL_2M);
-	flush[1] = shadow_write_protect_gfn(kvm, tt->slot, SECOND, PG_LEVEL_4K);
-	flush[2] = shadow_write_protect_gfn(kvm, tt->slot, SECOND, PG_LEVEL_4K);
+	flush[0] = shadow_write_protect_gfn(kvm, tt->slot, SECOND);
+	flush[1] = shadow_write_protect_gfn(kvm, tt->slot, SECOND);
 	shadow_test_end(tt->t);
 
-	KUNIT_EXPECT_FALSE(test, flush[0]);
-	KUNIT_EXPECT_TRUE(test, flush[1]);
-	KUNIT_EXPECT_FALSE(test, flush[2]);
+	KUNIT_EXPECT_TRUE(test, flush[0]);
+	KUNIT_EXPECT_FALSE(test, flush[1]);
 	KUNIT_EXPECT_EQ(test, which(tt, PT_WRITABLE_MASK), ALL & ~BIT(1));
 	KUNIT_EXPECT_EQ(test, which(tt, spte_fmt.mmu_writable), ALL & ~BIT(1));
 	KUNIT_EXPECT_EQ(test, which(tt, SPTE_PRESENT), ALL);

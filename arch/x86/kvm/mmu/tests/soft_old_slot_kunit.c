@@ -14,6 +14,7 @@
 #include "mmu.h"
 #include "mmu/page_track.h"
 #include "mmu/shadow_internal.h"
+#include "mmu/tdp.h"
 #include "soft_change.h"
 #include "soft_hardware.h"
 #include "soft_nested.h"
@@ -175,7 +176,9 @@ static bool write_protect_by(struct kvm *kvm, struct kvm_memory_slot *slot)
 	bool flush;
 
 	write_lock(&kvm->mmu_lock);
-	flush = kvm_mmu_slot_gfn_write_protect(kvm, slot, GFN, PG_LEVEL_4K);
+	flush = shadow_write_protect_gfn(kvm, slot, GFN);
+	if (tdp_enabled)
+		flush |= tdp_write_protect_gfn(kvm, slot, GFN);
 	kvm_flush_remote_tlbs(kvm);
 	write_unlock(&kvm->mmu_lock);
 	return flush;

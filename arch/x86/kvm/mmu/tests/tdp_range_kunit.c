@@ -107,13 +107,12 @@ static void age_only_the_range(struct kunit *test)
 
 /* Writes. */
 
-static bool protect(struct tdp_test *t, struct kvm_memory_slot *slot, gfn_t gfn,
-		    int min_level)
+static bool protect(struct tdp_test *t, struct kvm_memory_slot *slot, gfn_t gfn)
 {
 	bool flush;
 
 	write_lock(&t->kvm->mmu_lock);
-	flush = tdp_write_protect_gfn(t->kvm, slot, gfn, min_level);
+	flush = tdp_write_protect_gfn(t->kvm, slot, gfn);
 	write_unlock(&t->kvm->mmu_lock);
 	return flush;
 }
@@ -123,15 +122,14 @@ static void protect_takes_w_and_m(struct kunit *test)
 	struct tdp_test *t = create_pages(test);
 	struct kvm_memory_slot *slot = create_slot(test, 0);
 
-	KUNIT_EXPECT_FALSE(test, protect(t, create_slot(test, 1), SECOND_PAGE, PG_LEVEL_4K));
-	KUNIT_EXPECT_FALSE(test, protect(t, slot, SECOND_PAGE, PG_LEVEL_2M));
+	KUNIT_EXPECT_FALSE(test, protect(t, create_slot(test, 1), SECOND_PAGE));
 	KUNIT_EXPECT_EQ(test, pages_with(t, PT_WRITABLE_MASK), ALL_PAGES);
 
-	KUNIT_EXPECT_TRUE(test, protect(t, slot, SECOND_PAGE, PG_LEVEL_4K));
+	KUNIT_EXPECT_TRUE(test, protect(t, slot, SECOND_PAGE));
 	KUNIT_EXPECT_EQ(test, pages_with(t, PT_WRITABLE_MASK), ALL_PAGES & ~BIT(1));
 	KUNIT_EXPECT_EQ(test, pages_with(t, spte_fmt.mmu_writable), ALL_PAGES & ~BIT(1));
 	KUNIT_EXPECT_EQ(test, pages_with(t, spte_fmt.host_writable), ALL_PAGES);
-	KUNIT_EXPECT_FALSE(test, protect(t, slot, SECOND_PAGE, PG_LEVEL_4K));
+	KUNIT_EXPECT_FALSE(test, protect(t, slot, SECOND_PAGE));
 }
 
 /* W was taken for the dirty log, without a flush so far: a TLB may have it. */
@@ -141,7 +139,7 @@ static void protect_after_w_is_gone(struct kunit *test)
 	struct tdp_iter iter = tdp_test_walk(t, SECOND_PAGE, PG_LEVEL_4K);
 
 	*tdp_test_raw(&iter) &= ~PT_WRITABLE_MASK;
-	KUNIT_EXPECT_TRUE(test, protect(t, create_slot(test, 0), SECOND_PAGE, PG_LEVEL_4K));
+	KUNIT_EXPECT_TRUE(test, protect(t, create_slot(test, 0), SECOND_PAGE));
 	KUNIT_EXPECT_EQ(test, pages_with(t, spte_fmt.mmu_writable), ALL_PAGES & ~BIT(1));
 }
 
@@ -157,7 +155,7 @@ static void protect_owes_flush(struct kunit *test)
 
 	write_lock(&t->kvm->mmu_lock);
 	owed[0] = mmu_flush_owed(t->kvm);
-	tdp_write_protect_gfn(t->kvm, slot, SECOND_PAGE, PG_LEVEL_4K);
+	tdp_write_protect_gfn(t->kvm, slot, SECOND_PAGE);
 	owed[1] = mmu_flush_owed(t->kvm);
 	kvm_flush_remote_tlbs(t->kvm);
 	owed[2] = mmu_flush_owed(t->kvm);
@@ -256,7 +254,7 @@ static void trap_huge_keeps_m(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, spte_writable(spte));
 	KUNIT_EXPECT_TRUE(test, spte_mmu_writable(spte));
 	KUNIT_EXPECT_TRUE(test, writable_at(t, TEST_HUGE_GFN + 512));
-	KUNIT_EXPECT_TRUE(test, protect(t, slot, TEST_HUGE_GFN, PG_LEVEL_4K));
+	KUNIT_EXPECT_TRUE(test, protect(t, slot, TEST_HUGE_GFN));
 }
 
 /* The lock can be had for reading by those who share it. */
