@@ -16,11 +16,9 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/kvm_host.h>
-#include <trace/events/kvm.h>
 
 #include "kvm_cache_regs.h"
 #include "mmu.h"
-#include "mmu/level.h"
 #include "mmu/mmio.h"
 #include "mmu/mmu_internal.h"
 #include "mmu/nx_huge_page.h"
@@ -28,7 +26,6 @@
 #include "mmu/tdp.h"
 #include "mmu/tdp_region.h"
 #include "x86.h"
-#include "trace.h"
 
 #define CREATE_TRACE_POINTS
 #include "mmu/mmutrace.h"

@@ -24,7 +24,6 @@
 #include "fault.h"
 #include "guest_walk.h"
 #include "kvm_emulate.h"
-#include "lapic.h"
 #include "nx_huge_page.h"
 #include "page_track.h"
 #include "permission.h"

@@ -17,11 +17,9 @@
 #include <linux/kvm_host.h>
 #include <linux/sched/signal.h>
 #include <asm/kvm_para.h>
-#include <trace/events/kvm.h>
 
 #include "fault.h"
 #include "kvm_cache_regs.h"
-#include "kvm_emulate.h"
 #include "mmio.h"
 #include "root.h"
 #include "shadow.h"
