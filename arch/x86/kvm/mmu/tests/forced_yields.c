@@ -12,6 +12,18 @@ static unsigned long nr_switches(void)
 	return current->nvcsw + current->nivcsw;
 }
 
+unsigned long forced_yield_now(void)
+{
+	set_tsk_need_resched(current);
+	set_preempt_need_resched();
+	return nr_switches();
+}
+
+bool forced_yield_done(unsigned long switches)
+{
+	return !test_tsk_need_resched(current) || nr_switches() != switches;
+}
+
 /*
  * Each yield is counted once, also if somebody else wanted the CPU first.  A thread
  * that has to yield and was not scheduled away since has been counted.
@@ -22,12 +34,11 @@ static void something_went(void *data)
 
 	if (current != yields->task || yields->wanted == yields->limit)
 		return;
-	if (test_tsk_need_resched(current) && yields->switches == nr_switches())
+	if (!forced_yield_done(yields->switches))
 		return;
 
-	yields->switches = nr_switches();
 	yields->wanted++;
-	forced_yield_now();
+	yields->switches = forced_yield_now();
 }
 
 struct forced_yields *forced_yields_begin(struct kunit *test, unsigned int limit)

@@ -8,6 +8,7 @@
 
 #include <kunit/test.h>
 #include <linux/sched.h>
+#include <linux/types.h>
 
 #include "unmap_hook.h"
 
@@ -17,7 +18,7 @@
  * @task: the test's thread
  * @limit: how often at most
  * @wanted: how often it was so far: but for the last time the thread has yielded
- * @switches: how often it had been scheduled away when it was wanted last
+ * @switches: forced_yield_now(), of the last time
  */
 struct forced_yields {
 	struct unmap_hook *hook;
@@ -27,12 +28,11 @@ struct forced_yields {
 	unsigned long switches;
 };
 
-/* From now on this thread has to yield. */
-static inline void forced_yield_now(void)
-{
-	set_tsk_need_resched(current);
-	set_preempt_need_resched();
-}
+/* From now on this thread has to yield.  Return: for forced_yield_done(). */
+unsigned long forced_yield_now(void);
+
+/* Has it yielded since?  Somebody else may want the CPU again by now. */
+bool forced_yield_done(unsigned long switches);
 
 /**
  * forced_yields_begin() - the CPU is wanted after each page or SPTE that goes

@@ -70,7 +70,7 @@ static void race_with_walk(struct kunit *test, struct l1_hook *l1)
 	walk_test_put_gpte(test, 3, 0, l1->race_gpte);
 	l1->race_gpte = 0;
 	l1->raced = true;
-	forced_yield_now();
+	l1->switches = forced_yield_now();
 }
 
 static gpa_t l1_gva_to_gpa(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu, gpa_t addr,
@@ -82,7 +82,7 @@ static gpa_t l1_gva_to_gpa(struct kvm_vcpu *vcpu, struct kvm_mmu *mmu, gpa_t add
 
 	KUNIT_EXPECT_EQ(test, 0, offset_in_page(addr));
 	if (l1->raced)
-		l1->rescheduled = !test_tsk_need_resched(current);
+		l1->rescheduled = forced_yield_done(l1->switches);
 	l1->raced = false;
 	if (addr == l1->refused) {
 		*exception = (struct x86_exception) { .address = addr };

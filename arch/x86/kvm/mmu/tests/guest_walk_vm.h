@@ -48,7 +48,8 @@ struct walk_mode {
  * @race_gpte: stored over the first gPTE of page 3 while the page is
  *	translated; then 0
  * @raced: it was just stored, and the CPU is wanted by somebody else
- * @rescheduled: who had it before the walk began anew
+ * @switches: forced_yield_now() of that
+ * @rescheduled: somebody else could have had it before the walk began anew
  * @logged: dirty pages that were logged
  * @log_full: L1's log is full
  */
@@ -58,6 +59,7 @@ struct l1_hook {
 	u64 final_access;
 	u64 race_gpte;
 	bool raced;
+	unsigned long switches;
 	bool rescheduled;
 	int logged;
 	bool log_full;

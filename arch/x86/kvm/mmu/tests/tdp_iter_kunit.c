@@ -15,6 +15,7 @@
 #include "mmu/mmu_internal.h"
 #include "mmu/tdp.h"
 #include "mmu/tdp_pte.h"
+#include "forced_yields.h"
 #include "test_format.h"
 #include "test_vm.h"
 
@@ -296,8 +297,7 @@ static void iter_reads_links_anew(struct kunit *test)
 /* Did the walk yield, with the CPU wanted by somebody else? */
 static bool yield_wanted(struct kvm *kvm, struct tdp_iter *iter, bool shared)
 {
-	set_tsk_need_resched(current);
-	set_preempt_need_resched();
+	forced_yield_now();
 	return tdp_yield(kvm, iter, true, shared);
 }
 
