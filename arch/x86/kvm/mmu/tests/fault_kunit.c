@@ -49,9 +49,6 @@
 #define FIRST		TEST_GFN
 #define SECOND		(TEST_GFN + 1)
 
-/* For what takes microseconds unless it is broken. */
-#define TIMEOUT_MS	(30 * MSEC_PER_SEC)
-
 static const struct format_case legacy = { .name = "legacy", .ad = true };
 
 /**
@@ -177,7 +174,7 @@ static void stale_before_pin(struct kunit *test)
 {
 	struct fault_test *f = create(test);
 	struct test_helper *vcpu = test_helper_create(test);
-	const unsigned long late = jiffies + msecs_to_jiffies(TIMEOUT_MS);
+	const unsigned long late = jiffies + msecs_to_jiffies(TEST_PATIENCE_MS);
 	bool waits;
 
 	f->gfn = SECOND;
@@ -195,7 +192,7 @@ static void stale_before_pin(struct kunit *test)
 	mmap_write_unlock(f->kvm->mm);
 
 	KUNIT_EXPECT_TRUE(test, waits);
-	KUNIT_EXPECT_TRUE(test, test_helper_wait(vcpu, TIMEOUT_MS));
+	KUNIT_EXPECT_TRUE(test, test_helper_wait(vcpu, TEST_PATIENCE_MS));
 	KUNIT_EXPECT_EQ(test, f->r, RET_PF_RETRY);
 	KUNIT_EXPECT_FALSE(test, mapped(f, SECOND));
 	destroy(f);
@@ -210,13 +207,13 @@ static bool race_for_mmu_lock(struct fault_test *f, struct test_helper *vcpu,
 
 	write_lock(&kvm->mmu_lock);
 	test_helper_begin(vcpu, vcpu_fn, f);
-	waits = test_helper_contends(&kvm->mmu_lock, TIMEOUT_MS);
+	waits = test_helper_contends(&kvm->mmu_lock, TEST_PATIENCE_MS);
 
 	invalidate_begin(kvm, invalidated, invalidated + 1);
 	if (ended)
 		kvm_mmu_invalidate_end(kvm);
 	write_unlock(&kvm->mmu_lock);
-	waits &= test_helper_wait(vcpu, TIMEOUT_MS);
+	waits &= test_helper_wait(vcpu, TEST_PATIENCE_MS);
 
 	write_lock(&kvm->mmu_lock);
 	if (!ended)

@@ -38,13 +38,11 @@
 #include "mmu.h"
 #include "mmu/mmio.h"
 #include "mmu/mmu_internal.h"
+#include "test_helper.h"
 #include "test_vm.h"
 #include "x86.h"
 
 #define RACE_GFN	0x100
-
-/* For what takes milliseconds unless it is broken. */
-#define RACE_TIMEOUT	(60 * HZ)
 
 /*
  * The protocol, cut where it can be broken.
@@ -124,7 +122,7 @@ static struct race *race_create(struct kunit *test)
 
 static bool race_wait(struct race *race, struct completion *step)
 {
-	if (wait_for_completion_timeout(step, RACE_TIMEOUT))
+	if (wait_for_completion_timeout(step, msecs_to_jiffies(TEST_PATIENCE_MS)))
 		return true;
 
 	race->timed_out = true;
@@ -241,7 +239,7 @@ static bool race_has_slot(struct kvm *kvm)
 
 static void race_watch_publication(struct race *race)
 {
-	const unsigned long end = jiffies + RACE_TIMEOUT;
+	const unsigned long end = jiffies + msecs_to_jiffies(TEST_PATIENCE_MS);
 
 	while (!race_has_slot(race->kvm)) {
 		if (time_after(jiffies, end)) {

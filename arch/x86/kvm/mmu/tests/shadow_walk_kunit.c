@@ -27,9 +27,6 @@
 /* In ms, with interrupts off: it ends early if nobody waits. */
 #define WALK_LENGTH	20
 
-/* For what takes milliseconds unless it is broken. */
-#define TIMEOUT_MS	(30 * MSEC_PER_SEC)
-
 /**
  * struct held_walk - a walk that takes its time
  * @helper: the thread that walks
@@ -98,7 +95,7 @@ static bool end_walk(struct shadow_test *t, struct held_walk *walk)
 	bool ended;
 
 	WRITE_ONCE(walk->over, true);
-	ended = test_helper_wait(walk->helper, TIMEOUT_MS);
+	ended = test_helper_wait(walk->helper, TEST_PATIENCE_MS);
 	vcpu_gone(t);
 	return !ended || walk->early;
 }

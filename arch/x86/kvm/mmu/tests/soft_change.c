@@ -12,8 +12,7 @@
 #include <linux/sched/task.h>
 
 #include "soft_change.h"
-
-#define PATIENCE	(10 * HZ)
+#include "test_helper.h"
 
 static int change_slot(void *data)
 {
@@ -57,7 +56,7 @@ void soft_change_begin(struct soft_change *c)
 
 static void run_until(struct soft_change *c, bool (*there)(struct kvm *kvm))
 {
-	const unsigned long end = jiffies + PATIENCE;
+	const unsigned long end = jiffies + msecs_to_jiffies(TEST_PATIENCE_MS);
 
 	soft_change_begin(c);
 	while (!there(c->vm->kvm) && !completion_done(&c->done) && time_before(jiffies, end))

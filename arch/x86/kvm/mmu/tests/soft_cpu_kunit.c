@@ -19,6 +19,7 @@
 #include "soft_hardware.h"
 #include "soft_vm.h"
 #include "soft_walk.h"
+#include "test_helper.h"
 #include "x86.h"
 
 #define NR_PAGES	1024
@@ -80,8 +81,6 @@ struct watchdog {
 	struct task_struct *task;
 };
 
-#define PATIENCE	(5 * HZ)
-
 static void watchdog_bark(struct timer_list *timer)
 {
 	struct watchdog *dog = from_timer(dog, timer, timer);
@@ -96,7 +95,7 @@ static int pre_fault_watched(struct soft_vm *vm, gfn_t gfn)
 
 	timer_setup_on_stack(&dog.timer, watchdog_bark, 0);
 	allow_signal(SIGINT);
-	mod_timer(&dog.timer, jiffies + PATIENCE);
+	mod_timer(&dog.timer, jiffies + msecs_to_jiffies(TEST_PATIENCE_MS));
 	r = soft_vm_pre_fault(vm, 0, gfn, 1);
 	timer_delete_sync(&dog.timer);
 	destroy_timer_on_stack(&dog.timer);

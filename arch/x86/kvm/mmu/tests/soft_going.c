@@ -10,8 +10,7 @@
 #include "soft_going.h"
 #include "soft_nested.h"
 #include "soft_vendor.h"
-
-#define PATIENCE	(10 * HZ)
+#include "test_helper.h"
 
 const struct going_slot going_slots[NR_SLOTS] = {
 	[LOW_SLOT] = { 0, SOFT_TABLE_GFN },
@@ -134,7 +133,7 @@ void going_finish_access(struct going_scene *s)
 void going_expect_no_progress(struct going_scene *s)
 {
 	const u64 *faults = &s->vm->vcpu[0]->stat.pf_taken;
-	const unsigned long end = jiffies + PATIENCE;
+	const unsigned long end = jiffies + msecs_to_jiffies(TEST_PATIENCE_MS);
 	const u64 enough = READ_ONCE(*faults) + 3;
 
 	while (READ_ONCE(*faults) < enough && time_before(jiffies, end) &&

@@ -14,6 +14,7 @@
 #include "soft_change.h"
 #include "soft_hardware.h"
 #include "soft_vm.h"
+#include "test_helper.h"
 
 #define GFN		0x100
 #define NR_PAGES	16UL
@@ -153,8 +154,6 @@ static void grace_periods_of_private_memory(struct kunit *test)
 }
 
 #ifdef CONFIG_TREE_SRCU
-#define PATIENCE	(2 * HZ)
-
 static void do_nothing(struct rcu_head *head)
 {
 }
@@ -171,11 +170,11 @@ static bool expedited_behind(const struct srcu_usage *usage, unsigned long neede
  * SRCU that is idle does all as if it were expedited.  Here it is not: a callback's
  * grace period waits for a reader until the ioctl has asked for one of its own.
  */
-static void expect_expedited(struct soft_vm *vm, const struct step *step,
-			     struct rcu_head *head)
+static bool is_expedited(struct soft_vm *vm, const struct step *step,
+			 struct rcu_head *head)
 {
 	struct srcu_struct *srcu = &vm->kvm->srcu;
-	const unsigned long end = jiffies + PATIENCE;
+	const unsigned long end = jiffies + msecs_to_jiffies(TEST_PATIENCE_MS);
 	struct srcu_usage *usage = srcu->srcu_sup;
 	struct soft_change change = {
 		.vm = vm, .id = step->id, .gfn = step->gfn, .npages = step->npages,
@@ -194,8 +193,8 @@ static void expect_expedited(struct soft_vm *vm, const struct step *step,
 		} while (!expedited && time_before(jiffies, end));
 	}
 	soft_change_end(&change);
-	KUNIT_EXPECT_TRUE_MSG(vm->test, expedited, "%s", step->name);
 	srcu_barrier(srcu);
+	return expedited;
 }
 
 /* All that is waited for is asked for as expedited. */
@@ -203,14 +202,15 @@ static void all_are_expedited(struct kunit *test)
 {
 	struct soft_vm *vm = new_vm(test, false);
 	struct rcu_head *head = kunit_kzalloc(test, sizeof(*head), GFP_KERNEL);
-	unsigned int i;
+	const struct step *step;
 
 	KUNIT_ASSERT_NOT_NULL(test, head);
-	for (i = 0; i < ARRAY_SIZE(steps); i++) {
-		if (steps[i].cost)
-			expect_expedited(vm, &steps[i], head);
+	for (step = steps; step < steps + ARRAY_SIZE(steps); step++) {
+		if (step->cost)
+			KUNIT_ASSERT_TRUE_MSG(test, is_expedited(vm, step, head), "%s",
+					      step->name);
 		else
-			KUNIT_EXPECT_EQ(test, 0, do_step(vm, &steps[i]));
+			KUNIT_EXPECT_EQ(test, 0, do_step(vm, step));
 	}
 }
 #else

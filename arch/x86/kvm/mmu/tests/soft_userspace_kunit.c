@@ -9,6 +9,7 @@
 #include <kunit/test.h>
 #include <linux/completion.h>
 #include <linux/delay.h>
+#include <linux/jiffies.h>
 #include <linux/kvm.h>
 #include <linux/kvm_host.h>
 #include <linux/sched.h>
@@ -19,6 +20,7 @@
 #include "soft_change.h"
 #include "soft_hardware.h"
 #include "soft_vm.h"
+#include "test_helper.h"
 
 #define NR_PAGES	16UL
 #define GFN		0x100
@@ -139,9 +141,11 @@ static bool hole_is_seen(struct soft_vm *vm)
 /* Does it get to where it waits for a mutex?  Nothing else takes it so long. */
 static bool falls_asleep(struct soft_change *change)
 {
-	int asleep = 0, i;
+	const unsigned long end = jiffies + msecs_to_jiffies(TEST_PATIENCE_MS);
+	int asleep = 0;
 
-	for (i = 0; i < 10000 && asleep < 20 && !completion_done(&change->done); i++) {
+	while (asleep < 20 && !completion_done(&change->done) &&
+	       time_before(jiffies, end)) {
 		usleep_range(500, 1000);
 		if (READ_ONCE(change->task->__state) & TASK_UNINTERRUPTIBLE)
 			asleep++;

@@ -128,9 +128,6 @@ static void zap_slot_yields_by_table(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tdp_test_pages(t, PG_LEVEL_4K), 0);
 }
 
-/* For what takes microseconds unless it is broken. */
-#define TIMEOUT_MS	(30 * MSEC_PER_SEC)
-
 /**
  * struct waiting_fault - a thread that wants mmu_lock for reading, as a fault does
  * @hook: lets it wait when the first table is gone
@@ -169,7 +166,7 @@ static void let_fault_wait(void *data)
 
 	fault->begun = true;
 	test_helper_begin(fault->helper, waiting_fault_fn, fault);
-	fault->waits = test_helper_contends(&fault->t->kvm->mmu_lock, TIMEOUT_MS);
+	fault->waits = test_helper_contends(&fault->t->kvm->mmu_lock, TEST_PATIENCE_MS);
 }
 
 static struct waiting_fault *create_waiting_fault(struct kunit *test,
@@ -204,7 +201,7 @@ static void zap_slot_yields_to_fault(struct kunit *test)
 	unmap_hook_end(test, fault->hook);
 
 	KUNIT_ASSERT_TRUE(test, fault->waits);
-	KUNIT_EXPECT_TRUE(test, test_helper_wait(fault->helper, TIMEOUT_MS));
+	KUNIT_EXPECT_TRUE(test, test_helper_wait(fault->helper, TEST_PATIENCE_MS));
 	KUNIT_EXPECT_EQ(test, fault->tables, NR_TABLES - 1 + 2);
 	KUNIT_EXPECT_EQ(test, tdp_test_tables(t), 0);
 }

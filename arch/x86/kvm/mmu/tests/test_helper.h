@@ -12,6 +12,9 @@
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 
+/* For what takes milliseconds at most, unless it is broken or the host is busy. */
+#define TEST_PATIENCE_MS	(30 * MSEC_PER_SEC)
+
 /**
  * struct test_helper - a thread in the test's address space, on another CPU
  * @mm: that one, if the test has one
