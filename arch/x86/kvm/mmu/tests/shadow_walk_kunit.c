@@ -24,7 +24,7 @@
 #define GFN_A	(SHADOW_TEST_GFN + 0x51)
 #define GFN_B	(SHADOW_TEST_GFN + 0x152)
 
-/* In ms, with interrupts off: it ends early if nobody waits. */
+/* In ms, with interrupts off, from when others may have to wait for it. */
 #define WALK_LENGTH	20
 
 /**
@@ -32,6 +32,7 @@
  * @helper: the thread that walks
  * @vcpu: whose walk it is
  * @inside: it has begun
+ * @awaited: what must wait for it begins
  * @over: what must wait for it is done
  * @early: that was before it has ended
  */
@@ -39,17 +40,21 @@ struct held_walk {
 	struct test_helper *helper;
 	struct kvm_vcpu *vcpu;
 	bool inside;
+	bool awaited;
 	bool over;
 	bool early;
 };
 
 static void walk_slowly(void *data)
 {
-	const ktime_t end = ktime_add_ms(ktime_get(), WALK_LENGTH);
 	struct held_walk *walk = data;
+	ktime_t end;
 
 	shadow_walk_begin(walk->vcpu);
 	WRITE_ONCE(walk->inside, true);
+	while (!READ_ONCE(walk->awaited))
+		cpu_relax();
+	end = ktime_add_ms(ktime_get(), WALK_LENGTH);
 	while (ktime_before(ktime_get(), end) && !READ_ONCE(walk->over))
 		cpu_relax();
 	walk->early = READ_ONCE(walk->over);
@@ -86,6 +91,7 @@ static struct held_walk *begin_walk(struct kunit *test, struct shadow_test *t)
 	test_helper_begin(walk->helper, walk_slowly, walk);
 	while (!READ_ONCE(walk->inside))
 		cond_resched();
+	WRITE_ONCE(walk->awaited, true);
 	return walk;
 }
 

@@ -37,6 +37,7 @@ struct going_scene *going_scene_of_kind(struct kunit *test,
 						 going_slots[i].npages, going_slots[i].gfn,
 						 i == GOING_SLOT ? flags : 0));
 	s->vm = vm;
+	init_completion(&s->pre_fault_begun);
 	init_completion(&s->pre_faulted);
 	soft_threads_init(&s->threads, vm);
 	return s;

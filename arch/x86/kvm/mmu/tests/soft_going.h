@@ -63,7 +63,8 @@ extern const struct going_slot going_slots[NR_SLOTS];
  * @access: of the vCPU
  * @end: of it
  * @pre_fault: what KVM_PRE_FAULT_MEMORY has returned
- * @pre_faulted: it has
+ * @pre_fault_begun: it was called
+ * @pre_faulted: it has returned
  */
 struct going_scene {
 	struct soft_vm *vm;
@@ -73,6 +74,7 @@ struct going_scene {
 	struct soft_access access;
 	int end;
 	int pre_fault;
+	struct completion pre_fault_begun;
 	struct completion pre_faulted;
 };
 

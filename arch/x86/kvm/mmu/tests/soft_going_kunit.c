@@ -9,6 +9,7 @@
 
 #include "soft_going.h"
 #include "soft_hardware.h"
+#include "test_helper.h"
 #include "unmap_hook.h"
 
 static void expect_mmio(struct going_scene *s, u64 addr)
@@ -83,15 +84,26 @@ static void logged_leaf_when_published(struct kunit *test)
 	leaf_when_published(going_scene_of_kind(test, &kind, KVM_MEM_LOG_DIRTY_PAGES));
 }
 
-static void complete_slowly(void *data)
-{
-	struct soft_slow *slow = data;
+/**
+ * struct next_fault - a fault that goes on during a zap
+ * @kvm: the VM
+ * @slow: what it waits for
+ * @waits: it has come to mmu_lock, which the zap holds
+ */
+struct next_fault {
+	struct kvm *kvm;
+	struct soft_slow *slow;
+	bool waits;
+};
 
-	if (completion_done(&slow->given))
+static void let_fault_go_on(void *data)
+{
+	struct next_fault *fault = data;
+
+	if (completion_done(&fault->slow->given))
 		return;
-	complete_all(&slow->given);
-	/* The fault gets as far as to mmu_lock, which this thread holds. */
-	mdelay(100);
+	complete_all(&fault->slow->given);
+	fault->waits = test_helper_contends(&fault->kvm->mmu_lock, TEST_PATIENCE_MS);
 }
 
 /*
@@ -100,23 +112,25 @@ static void complete_slowly(void *data)
  */
 static void leaf_during_zap(struct kunit *test)
 {
+	struct next_fault *fault = kunit_kzalloc(test, sizeof(*fault), GFP_KERNEL);
 	struct soft_access read = { .addr = gfn_to_gpa(GOING) };
 	const struct soft_hardware *hw = test->param_value;
 	struct going_scene *s;
 	struct unmap_hook *hook;
-	struct soft_slow *slow;
 
+	KUNIT_ASSERT_NOT_NULL(test, fault);
 	if (!hw->tdp || num_online_cpus() < 2)
 		kunit_skip(test, "needs SPTEs that tell of their change, and two CPUs");
 	s = going_scene_new(test);
 	KUNIT_EXPECT_EQ(test, SOFT_RAM, soft_cpu_run(s->vm->vcpu[0], &read));
-	slow = going_access_slow_page(s);
-	hook = unmap_hook_begin(test, complete_slowly, slow);
+	fault->kvm = s->vm->kvm;
+	fault->slow = going_access_slow_page(s);
+	hook = unmap_hook_begin(test, let_fault_go_on, fault);
 	going_delete_until_zapped(s, GOING_SLOT);
 	unmap_hook_end(test, hook);
-	KUNIT_EXPECT_TRUE(test, completion_done(&slow->given));
+	KUNIT_EXPECT_TRUE(test, fault->waits);
 	/* If nothing was zapped, the fault still waits. */
-	complete_all(&slow->given);
+	complete_all(&fault->slow->given);
 
 	going_expect_no_progress(s);
 	going_expect_nothing_mapped(s, GOING_SLOT);
@@ -217,6 +231,7 @@ static void pre_fault_once(struct soft_thread *thread)
 
 	if (completion_done(&s->pre_faulted))
 		return;
+	complete_all(&s->pre_fault_begun);
 	s->pre_fault = soft_vm_pre_fault(s->vm, 0, GOING, 1);
 	complete_all(&s->pre_faulted);
 }
@@ -237,6 +252,7 @@ static void pre_fault(struct kunit *test)
 	s = going_scene_new(test);
 	going_delete_until_zapped(s, GOING_SLOT);
 	soft_thread_start(&s->threads, 0, &pre_fault_ops);
+	wait_for_completion(&s->pre_fault_begun);
 	msleep(50);
 	KUNIT_EXPECT_FALSE(test, completion_done(&s->pre_faulted));
 	going_expect_nothing_mapped(s, GOING_SLOT);
