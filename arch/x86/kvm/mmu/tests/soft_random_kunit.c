@@ -209,6 +209,8 @@ static void soft_test_random(struct kunit *test)
 		   t->run.ends[SOFT_EXIT], t->run.ends[SOFT_RING_FULL]);
 	if (done >= FULL_RING_OPS)
 		KUNIT_EXPECT_GT(test, t->run.ends[SOFT_RING_FULL], 0);
+	if (t->run.warned)
+		kunit_info(test, "not judged by the kernel's warnings: there was one before\n");
 	kunit_info(test, "looks at yields %llu, late faults %llu, slow ones %llu\n",
 		   t->run.witness->looks, t->run.nr_late, t->run.nr_slow);
 	kunit_info(test, "by gva: RAM %llu, MMIO %llu, faults %llu (missing %llu); old or new %llu, judged loosely %llu; A or D of %llu gPTEs\n",

@@ -43,9 +43,13 @@ static bool soft_no(struct kvm_vcpu *vcpu)
 	return false;
 }
 
+/* The software CPU was asked for what it has not. */
+static bool unexpected;
+
 /* For all that a guest without instructions and interrupts never needs. */
 static unsigned long soft_unexpected(void)
 {
+	unexpected = true;
 	WARN(1, "KVM asked the software CPU for what it has not\n");
 	return 0;
 }
@@ -301,12 +305,14 @@ static struct kvm_x86_init_ops soft_init_ops = {
 
 /**
  * struct saved - parameters that the vendor changes
+ * @test: for which it does
  * @pmu: enable_pmu
  * @apicv: enable_apicv
  * @nx_huge_pages: the MMU's
  * @regions: dirty_log_regions
  */
 struct saved {
+	struct kunit *test;
 	bool pmu;
 	bool apicv;
 	bool nx_huge_pages;
@@ -317,6 +323,8 @@ static void soft_vendor_restore(void *data)
 {
 	const struct saved *saved = data;
 
+	KUNIT_EXPECT_FALSE(saved->test, unexpected);
+	unexpected = false;
 	enable_pmu = saved->pmu;
 	enable_apicv = saved->apicv;
 	nx_huge_page_set(saved->nx_huge_pages);
@@ -340,6 +348,7 @@ void soft_vendor_load(struct kunit *test, const struct soft_hardware *hw)
 		kunit_skip(test, "%s is loaded", kvm_x86_ops.name);
 
 	*saved = (struct saved) {
+		.test = test,
 		.pmu = enable_pmu,
 		.apicv = enable_apicv,
 		.nx_huge_pages = nx_huge_pages,
