@@ -35,15 +35,15 @@ struct soft_change {
 	struct completion done;
 };
 
-/* The thread begins to change the slot. */
+/* The change begins, in a thread; of these three, call one. */
 void soft_change_begin(struct soft_change *change);
 
-/* Begins, until the change is published; a reader of kvm->srcu keeps it from ending. */
+/* Runs it until it is published; a reader of kvm->srcu keeps it from ending. */
 void soft_change_until_published(struct soft_change *change);
 
 /*
- * Begins, until it would be published, but waits for the end of an invalidation, as it seems
- * to it; then let it go on.
+ * Runs it until it would be published: there it waits, as an invalidation seems to be
+ * under way.  soft_change_publish() ends that one.
  */
 void soft_change_until_unpublished(struct soft_change *change);
 void soft_change_publish(struct soft_change *change);
@@ -61,7 +61,7 @@ struct soft_slow {
 	struct completion given;
 };
 
-/* The driver maps a page, and is slow; goes with the test, where nobody waits. */
+/* The driver maps a page, and its faults wait until @given, or until the test ends. */
 struct soft_slow *soft_slow_page(struct soft_vm *vm, unsigned long page);
 
 #endif /* __KVM_X86_MMU_SOFT_CHANGE_H */

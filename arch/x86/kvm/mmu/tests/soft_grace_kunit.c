@@ -158,7 +158,10 @@ static void do_nothing(struct rcu_head *head)
 {
 }
 
-/* Is a grace period behind @needed asked for as expedited?  Once it ends, all look so. */
+/*
+ * Is a later grace period than @needed asked for as expedited?  Ask before it ends: then
+ * both numbers are equal in any case.
+ */
 static bool expedited_behind(const struct srcu_usage *usage, unsigned long needed)
 {
 	const unsigned long asked = READ_ONCE(usage->srcu_gp_seq_needed);

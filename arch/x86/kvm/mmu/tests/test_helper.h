@@ -39,14 +39,14 @@ void test_stay_on_cpu(struct kunit *test);
 /* Goes with the test; on the next CPU, if there is another one. */
 struct test_helper *test_helper_create(struct kunit *test);
 
-/* It begins to do @fn, in any context; once it has done it, it can do the next. */
+/* The helper calls @fn.  Any context.  Wait for its end before the next call. */
 void test_helper_begin(struct test_helper *helper, void (*fn)(void *data),
 		       void *data);
 
 /* A helper waits for @lock, which the test holds for writing; spins for at most @ms. */
 bool test_helper_contends(rwlock_t *lock, unsigned int ms);
 
-/* It has done it; spins or sleeps for as long as @ms. */
+/* Wait for that end, at most @ms; one spins, one sleeps.  Return: false if it is late. */
 bool test_helper_spin(struct test_helper *helper, unsigned int ms);
 bool test_helper_wait(struct test_helper *helper, unsigned int ms);
 
