@@ -24,6 +24,7 @@
 #include "fault.h"
 #include "guest_walk.h"
 #include "kvm_emulate.h"
+#include "mmio.h"
 #include "nx_huge_page.h"
 #include "page_track.h"
 #include "permission.h"
@@ -67,10 +68,12 @@ static int fault_noslot(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	fault->map_writable = false;
 
 	/*
-	 * No SPTE for what the host's CPU cannot address: tables that KVM walks can name
-	 * such a gfn if userspace gave the guest a larger MAXPHYADDR than the host's.
+	 * No SPTE for what the host's CPU cannot address, nor, with shadow paging, for a
+	 * gfn that it has no room for: tables that KVM walks can name such gfns if the
+	 * guest's MAXPHYADDR is larger than what the host uses.
 	 */
-	if (!enable_mmio_caching || fault->gfn > kvm_mmu_max_gfn())
+	if (!enable_mmio_caching || fault->gfn > kvm_mmu_max_gfn() ||
+	    (!fault->is_tdp && !mmio_gfn_fits(fault->gfn)))
 		return RET_PF_EMULATE;
 	return RET_PF_CONTINUE;
 }

@@ -95,9 +95,15 @@ static inline unsigned int mmio_spte_access(u64 spte)
 	return spte & spte_fmt.mmio_access;
 }
 
+/* Does an MMIO SPTE keep all bits of @gfn? */
+static inline bool mmio_gfn_fits(gfn_t gfn)
+{
+	return !(gfn_to_gpa(gfn) & ~(spte_fmt.l1tf | spte_fmt.l1tf_gfn));
+}
+
 /**
  * mmio_spte_gfn() - the gfn that an MMIO SPTE was made for
- * @spte: the SPTE
+ * @spte: an MMIO SPTE of shadow paging; with direct paging mmio_gfn_fits() may be false
  *
  * Return: the gfn.
  */

@@ -99,7 +99,8 @@ int mmio_fault(struct kvm_vcpu *vcpu, u64 addr, bool direct)
 			       !mmio_spte_current(vcpu, spte))
 		return RET_PF_INVALID;
 
-	gfn = mmio_spte_gfn(spte);
+	/* With direct paging there may be no room for all of the gfn: mmio_gfn_fits(). */
+	gfn = direct ? gpa_to_gfn(addr) : mmio_spte_gfn(spte);
 	access = mmio_spte_access(spte);
 	trace_handle_mmio_page_fault(direct ? 0 : addr, gfn, access);
 	vcpu_cache_mmio_info(vcpu, direct ? 0 : addr, gfn, access);

@@ -376,7 +376,7 @@ static bool is_mmio(struct fault_test *f, gfn_t gfn)
 }
 
 /* What the next access to the page finds. */
-static int access_device(struct fault_test *f)
+static int access_mmio(struct fault_test *f, gfn_t gfn)
 {
 	const int idx = srcu_read_lock(&f->kvm->srcu);
 	int r;
@@ -384,9 +384,14 @@ static int access_device(struct fault_test *f)
 	/* The cache of the vCPU is not in question. */
 	vcpu_clear_mmio_info(f->t->vcpu, MMIO_GVA_ANY);
 	f->t->vcpu->arch.mmio_gfn = 0;
-	r = mmio_fault(f->t->vcpu, gfn_to_gpa(DEVICE), true);
+	r = mmio_fault(f->t->vcpu, gfn_to_gpa(gfn), true);
 	srcu_read_unlock(&f->kvm->srcu, idx);
 	return r;
+}
+
+static int access_device(struct fault_test *f)
+{
+	return access_mmio(f, DEVICE);
 }
 
 /* Slots come, change and go elsewhere, beside the page as well. */
@@ -520,6 +525,31 @@ static void mmio_gen_is_read_first(struct kunit *test)
 	destroy(f);
 }
 
+/*
+ * The host has 35 address bits for itself, and the guest one more: it is among those
+ * that make the CPU fault.  The SPTE does not say what the gfn is, but the access does.
+ */
+static void mmio_of_wide_gpa(struct kunit *test)
+{
+	const u64 value = GENMASK_ULL(51, 35) | PT_PRESENT_MASK;
+	const gfn_t wide = DEVICE | BIT_ULL(35 - PAGE_SHIFT);
+	struct fault_test *f;
+
+	if (!enable_mmio_caching)
+		kunit_skip(test, "no MMIO SPTEs here");
+
+	f = create(test);
+	spte_fmt.l1tf_gfn = GENMASK_ULL(34, PAGE_SHIFT);
+	kvm_mmu_set_mmio_spte_mask(value, value, ACC_WRITE_MASK | ACC_USER_MASK);
+	f->kvm->arch.shadow_mmio_value = spte_fmt.mmio_value;
+
+	KUNIT_EXPECT_EQ(test, fault_at(f, wide), RET_PF_EMULATE);
+	KUNIT_EXPECT_TRUE(test, is_mmio(f, wide));
+	KUNIT_EXPECT_EQ(test, access_mmio(f, wide), RET_PF_EMULATE);
+	KUNIT_EXPECT_EQ(test, f->t->vcpu->arch.mmio_gfn, wide);
+	destroy(f);
+}
+
 static struct kunit_case fault_cases[] = {
 	KUNIT_CASE(direct_caches),
 	KUNIT_CASE(map_undisturbed),
@@ -535,6 +565,7 @@ static struct kunit_case fault_cases[] = {
 	KUNIT_CASE(mmio_is_not_made_in_flux),
 	KUNIT_CASE(mmio_of_protected_vcpu),
 	KUNIT_CASE(mmio_gen_is_read_first),
+	KUNIT_CASE(mmio_of_wide_gpa),
 	{}
 };
 

@@ -19,32 +19,37 @@ struct mmio_format {
 	bool ept;
 	/* Address bits of the L1 cache, as L1TF has it; 0: no L1TF. */
 	unsigned int cache_bits;
+	/* Address bits that the host uses without L1TF; 0: all of 48. */
+	unsigned int phys_bits;
 };
 
 static const struct mmio_format mmio_formats[] = {
 	{ "legacy", false, 0 },
+	{ "legacy, 43 bits", false, 0, 43 },
 	{ "legacy, L1TF, 36 bits", false, 36 },
 	{ "legacy, L1TF, 46 bits", false, 46 },
 	{ "EPT", true, 0 },
+	{ "EPT, 43 bits", true, 0, 43 },
 	{ "EPT, L1TF, 36 bits", true, 36 },
 	{ "EPT, L1TF, 46 bits", true, 46 },
 };
 
 KUNIT_ARRAY_PARAM_DESC(mmio_formats, mmio_formats, name);
 
-/* Sets the format up; returns how many bits a guest's address may have. */
+/* Sets the format up; returns how many bits of an address an SPTE keeps. */
 static unsigned int mmio_set_format(struct kunit *test)
 {
 	const struct mmio_format *f = test->param_value;
 	struct test_format *t = test->priv;
-	const unsigned int gpa_bits = f->cache_bits ?: 48;
+	const unsigned int gpa_bits = f->cache_bits ?: f->phys_bits ?: 48;
+	const u64 value = GENMASK_ULL(51, f->phys_bits ?: 51) | 1;
 
 	spte_fmt.l1tf = f->cache_bits ? 31ULL << (gpa_bits - 5) : 0;
 	spte_fmt.l1tf_gfn = GENMASK_ULL(gpa_bits - 1, 12) & ~spte_fmt.l1tf;
 	if (f->ept)
 		kvm_mmu_set_ept_masks(true, true);
 	else
-		kvm_mmu_set_mmio_spte_mask(BIT_ULL(51) | 1, BIT_ULL(51) | 1, 6);
+		kvm_mmu_set_mmio_spte_mask(value, value, 6);
 	if (!enable_mmio_caching)
 		kunit_skip(test, "mmio_caching=0");
 
@@ -88,6 +93,23 @@ static void mmio_spte_round_trip(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, lost, 0);
 }
 
+/* For a gfn that has one bit more than an SPTE keeps, one is made all the same. */
+static void mmio_spte_of_wide_gfn(struct kunit *test)
+{
+	const unsigned int gfn_bits = mmio_set_format(test) - PAGE_SHIFT;
+	struct test_format *t = test->priv;
+	unsigned int bit;
+	u64 spte;
+
+	for (bit = 0; bit < 51 - PAGE_SHIFT; bit++) {
+		spte = mmio_make_spte(t->kvm, 8, BIT_ULL(bit), ACC_ALL);
+		KUNIT_EXPECT_TRUE(test, spte_is_mmio(t->kvm, spte));
+		KUNIT_EXPECT_EQ(test, bit < gfn_bits, mmio_gfn_fits(BIT_ULL(bit)));
+		KUNIT_EXPECT_EQ(test, bit < gfn_bits,
+				mmio_spte_gfn(spte) == BIT_ULL(bit));
+	}
+}
+
 /* What is no MMIO SPTE is not taken for one. */
 static void mmio_spte_is_distinct(struct kunit *test)
 {
@@ -128,6 +150,7 @@ static void mmio_spte_is_current(struct kunit *test)
 
 static struct kunit_case mmio_spte_cases[] = {
 	KUNIT_CASE_PARAM(mmio_spte_round_trip, mmio_formats_gen_params),
+	KUNIT_CASE_PARAM(mmio_spte_of_wide_gfn, mmio_formats_gen_params),
 	KUNIT_CASE_PARAM(mmio_spte_is_distinct, mmio_formats_gen_params),
 	KUNIT_CASE_PARAM(mmio_spte_is_current, mmio_formats_gen_params),
 	{}

@@ -16,6 +16,7 @@
 #include "mmu.h"
 #include "mmu/fault.h"
 #include "mmu/mmutrace.h"
+#include "mmu/spte_format.h"
 #include "soft_guest.h"
 
 /* One slot: gfn n is page n.  Behind the tables is what they map. */
@@ -492,6 +493,24 @@ static void soft_test_link_race(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, page_at(vm, 0), DATA_GFN + n);
 }
 
+/* An MMIO SPTE could not keep the gfn: each access is looked up. */
+static void soft_test_mmio_of_wide_gfn(struct kunit *test)
+{
+	const gfn_t wide = DATA_GFN | BIT_ULL(35 - PAGE_SHIFT);
+	struct soft_vm *vm = new_guest(test, &long_mode, WRITABLE);
+
+	/* The host has fewer address bits for itself than the guest. */
+	spte_fmt.l1tf_gfn = GENMASK_ULL(34, PAGE_SHIFT);
+	set_gpte(vm, 0, soft_gpte(wide, WRITABLE | ACCESSED_DIRTY));
+	set_gpte(vm, 1, soft_gpte(NR_PAGES, WRITABLE | ACCESSED_DIRTY));
+
+	KUNIT_EXPECT_EQ(test, read_by(vm, 0, false), SOFT_MMIO);
+	/* The vCPU remembers one gfn. */
+	KUNIT_EXPECT_EQ(test, read_by(vm, 1, false), SOFT_MMIO);
+	KUNIT_EXPECT_EQ(test, read_by(vm, 0, false), SOFT_MMIO);
+	KUNIT_EXPECT_EQ(test, vm->vcpu[1]->arch.mmio_gfn, wide);
+}
+
 static struct kunit_case paging_cases[] = {
 	KUNIT_CASE(soft_test_wp_off_user),
 	KUNIT_CASE(soft_test_wp_off_smep),
@@ -509,6 +528,7 @@ static struct kunit_case paging_cases[] = {
 	KUNIT_CASE(soft_test_root_of_role),
 	KUNIT_CASE(soft_test_gpte_race),
 	KUNIT_CASE(soft_test_link_race),
+	KUNIT_CASE(soft_test_mmio_of_wide_gfn),
 	{}
 };
 
