@@ -25,18 +25,14 @@ static int change_slot(void *data)
 	kthread_complete_and_exit(&c->done, 0);
 }
 
-static bool is_published(struct kvm *kvm)
+static bool is_published(const struct soft_change *c)
 {
-	const int idx = srcu_read_lock(&kvm->srcu);
-	const u64 gen = READ_ONCE(kvm_memslots(kvm)->generation);
-
-	srcu_read_unlock(&kvm->srcu, idx);
-	return gen & KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS;
+	return soft_vm_slot_changes(c->vm, c->id);
 }
 
-static bool waits_for_notifiers(struct kvm *kvm)
+static bool waits_for_notifiers(const struct soft_change *c)
 {
-	return rcuwait_active(&kvm->mn_memslots_update_rcuwait);
+	return rcuwait_active(&c->vm->kvm->mn_memslots_update_rcuwait);
 }
 
 /* No assertion: the caller may hold what the test's cleanup waits for. */
@@ -54,14 +50,14 @@ void soft_change_begin(struct soft_change *c)
 	wake_up_process(task);
 }
 
-static void run_until(struct soft_change *c, bool (*there)(struct kvm *kvm))
+static void run_until(struct soft_change *c, bool (*there)(const struct soft_change *c))
 {
 	const unsigned long end = jiffies + msecs_to_jiffies(TEST_PATIENCE_MS);
 
 	soft_change_begin(c);
-	while (!there(c->vm->kvm) && !completion_done(&c->done) && time_before(jiffies, end))
+	while (!there(c) && !completion_done(&c->done) && time_before(jiffies, end))
 		usleep_range(1000, 2000);
-	KUNIT_EXPECT_TRUE(c->vm->test, there(c->vm->kvm));
+	KUNIT_EXPECT_TRUE(c->vm->test, there(c));
 }
 
 void soft_change_until_published(struct soft_change *c)

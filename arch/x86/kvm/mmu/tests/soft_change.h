@@ -14,7 +14,7 @@
 /**
  * struct soft_change - a thread of the VMM that changes a slot
  * @vm: the VM
- * @id: of the slot, in address space 0
+ * @id: of the slot, with its address space
  * @gfn: see soft_vm_set_slot(); so are @npages, which are 0 to delete it, @page, @flags
  * @npages: see there
  * @page: see there

@@ -12,6 +12,7 @@
 #include "mmu.h"
 #include "mmu/mmu_internal.h"
 #include "mmu/shadow_internal.h"
+#include "soft_hardware.h"
 #include "soft_paging.h"
 #include "soft_vm.h"
 
@@ -32,10 +33,6 @@
 #define RW		3	/* see soft_gpte() */
 #define RO		2
 #define HUGE		8
-
-static const struct soft_hardware shadow = {
-	"shadow paging", .levels = 4, .huge_level = PG_LEVEL_2M,
-};
 
 static const struct soft_paging paging = {
 	.mode = &soft_modes[SOFT_4_LEVELS], .wp = true, .nx = true,
@@ -63,7 +60,7 @@ static int cve_init(struct kunit *test)
 {
 	struct soft_vm *vm;
 
-	soft_vendor_load(test, &shadow);
+	soft_vendor_load(test, SOFT_SHADOW);
 	vm = soft_vm_create(test, 1, soft_memory_create(test, NR_PAGES + 1));
 	test->priv = vm;
 	make_guest(vm);

@@ -28,18 +28,6 @@
 /* See soft_gpte() and soft_epte(). */
 #define RWX		3
 
-/* The tables of a guest that KVM shadows: its own, or L1's for L2. */
-static struct soft_paging shadowed_paging(void)
-{
-	const struct soft_hardware *hw = soft_vendor_hardware();
-
-	return (struct soft_paging) {
-		.mode = hw->tdp ? soft_nested_mode(SOFT_4_LEVELS) :
-				  soft_own_mode(SOFT_4_LEVELS),
-		.nx = true, .wp = true, .ad = hw->ad,
-	};
-}
-
 static void set_slot(struct soft_vm *vm, u32 id, gfn_t gfn, unsigned long npages)
 {
 	KUNIT_ASSERT_EQ(vm->test, 0, soft_vm_set_slot(vm, id, gfn, npages, gfn, 0));
@@ -62,7 +50,7 @@ static struct soft_vm *new_vm(struct kunit *test, struct soft_paging *paging)
 	int i;
 
 	soft_vendor_load(test, test->param_value);
-	*paging = shadowed_paging();
+	*paging = soft_shadowed_paging(SOFT_4_LEVELS);
 	vm = soft_vm_create(test, 2, soft_memory_create(test, NR_PAGES));
 	soft_vm_mark_pages(vm, 0, NR_PAGES);
 	soft_make_links(vm, SOFT_TABLE_GFN, paging->mode->ept);

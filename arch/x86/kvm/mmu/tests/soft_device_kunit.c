@@ -21,13 +21,8 @@
 #include <kvm/iodev.h>
 
 #include "kvm_core.h"
-#include "soft_vendor.h"
+#include "soft_hardware.h"
 #include "soft_vm.h"
-
-/* Any will do. */
-static const struct soft_hardware hardware = {
-	"NPT", .tdp = true, .levels = 4, .huge_level = PG_LEVEL_1G,
-};
 
 /* Types that no architecture of KVM_X86 has. */
 #define TYPE_OF_FILE	KVM_DEV_TYPE_XICS
@@ -134,7 +129,7 @@ static struct soft_vm *new_vm(struct kunit *test)
 	struct soft_vm *vm;
 
 	memset(&seen, 0, sizeof(seen));
-	soft_vendor_load(test, &hardware);
+	soft_vendor_load(test, SOFT_NPT);
 	KUNIT_ASSERT_EQ(test, 0, kvm_register_device_ops(&ops_of_file, TYPE_OF_FILE));
 	KUNIT_ASSERT_EQ(test, 0, kvm_register_device_ops(&ops_of_vm, TYPE_OF_VM));
 	KUNIT_ASSERT_EQ(test, 0, kvm_register_device_ops(&ops_bare, TYPE_BARE));

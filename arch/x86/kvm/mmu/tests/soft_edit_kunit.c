@@ -12,6 +12,7 @@
 
 #include "mmu.h"
 #include "soft_guest.h"
+#include "soft_hardware.h"
 
 /* One slot: gfn n is page n.  Behind the tables is what they map. */
 #define NR_PAGES	256UL
@@ -23,10 +24,6 @@
 #define WRITABLE	1ULL
 #define LARGE		8ULL
 #define BITS		(WRITABLE | 0x32)
-
-static const struct soft_hardware shadow = {
-	"shadow paging", .levels = 4, .huge_level = PG_LEVEL_1G,
-};
 
 /* Where the link of the other process leads. */
 static gfn_t other_table(const struct soft_link *link)
@@ -100,7 +97,7 @@ static struct edited new_edited(struct kunit *test, void (*flush)(struct edited 
 		.flush = flush,
 	};
 
-	soft_vendor_load(test, &shadow);
+	soft_vendor_load(test, SOFT_SHADOW);
 	e.vm = soft_vm_create(test, 2, soft_memory_create(test, NR_PAGES));
 	make_tables(e.vm);
 	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(e.vm, 0, 0, NR_PAGES, 0, 0));

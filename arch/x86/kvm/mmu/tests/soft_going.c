@@ -59,14 +59,7 @@ void going_make_tables(struct going_scene *s, enum soft_mode_id id)
 	u64 far;
 	unsigned int n;
 
-	s->paging = (struct soft_paging) {
-		.mode = soft_vendor_hardware()->tdp ? soft_nested_mode(id) :
-						      soft_own_mode(id),
-		.nx = true,
-		.wp = true,
-		.pse = true,
-		.ad = soft_vendor_hardware()->ad,
-	};
+	s->paging = soft_shadowed_paging(id);
 	soft_make_links(s->vm, SOFT_TABLE_GFN, s->paging.mode->ept);
 	for (n = GVA_NEAR; n < NR_GVAS; n++)
 		soft_vm_write(s->vm, SOFT_TABLE_GFN + soft_pt(n), soft_pt_word(n),
@@ -180,22 +173,11 @@ bool going_unmap_slot(struct going_scene *s, enum going_slot_id id)
 		.start = gfn, .end = gfn + going_slots[id].npages,
 		.attr_filter = KVM_FILTER_SHARED | KVM_FILTER_PRIVATE,
 	};
-	bool found;
 
 	guard(srcu)(&kvm->srcu);
 	range.slot = gfn_to_memslot(kvm, range.start);
 	KUNIT_EXPECT_NOT_NULL(s->vm->test, range.slot);
-	if (!range.slot)
-		return false;
-
-	write_lock(&kvm->mmu_lock);
-	kvm_mmu_invalidate_begin(kvm);
-	found = kvm_mmu_unmap_gfn_range(kvm, &range);
-	kvm_mmu_invalidate_end(kvm);
-	if (found)
-		kvm_flush_remote_tlbs(kvm);
-	write_unlock(&kvm->mmu_lock);
-	return found;
+	return range.slot && soft_vm_unmap_range(s->vm, &range);
 }
 
 void going_expect_nothing_mapped(struct going_scene *s, enum going_slot_id id)

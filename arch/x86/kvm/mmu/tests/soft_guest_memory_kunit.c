@@ -52,7 +52,7 @@ static struct soft_vm *new_vm(struct kunit *test)
 	struct soft_vm *vm;
 	int i;
 
-	soft_vendor_load(test, test->param_value ?: &soft_hardwares[0]);
+	soft_vendor_load(test, test->param_value ?: SOFT_NPT);
 	vm = soft_vm_create(test, 1, soft_memory_create(test, 3 * NR_PAGES));
 	for (i = 0; i < 3 * NR_PAGES; i++)
 		fill_page(vm, i);

@@ -35,16 +35,6 @@ static void map(struct soft_vm *vm, const struct soft_paging *paging, int n,
 		      soft_pte_as(paging->mode->ept, gfn, bits));
 }
 
-static struct soft_paging nested_paging(void)
-{
-	return (struct soft_paging) {
-		.mode = soft_nested_mode(SOFT_4_LEVELS),
-		.nx = true,
-		.wp = true,
-		.ad = soft_vendor_hardware()->ad,
-	};
-}
-
 static struct soft_vm *new_vm_kind(struct kunit *test, const struct soft_vm_kind *kind)
 {
 	const struct soft_hardware *hw = test->param_value;
@@ -97,7 +87,7 @@ static void expect_end(struct soft_vm *vm, struct soft_access access, int end)
 static void soft_test_two_levels(struct kunit *test)
 {
 	struct soft_vm *vm = new_vm(test);
-	const struct soft_paging l1 = nested_paging();
+	const struct soft_paging l1 = soft_shadowed_paging(SOFT_4_LEVELS);
 	const u64 there = soft_gva(l1.mode, 0), not_there = soft_gva(l1.mode, 20);
 	const u64 read_only = soft_gva(l1.mode, 40);
 
@@ -127,7 +117,7 @@ static void soft_test_fetch_execute_only(struct kunit *test)
 {
 	const struct soft_hardware *hw = test->param_value;
 	struct soft_vm *vm = new_vm(test);
-	const struct soft_paging l1 = nested_paging();
+	const struct soft_paging l1 = soft_shadowed_paging(SOFT_4_LEVELS);
 	const u64 addr = soft_gva(l1.mode, 0);
 
 	if (!hw->exec_only)
@@ -157,7 +147,7 @@ static void soft_test_root_above_4g(struct kunit *test)
 	const struct soft_link *link = &soft_links[SOFT_LINK_OF_PT0];
 	const struct soft_hardware *hw = test->param_value;
 	struct soft_vm *vm = new_vm(test);
-	struct soft_paging l1 = nested_paging();
+	const struct soft_paging l1 = soft_shadowed_paging(SOFT_32BIT);
 	struct soft_access write = {
 		.addr = soft_table_gpa(link->table, link->word),
 		.write = true,
@@ -166,7 +156,6 @@ static void soft_test_root_above_4g(struct kunit *test)
 
 	if (hw->ept)
 		kunit_skip(test, "EPT has no such mode");
-	l1.mode = soft_nested_mode(SOFT_32BIT);
 	soft_make_links(vm, SOFT_TABLE_GFN, l1.mode->ept);
 	map(vm, &l1, 0, 0x155, RWX);
 	map(vm, &l1, SOFT_PT_ENTRIES, 0x166, RWX);
@@ -205,7 +194,7 @@ static void soft_test_prefetch_nothing(struct kunit *test)
 {
 	const struct soft_hardware *hw = test->param_value;
 	struct soft_vm *vm = new_vm(test);
-	const struct soft_paging l1 = nested_paging();
+	const struct soft_paging l1 = soft_shadowed_paging(SOFT_4_LEVELS);
 	const struct soft_link *link = &soft_links[SOFT_LINK_OF_PT0];
 	/* The first two of those that KVM looks at together. */
 	const u64 addr = soft_gva(l1.mode, 7), beside = soft_gva(l1.mode, 8);
@@ -231,7 +220,7 @@ static void soft_test_private_beside_shared(struct kunit *test)
 {
 	const struct soft_vm_kind kind = { .private = true };
 	struct soft_vm *vm = new_vm_kind(test, &kind);
-	const struct soft_paging l1 = nested_paging();
+	const struct soft_paging l1 = soft_shadowed_paging(SOFT_4_LEVELS);
 	const u64 addr = soft_gva(l1.mode, 7), beside = soft_gva(l1.mode, 8);
 
 	soft_make_links(vm, SOFT_TABLE_GFN, l1.mode->ept);
@@ -253,7 +242,7 @@ static void soft_test_tables_of_both(struct kunit *test)
 {
 	const struct soft_hardware *hw = test->param_value;
 	struct soft_vm *vm = new_vm(test);
-	const struct soft_paging l1 = nested_paging();
+	const struct soft_paging l1 = soft_shadowed_paging(SOFT_4_LEVELS);
 	const struct soft_paging own = {
 		.mode = &soft_modes[SOFT_4_LEVELS], .wp = true, .nx = true,
 	};
@@ -289,7 +278,7 @@ static bool is_logged(struct soft_vm *vm, gfn_t gfn)
 static void soft_test_log_of_l2(struct kunit *test)
 {
 	struct soft_vm *vm = new_vm(test);
-	const struct soft_paging l1 = nested_paging();
+	const struct soft_paging l1 = soft_shadowed_paging(SOFT_4_LEVELS);
 	const u64 addr = soft_gva(l1.mode, 0);
 	struct soft_access write = { .addr = addr + 8, .write = true };
 	int i;

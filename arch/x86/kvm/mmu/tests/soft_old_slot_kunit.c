@@ -77,12 +77,7 @@ static void begin_change(struct scene *s, unsigned long npages, u32 flags)
 /* L1's tables, which lead L2 to one page. */
 static struct soft_paging make_tables(struct soft_vm *vm)
 {
-	const struct soft_paging paging = {
-		.mode = soft_nested_mode(SOFT_4_LEVELS),
-		.nx = true,
-		.wp = true,
-		.ad = soft_vendor_hardware()->ad,
-	};
+	const struct soft_paging paging = soft_shadowed_paging(SOFT_4_LEVELS);
 
 	soft_make_links(vm, SOFT_TABLE_GFN, paging.mode->ept);
 	soft_vm_write(vm, SOFT_TABLE_GFN + soft_pt(0), soft_pt_word(0),
@@ -157,20 +152,6 @@ static void fault_of_replaced_slot(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, log, BIT(SLOW_AT));
 }
 
-static bool unmap_by(struct kvm *kvm, struct kvm_gfn_range *range)
-{
-	bool flush;
-
-	write_lock(&kvm->mmu_lock);
-	kvm_mmu_invalidate_begin(kvm);
-	flush = kvm_mmu_unmap_gfn_range(kvm, range);
-	kvm_mmu_invalidate_end(kvm);
-	if (flush)
-		kvm_flush_remote_tlbs(kvm);
-	write_unlock(&kvm->mmu_lock);
-	return flush;
-}
-
 static bool write_protect_by(struct kvm *kvm, struct kvm_memory_slot *slot)
 {
 	bool flush;
@@ -195,9 +176,10 @@ static bool is_tracked(struct kvm *kvm, const struct kvm_memory_slot *slot)
 }
 
 /* All that takes a slot, with one that has neither rmaps nor counters. */
-static void use_replaced_slot(struct kunit *test, struct kvm *kvm,
+static void use_replaced_slot(struct kunit *test, struct soft_vm *vm,
 			      struct kvm_memory_slot *old)
 {
+	struct kvm *kvm = vm->kvm;
 	struct kvm_memory_slot *new = gfn_to_memslot(kvm, GFN);
 	struct kvm_gfn_range range = {
 		.slot = old, .start = GFN, .end = GFN + 1,
@@ -217,8 +199,8 @@ static void use_replaced_slot(struct kunit *test, struct kvm *kvm,
 	KUNIT_EXPECT_TRUE(test, kvm_age_gfn(kvm, &range));
 	KUNIT_EXPECT_FALSE(test, kvm_test_age_gfn(kvm, &range));
 	KUNIT_EXPECT_TRUE(test, write_protect_by(kvm, old));
-	KUNIT_EXPECT_TRUE(test, unmap_by(kvm, &range));
-	KUNIT_EXPECT_FALSE(test, unmap_by(kvm, &range));
+	KUNIT_EXPECT_TRUE(test, soft_vm_unmap_range(vm, &range));
+	KUNIT_EXPECT_FALSE(test, soft_vm_unmap_range(vm, &range));
 }
 
 /* Readers of the replaced slot, who are not held up by the change. */
@@ -237,7 +219,7 @@ static void readers_of_replaced_slot(struct kunit *test)
 	old = gfn_to_memslot(kvm, GFN);
 	begin_change(s, NR_CHANGED, KVM_MEM_LOG_DIRTY_PAGES);
 	make_first_shadow_root(s->vm, &paging);
-	use_replaced_slot(test, kvm, old);
+	use_replaced_slot(test, s->vm, old);
 	srcu_read_unlock(&kvm->srcu, idx);
 	soft_change_end(&s->change);
 

@@ -242,27 +242,17 @@ static void begin_to_nest(void *data)
 	soft_cpu_end(vcpu);
 }
 
-/* The change is published, and waits for the vCPU whose fault this is. */
-static bool change_waits(const struct soft_slow *slow)
-{
-	struct kvm *kvm = slow->run->vm->kvm;
-	u64 gen;
-
-	scoped_guard(srcu, &kvm->srcu)
-		gen = READ_ONCE(__kvm_memslots(kvm, slow->id >> 16)->generation);
-	return gen & KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS;
-}
-
-/* In the fault, whose vCPU holds kvm->srcu. */
+/* In the fault, whose vCPU holds kvm->srcu: for that the change waits. */
 static void fault_is_slow(void *data)
 {
 	struct soft_slow *slow = data;
+	struct soft_vm *vm = slow->run->vm;
 	int i;
 
-	slow->run->vm->memory->driver->slow = NULL;
+	vm->memory->driver->slow = NULL;
 	slow->begun = true;
 	test_helper_begin(slow->vmm, change_slot, slow);
-	for (i = 0; i < 100 && !slow->vmm_done && !change_waits(slow); i++)
+	for (i = 0; i < 100 && !slow->vmm_done && !soft_vm_slot_changes(vm, slow->id); i++)
 		slow->vmm_done = test_helper_wait(slow->vmm, 1);
 	test_helper_begin(slow->guest, begin_to_nest, slow);
 	slow->hangs = !test_helper_wait(slow->guest, SLOW_MS);

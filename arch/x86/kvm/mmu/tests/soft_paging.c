@@ -90,6 +90,17 @@ const struct soft_mode *soft_nested_mode(enum soft_mode_id id)
 	return &soft_modes[hw->ept ? ept[id] : npt[id]];
 }
 
+struct soft_paging soft_shadowed_paging(enum soft_mode_id id)
+{
+	return (struct soft_paging) {
+		.mode = tdp_enabled ? soft_nested_mode(id) : soft_own_mode(id),
+		.wp = true,
+		.nx = true,
+		.pse = true,
+		.ad = soft_vendor_hardware()->ad,
+	};
+}
+
 const struct soft_link soft_links[SOFT_NR_LINKS] = {
 	{ SOFT_PML5, PML5_WORD, SOFT_PML4 },
 	{ SOFT_PML4, PML4_WORD, SOFT_PDPT },

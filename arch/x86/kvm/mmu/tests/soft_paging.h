@@ -113,6 +113,9 @@ struct soft_paging {
 	u64 pdpte[SOFT_NR_PDPTES];
 };
 
+/* Paging that KVM shadows: a guest's own one, or with TDP what L1 gives to L2. */
+struct soft_paging soft_shadowed_paging(enum soft_mode_id id);
+
 #define SOFT_TABLE_GFN	0x20
 
 static inline bool soft_is_table(gfn_t gfn)

@@ -18,6 +18,7 @@
 #include "mmu/mmutrace.h"
 #include "mmu/spte_format.h"
 #include "soft_guest.h"
+#include "soft_hardware.h"
 
 /* One slot: gfn n is page n.  Behind the tables is what they map. */
 #define NR_PAGES	256UL
@@ -27,10 +28,6 @@
 #define WRITABLE	1
 #define USER		2
 #define ACCESSED_DIRTY	0x30
-
-static const struct soft_hardware shadow = {
-	"shadow paging", .levels = 4, .huge_level = PG_LEVEL_1G,
-};
 
 static const struct soft_paging long_mode = {
 	.mode = &soft_modes[SOFT_4_LEVELS],
@@ -50,7 +47,7 @@ static struct soft_vm *new_guest(struct kunit *test,
 {
 	struct soft_vm *vm;
 
-	soft_vendor_load(test, &shadow);
+	soft_vendor_load(test, SOFT_SHADOW);
 	vm = soft_vm_create(test, 2, soft_memory_create(test, NR_PAGES));
 	soft_guest_make_memory(vm, false, DATA_GFN, bits);
 	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_quota(vm, 64));

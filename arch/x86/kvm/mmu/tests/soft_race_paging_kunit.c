@@ -15,6 +15,7 @@
 #include <linux/prandom.h>
 
 #include "mmu.h"
+#include "soft_hardware.h"
 #include "soft_paging.h"
 #include "soft_threads.h"
 #include "soft_vm.h"
@@ -40,10 +41,6 @@
 static unsigned long soft_race_gptes = 60000;
 module_param(soft_race_gptes, ulong, 0444);
 MODULE_PARM_DESC(soft_race_gptes, "KUnit: gPTEs changed under running vCPUs");
-
-static const struct soft_hardware shadow = {
-	"shadow paging", .levels = 4, .huge_level = PG_LEVEL_1G,
-};
 
 /**
  * struct cell - an entry that changes
@@ -433,7 +430,7 @@ static struct race *new_race(struct kunit *test)
 	struct race *race = kunit_kzalloc(test, sizeof(*race), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, race);
-	soft_vendor_load(test, &shadow);
+	soft_vendor_load(test, SOFT_SHADOW);
 	race->vm = soft_vm_create(test, NR_VCPUS,
 				  soft_memory_create(test, NR_PAGES));
 	make_memory(race);

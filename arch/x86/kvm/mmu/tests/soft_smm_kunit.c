@@ -10,8 +10,6 @@
  */
 #include <kunit/test.h>
 #include <linux/kvm_host.h>
-#include <linux/mm.h>
-#include <linux/mmap_lock.h>
 
 #include "mmu.h"
 #include "mmu/fault.h"
@@ -62,38 +60,16 @@ static void delete_slot(struct two_spaces *t, bool smm)
 			soft_vm_set_slot(t->vm, smm ? SLOT_OF_SMM : 0, 0, 0, 0, 0));
 }
 
-/* As MADV_HUGEPAGE; nobody else uses the mm, and nothing is there yet. */
-static void allow_huge_pages(struct soft_vm *vm)
-{
-	struct mm_struct *mm = vm->kvm->mm;
-	struct vm_area_struct *vma;
-
-	mmap_write_lock(mm);
-	vma = find_vma(mm, soft_vm_hva(vm, 0));
-	if (vma)
-		vm_flags_init(vma, vma->vm_flags | VM_HUGEPAGE);
-	mmap_write_unlock(mm);
-}
-
 static struct two_spaces create(struct kunit *test, bool writer_smm)
 {
 	const struct soft_hardware *hw = test->param_value;
-	struct two_spaces t = {
-		.writer_smm = writer_smm,
-		.paging = {
-			.wp = true,
-			.nx = true,
-			.ad = hw->ad,
-		},
-	};
+	struct two_spaces t = { .writer_smm = writer_smm };
 
 	if (hw->tdp && !writer_smm)
 		kunit_skip(test, "there is no L2 in SMM");
 	soft_vendor_load(test, hw);
-	t.paging.mode = hw->tdp ? soft_nested_mode(SOFT_4_LEVELS) :
-				  soft_own_mode(SOFT_4_LEVELS);
+	t.paging = soft_shadowed_paging(SOFT_4_LEVELS);
 	t.vm = soft_vm_create(test, 2, soft_memory_create(test, NR_PAGES));
-	allow_huge_pages(t.vm);
 	soft_guest_make_memory(t.vm, t.paging.mode->ept, DATA_GFN,
 			       RIGHTS | ACCESSED_DIRTY);
 	create_slot(&t, false);

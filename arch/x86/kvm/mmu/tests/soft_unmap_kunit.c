@@ -13,12 +13,8 @@
 
 #include "forced_yields.h"
 #include "soft_cpu.h"
-#include "soft_vendor.h"
+#include "soft_hardware.h"
 #include "soft_vm.h"
-
-static const struct soft_hardware hardware = {
-	"NPT", .tdp = true, .levels = 4, .huge_level = PG_LEVEL_1G,
-};
 
 #define GFN		0x1000
 #define SLOT_1_PAGES	16UL
@@ -85,7 +81,7 @@ static struct soft_vm *create(struct kunit *test, const struct unmap_case *c)
 {
 	struct soft_vm *vm;
 
-	soft_vendor_load(test, &hardware);
+	soft_vendor_load(test, SOFT_NPT);
 	vm = soft_vm_create_kind(test, 1, soft_memory_create(test, NR_PAGES), &c->kind);
 	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 0, GFN, 1, 0, c->flags));
 	KUNIT_ASSERT_EQ(test, 0, soft_vm_set_slot(vm, 1, GFN + 1, SLOT_1_PAGES, 1,

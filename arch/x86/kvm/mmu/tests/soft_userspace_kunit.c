@@ -31,7 +31,7 @@
 
 static struct soft_vm *new_vm(struct kunit *test, const struct soft_vm_kind *kind)
 {
-	soft_vendor_load(test, test->param_value ?: &soft_hardwares[0]);
+	soft_vendor_load(test, test->param_value ?: SOFT_NPT);
 	return soft_vm_create_kind(test, 1, soft_memory_create(test, NR_PAGES), kind);
 }
 

@@ -276,6 +276,21 @@ void soft_vm_invalidate(struct soft_vm *vm, unsigned long page,
 	mn->ops->invalidate_range_end(mn, &range);
 }
 
+bool soft_vm_unmap_range(struct soft_vm *vm, struct kvm_gfn_range *range)
+{
+	struct kvm *kvm = vm->kvm;
+	bool found;
+
+	write_lock(&kvm->mmu_lock);
+	kvm_mmu_invalidate_begin(kvm);
+	found = kvm_mmu_unmap_gfn_range(kvm, range);
+	kvm_mmu_invalidate_end(kvm);
+	if (found)
+		kvm_flush_remote_tlbs(kvm);
+	write_unlock(&kvm->mmu_lock);
+	return found;
+}
+
 struct page *soft_vm_get_page(struct soft_vm *vm, unsigned long page)
 {
 	struct page *p;
@@ -343,6 +358,15 @@ int soft_vm_punch_hole(struct soft_vm *vm, unsigned long page,
 static u64 __user *scratch_bitmap(struct soft_vm *vm)
 {
 	return (u64 __user *)(vm->memory->scratch + PAGE_SIZE / 2);
+}
+
+bool soft_vm_slot_changes(const struct soft_vm *vm, u32 id)
+{
+	u64 gen;
+
+	scoped_guard(srcu, &vm->kvm->srcu)
+		gen = READ_ONCE(__kvm_memslots(vm->kvm, id >> 16)->generation);
+	return gen & KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS;
 }
 
 int soft_vm_get_dirty_log(struct soft_vm *vm, u32 id, u64 *bitmap, int nr_longs)

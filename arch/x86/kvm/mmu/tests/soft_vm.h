@@ -115,6 +115,9 @@ long soft_file_ioctl(struct soft_vm *vm, struct file *file, unsigned int ioctl,
 int soft_vm_set_slot(struct soft_vm *vm, u32 id, gfn_t gfn, unsigned long npages,
 		     unsigned long page, u32 flags);
 
+/* A change in the slot's address space is published, and waits for readers. */
+bool soft_vm_slot_changes(const struct soft_vm *vm, u32 id);
+
 /* KVM_GET_DIRTY_LOG of a slot of up to @nr_longs * 64 pages. */
 int soft_vm_get_dirty_log(struct soft_vm *vm, u32 id, u64 *bitmap, int nr_longs);
 
@@ -161,6 +164,9 @@ void soft_vm_host_protect(struct soft_vm *vm, unsigned long page,
 /* What MMU notifiers are told of pages that the host's mm is about to change. */
 void soft_vm_invalidate(struct soft_vm *vm, unsigned long page,
 			unsigned long npages);
+
+/* The same of a range of one slot, which may be one that was replaced. */
+bool soft_vm_unmap_range(struct soft_vm *vm, struct kvm_gfn_range *range);
 
 /* The host's page behind one of the VMM's, with a reference; or NULL. */
 struct page *soft_vm_get_page(struct soft_vm *vm, unsigned long page);

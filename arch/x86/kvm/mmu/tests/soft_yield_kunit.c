@@ -15,14 +15,9 @@
 #include <linux/rcuwait.h>
 #include <linux/sched.h>
 
-#include "soft_vendor.h"
+#include "soft_hardware.h"
 #include "soft_vm.h"
 #include "test_helper.h"
-
-/* Any will do. */
-static const struct soft_hardware hardware = {
-	"NPT", .tdp = true, .levels = 4, .huge_level = PG_LEVEL_1G,
-};
 
 #define NR_VCPUS	SOFT_MAX_VCPUS
 
@@ -31,7 +26,7 @@ static const struct soft_hardware hardware = {
 
 static struct soft_vm *new_vm(struct kunit *test)
 {
-	soft_vendor_load(test, &hardware);
+	soft_vendor_load(test, SOFT_NPT);
 	test_stay_on_cpu(test);
 	return soft_vm_create(test, NR_VCPUS, soft_memory_create(test, 1));
 }
