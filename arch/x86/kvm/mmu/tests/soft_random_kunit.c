@@ -178,8 +178,19 @@ static void fill_episode(struct kunit *test, struct random_test *t, u64 seed)
 	}
 }
 
-/* Operations among which some must find a full ring. */
-#define FULL_RING_OPS	100000
+/* Operations of all kinds among which what is rare is there some dozens of times. */
+#define MANY_OPS	100000
+
+static void expect_rare(struct kunit *test, const struct soft_run *run)
+{
+	KUNIT_EXPECT_GT(test, run->ends[SOFT_RING_FULL], 0);
+	KUNIT_EXPECT_GT(test, run->witness->looks, 0);
+	KUNIT_EXPECT_GT(test, run->ad_judged, 0);
+	if (!tdp_enabled)
+		return;
+	KUNIT_EXPECT_GT(test, run->nr_late, 0);
+	KUNIT_EXPECT_GT(test, run->nr_slow, 0);
+}
 
 static void soft_test_random(struct kunit *test)
 {
@@ -207,8 +218,6 @@ static void soft_test_random(struct kunit *test)
 		   t->run.ends[SOFT_RAM], t->run.emulated,
 		   t->run.ends[SOFT_MMIO], t->run.ends[SOFT_FAULT],
 		   t->run.ends[SOFT_EXIT], t->run.ends[SOFT_RING_FULL]);
-	if (done >= FULL_RING_OPS)
-		KUNIT_EXPECT_GT(test, t->run.ends[SOFT_RING_FULL], 0);
 	if (t->run.warned)
 		kunit_info(test, "not judged by the kernel's warnings: there was one before\n");
 	kunit_info(test, "looks at yields %llu, late faults %llu, slow ones %llu\n",
@@ -218,6 +227,37 @@ static void soft_test_random(struct kunit *test)
 		   t->run.by_gva[SOFT_FAULT] + t->run.by_gva[SOFT_EXIT],
 		   t->run.missing, t->run.stale, t->run.loosely,
 		   t->run.ad_judged);
+	if (done >= MANY_OPS && !soft_without && !soft_blind)
+		expect_rare(test, &t->run);
+}
+
+/* One slot, and a fault in it during which somebody else acts. */
+static void run_race(struct kunit *test, struct random_test *t, u8 kind)
+{
+	const struct soft_op ops[] = {
+		{ SOFT_OP_CREATE, 0, 0, 0x100, 0x100, 0x40 },
+		{ kind, 1, 0x123 },
+	};
+
+	KUNIT_EXPECT_EQ_MSG(test, run_episode(test, t, ops, ARRAY_SIZE(ops)),
+			    ARRAY_SIZE(ops), "%s", t->run.why);
+}
+
+static void soft_test_late(struct kunit *test)
+{
+	struct random_test *t = new_test(test);
+
+	run_race(test, t, SOFT_OP_LATE);
+	KUNIT_EXPECT_EQ(test, t->run.nr_late, 1);
+}
+
+static void soft_test_slow(struct kunit *test)
+{
+	struct random_test *t = new_test(test);
+
+	t->kind.nested = true;
+	run_race(test, t, SOFT_OP_SLOW);
+	KUNIT_EXPECT_EQ(test, t->run.nr_slow, 1);
 }
 
 /* What fails on two operations shrinks to these two. */
@@ -244,6 +284,8 @@ static const void *first_hardware(const void *previous, char *desc)
 
 static struct kunit_case soft_cases[] = {
 	KUNIT_CASE_PARAM(soft_test_shrink, first_hardware),
+	KUNIT_CASE_PARAM(soft_test_late, first_hardware),
+	KUNIT_CASE_PARAM(soft_test_slow, first_hardware),
 	KUNIT_CASE_PARAM_ATTR(soft_test_random, soft_hardware_gen_params,
 			      { .speed = KUNIT_SPEED_SLOW }),
 	{}
