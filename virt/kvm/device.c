@@ -26,7 +26,10 @@
 
 #include "kvm_core.h"
 
-/* Filled while modules load, before /dev/kvm exists, so readers need no lock. */
+/*
+ * Filled by module inits, on powerpc when /dev/kvm exists already: a reader finds NULL or
+ * the operations, and needs no lock.
+ */
 static const struct kvm_device_ops *kvm_device_types[KVM_DEV_TYPE_MAX] = {
 #ifdef CONFIG_KVM_MPIC
 	[KVM_DEV_TYPE_FSL_MPIC_20] = &kvm_mpic_ops,
@@ -39,7 +42,7 @@ static const struct kvm_device_ops *kvm_device_types[KVM_DEV_TYPE_MAX] = {
  * @ops: its operations; they stay valid until they are unregistered
  * @type: its KVM_DEV_TYPE_* number
  *
- * Context: module init, before /dev/kvm exists; takes no lock.
+ * Context: module init; takes no lock.
  *
  * Return: 0; -ENOSPC if @type is not a known number; -EEXIST if it is taken.
  */
@@ -58,7 +61,8 @@ int kvm_register_device_ops(const struct kvm_device_ops *ops, u32 type)
  * kvm_unregister_device_ops() - undo kvm_register_device_ops()
  * @type: the number that was registered
  *
- * Context: module exit, when /dev/kvm does not exist; takes no lock.
+ * Context: module exit or a failed init, when nobody creates a device of the type;
+ * takes no lock.
  */
 void kvm_unregister_device_ops(u32 type)
 {

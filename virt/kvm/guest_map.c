@@ -6,9 +6,10 @@
  * A cache may outlive the memslots that it was filled from, and notices it by their
  * generation.  A mapping holds a reference to its page; it goes on showing that
  * page, whatever the memslots or the VMM's mm do, until it is undone.  Memory that
- * has no reference count is not mapped: its owner frees it once the MMU notifier
- * has removed it from the guest's tables, and mappings have no notifier.  A cache or
- * a mapping belongs to one user, mostly a vCPU, which serializes its uses.
+ * has no reference count is mapped with allow_unsafe_mappings only: its owner frees it
+ * once the MMU notifier has removed it from the guest's tables, and mappings have no
+ * notifier.  A cache or a mapping belongs to one user, mostly a vCPU, which serializes
+ * its uses.
  *
  * Takes the place of a part of kvm_main.c, whose interfaces and behaviour it keeps:
  * Copyright (C) 2006 Qumranet, Inc.

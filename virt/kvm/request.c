@@ -162,11 +162,11 @@ void kvm_flush_remote_tlbs(struct kvm *kvm)
 
 	/*
 	 * The new page tables must be visible before vcpu->mode is read.  The
-	 * barrier is that of kvm_vcpu_exiting_guest_mode(); it pairs with the
+	 * barrier is that of kvm_vcpu_exiting_guest_mode().  It pairs with the
 	 * vCPU's between mode and page tables: on x86
-	 * smp_mb__after_srcu_read_unlock() in vcpu_enter_guest() and
-	 * smp_store_mb() in the walks of its MMU without lock, on powerpc
-	 * smp_mb() in kvmppc_prepare_to_enter().
+	 * smp_mb__after_srcu_read_unlock() in vcpu_enter_guest(), on powerpc
+	 * smp_mb() in kvmppc_prepare_to_enter().  Walks of page tables without
+	 * mmu_lock are not waited for.
 	 */
 	if (kvm_arch_flush_remote_tlbs(kvm) &&
 	    !kvm_make_all_cpus_request(kvm, KVM_REQ_TLB_FLUSH))

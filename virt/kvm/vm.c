@@ -4,14 +4,15 @@
  *
  * A VM lives as long as it has references: its own file, the files of its
  * vCPUs, devices and statistics, and whoever called kvm_get_kvm().  It is
- * built in four stages and torn down in their reverse order:
+ * built in four stages, which a failed creation undoes in reverse order:
  *
  *	basics		locks and lists; cannot fail
  *	core		SRCU, interrupt routing, memslot sets, I/O buses
  *	arch		the architecture's part, virtualization enabled
  *	attached	MMU notifier, coalesced MMIO ring, debugfs
  *
- * and is then published on vm_list, which kvm_lock protects.
+ * and is then published on vm_list, which kvm_lock protects.  kvm_destroy_vm() has an
+ * order of its own: interrupt routes and I/O buses go first.
  *
  * Takes the place of a part of kvm_main.c, whose interfaces and behaviour it keeps:
  * Copyright (C) 2006 Qumranet, Inc.
@@ -51,8 +52,8 @@ int __weak kvm_arch_post_init_vm(struct kvm *kvm)
 }
 
 /**
- * kvm_arch_pre_destroy_vm() - arch hook, first step of the destruction
- * @kvm: the VM, just gone from vm_list, otherwise complete
+ * kvm_arch_pre_destroy_vm() - arch hook, before anything is freed that the VM works with
+ * @kvm: the VM, gone from vm_list and without its debugfs directory
  *
  * Context: process context; may sleep.
  */
