@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Our modules have the statistics, tracepoints, parameters of stock's modules:
 # the same names, and parameters with the same modes and values, and more: three
-# parameters, none of them set, and what dirty logging by regions counts in a VM.
+# parameters with their defaults, and what dirty logging by regions counts in a VM.
 . "${0%/*}/lib.sh"
 [ -d /stock_modules ] || skip "stock's modules are not here"
 
