@@ -29,6 +29,7 @@ group_packages()
 	coverage) echo lcov git gcc ;;
 	series) echo git perl python3 patch ;;
 	series-build) echo clang ccache ;;
+	series-trip) echo b4 ;;
 	check) echo sparse perl python3 ;;
 	cross) echo gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu ;;
 	*) die "deps.sh: no group named '$1'" ;;

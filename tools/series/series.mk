@@ -9,11 +9,15 @@ SIGNOFF ?=
 BUILDS ?=
 export SET SIGNOFF BUILDS RECIPIENTS
 
-.PHONY: series series-build check cross
+.PHONY: series series-trip series-build check cross
 
 series: ## write the sets of mails to $(O)/series, apply and check them (SET, SIGNOFF)
 	@$(B)/deps.sh base tree series
 	@tools/series/series.sh
+
+series-trip: series ## take the mails back with b4 on the base, as a maintainer does (SET)
+	@$(B)/deps.sh base series series-trip
+	@tools/series/series-trip.sh
 
 series-build: ## build KVM after each mail in several ways (SET, BUILDS)
 	@$(B)/deps.sh base tree kernel series cross series-build
