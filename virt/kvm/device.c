@@ -27,8 +27,8 @@
 #include "kvm_core.h"
 
 /*
- * Filled by module inits, on powerpc when /dev/kvm exists already: a reader finds NULL or
- * the operations, and needs no lock.
+ * Filled by module inits, on powerpc when /dev/kvm exists already: a reader finds NULL
+ * or the operations, and needs no lock.
  */
 static const struct kvm_device_ops *kvm_device_types[KVM_DEV_TYPE_MAX] = {
 #ifdef CONFIG_KVM_MPIC
@@ -61,8 +61,8 @@ int kvm_register_device_ops(const struct kvm_device_ops *ops, u32 type)
  * kvm_unregister_device_ops() - undo kvm_register_device_ops()
  * @type: the number that was registered
  *
- * Context: module exit or a failed init, when nobody creates a device of the type;
- * takes no lock.
+ * Context: module exit or a failed init; takes no lock.  Nobody creates a device of
+ * the type.
  */
 void kvm_unregister_device_ops(u32 type)
 {

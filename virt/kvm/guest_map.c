@@ -6,7 +6,7 @@
  * A cache may outlive the memslots that it was filled from, and notices it by their
  * generation.  A mapping holds a reference to its page; it goes on showing that
  * page, whatever the memslots or the VMM's mm do, until it is undone.  Memory that
- * has no reference count is mapped with allow_unsafe_mappings only: its owner frees it
+ * has no reference count is mapped only with allow_unsafe_mappings: its owner frees it
  * once the MMU notifier has removed it from the guest's tables, and mappings have no
  * notifier.  A cache or a mapping belongs to one user, mostly a vCPU, which serializes
  * its uses.

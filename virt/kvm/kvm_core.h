@@ -157,7 +157,7 @@ static inline void kvm_mn_unlock(struct kvm *kvm)
 	spin_unlock(&kvm->mn_invalidate_lock);
 }
 
-/* guest_access.c: gfn to hva, reads, writes and their caches. */
+/* guest_access.c: gfn to hva. */
 unsigned long kvm_slot_gfn_to_hva(const struct kvm_memory_slot *slot,
 				  gfn_t gfn, bool write);
 

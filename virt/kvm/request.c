@@ -165,8 +165,8 @@ void kvm_flush_remote_tlbs(struct kvm *kvm)
 	 * barrier is that of kvm_vcpu_exiting_guest_mode().  It pairs with the
 	 * vCPU's between mode and page tables: on x86
 	 * smp_mb__after_srcu_read_unlock() in vcpu_enter_guest(), on powerpc
-	 * smp_mb() in kvmppc_prepare_to_enter().  Walks of page tables without
-	 * mmu_lock are not waited for.
+	 * smp_mb() in kvmppc_prepare_to_enter().  Nobody relies on it for walks
+	 * without lock: a flush can be a hypercall (locking.txt, 4).
 	 */
 	if (kvm_arch_flush_remote_tlbs(kvm) &&
 	    !kvm_make_all_cpus_request(kvm, KVM_REQ_TLB_FLUSH))

@@ -11,8 +11,8 @@
  *	arch		the architecture's part, virtualization enabled
  *	attached	MMU notifier, coalesced MMIO ring, debugfs
  *
- * and is then published on vm_list, which kvm_lock protects.  kvm_destroy_vm() has an
- * order of its own: interrupt routes and I/O buses go first.
+ * and is then published on vm_list, which kvm_lock protects.  kvm_destroy_vm()
+ * has an order of its own: interrupt routes and I/O buses go first.
  *
  * Takes the place of a part of kvm_main.c, whose interfaces and behaviour it keeps:
  * Copyright (C) 2006 Qumranet, Inc.
