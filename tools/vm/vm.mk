@@ -37,7 +37,7 @@ run: qemu ## a Linux guest on our KVM in a VM, then MMIO against memslots (KERNE
 	@$(V)/build-selftests.sh mmio_memslot_race_test
 	@$(V)/vm run
 
-test: ## everything: userland, models, series, KUnit, the VM with two kernels (KERNEL)
+test: ## everything: userland, series, models, KUnit, two kernels in VMs (KERNEL)
 	@$(V)/test.sh
 
 boot: qemu ## a shell in the VM, the host's files at /host (KERNEL, MODULES, NPT)
