@@ -228,47 +228,42 @@ static void move_beyond_last_gfn(struct kunit *test)
 /* Options of the dirty log */
 
 /**
- * struct enabling - a thread of the VMM that enables manual mode
+ * struct enabling - manual mode is enabled
  * @vm: the VM
  * @error: of the ioctl
- * @done: the thread uses nothing of this any more
  */
 struct enabling {
 	struct soft_vm *vm;
 	int error;
-	struct completion done;
 };
 
-static int enable_manual_log(void *data)
+static void enable_manual_log(void *data)
 {
 	struct kvm_enable_cap cap = {
 		.cap = KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
 		.args = { KVM_DIRTY_LOG_MANUAL_CAPS },
 	};
 	struct enabling *e = data;
-	struct mm_struct *mm = e->vm->kvm->mm;
 
-	kthread_use_mm(mm);
 	e->error = soft_file_ioctl(e->vm, e->vm->file, KVM_ENABLE_CAP, &cap, sizeof(cap));
-	kthread_unuse_mm(mm);
-	kthread_complete_and_exit(&e->done, 0);
 }
 
 /* A change of a slot looks at them twice: they do not change in between. */
 static void log_options_wait(struct kunit *test)
 {
 	struct soft_vm *vm = new_vm(test, &(struct soft_vm_kind) {});
+	struct test_helper *helper = test_helper_create(test);
 	struct enabling e = { .vm = vm };
-	struct task_struct *task;
+	bool ended;
 
-	init_completion(&e.done);
 	mutex_lock(&vm->kvm->slots_lock);
-	task = kthread_run(enable_manual_log, &e, "kunit-enabling");
-	msleep(100);
+	test_helper_begin(helper, enable_manual_log, &e);
+	ended = test_helper_wait(helper, 100);
+	KUNIT_EXPECT_FALSE(test, ended);
 	KUNIT_EXPECT_EQ(test, vm->kvm->manual_dirty_log_protect, 0);
 	mutex_unlock(&vm->kvm->slots_lock);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
-	wait_for_completion(&e.done);
+	if (!ended)
+		wait_for_completion(&helper->done);
 
 	KUNIT_EXPECT_EQ(test, e.error, 0);
 	KUNIT_EXPECT_EQ(test, vm->kvm->manual_dirty_log_protect, KVM_DIRTY_LOG_MANUAL_CAPS);
