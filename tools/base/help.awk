@@ -31,7 +31,7 @@ END {
 	print "  HERD=COMMAND  verify: the herd7 to use; HERD=debian downloads it"
 	print "  ACCEL=NAME    tcg, kvm or empty (kvm where the host really has nested SVM or VMX)"
 	print "  QEMU=PATH     your own qemu-system-x86_64 (default: 7.2, patched, from Debian's source)"
-	print "  SET=N         series, series-build: only this set"
+	print "  SET=N         series, series-trip, series-build: only this set"
 	print "  BUILDS=\"A B\"  series-build: only gcc, clang, intel, amd, kunit, arm64, riscv"
 	print "  RECIPIENTS=no  series: without get_maintainer.pl, which takes a minute"
 	print "  SIGNOFF=\"NAME <MAIL>\"  series: who signs the mails off (without: they can't be sent)"

@@ -16,7 +16,7 @@ series: ## write the sets of mails to $(O)/series, apply and check them (SET, SI
 	@tools/series/series.sh
 
 series-trip: series ## take the mails back with b4 on the base, as a maintainer does (SET)
-	@$(B)/deps.sh base series series-trip
+	@$(B)/deps.sh series-trip
 	@tools/series/series-trip.sh
 
 series-build: ## build KVM after each mail in several ways (SET, BUILDS)

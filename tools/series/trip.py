@@ -6,7 +6,6 @@ Each set becomes a thread in a mailbox, as if it had been sent, and "b4 shazam" 
 it to the base with the sets before it.  The result must be what the series has.
 SET in the environment is the number of the only set that is wanted.
 """
-import glob
 import os
 import re
 import shutil
@@ -46,12 +45,10 @@ class Trip:
         return output(["git", "-C", self.clone, *arguments], env=self.series.env)
 
     def write_mailbox(self, part):
-        paths = sorted(glob.glob(os.path.join(self.series.folder(part), "*.patch")))
-        if not paths:
-            raise SeriesError(f"{part.name} was not written: make series")
+        cover = os.path.join(self.series.folder(part), "0000-cover-letter.patch")
         box = os.path.join(self.folder, part.name + ".mbox")
         with open(box, "w", encoding="utf-8") as out:
-            for number, path in enumerate(paths):
+            for number, path in enumerate([cover, *self.series.patch_mails(part)]):
                 with open(path, encoding="utf-8") as file:
                     out.write(as_sent(file.read(), part.name, number))
         return box
